@@ -1,0 +1,101 @@
+//! What a strategy says of itself: the document of `wit/manifest.schema.json`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A strategy's answer to `describe`. Members that this host does not know are dropped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    /// Short name, a DNS label.
+    pub name: String,
+    /// Version of the strategy.
+    pub version: semver::Version,
+    /// Version of the contract that it was built against.
+    pub contract: semver::Version,
+    /// One sentence for an administrator.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// The kind whose objects configure it.
+    pub strategy_kind: StrategyKind,
+    /// The application kinds that it can work on.
+    pub applications: Vec<ApplicationKind>,
+    /// Which questions it answers by itself; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub questions: Option<Vec<String>>,
+    /// JSON schema of the BackupClass parameters; any when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Value>,
+    /// JSON schema of a RestoreJob's options; none are allowed when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore_options: Option<Value>,
+    /// Kinds that it reads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<ReadKind>,
+    /// Kinds that it writes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub writes: Vec<WrittenKind>,
+    /// Whether it suspends the application's HelmRelease.
+    #[serde(default)]
+    pub suspends_releases: bool,
+    /// Whether applications go on using the projected credentials when no job runs.
+    #[serde(default)]
+    pub uses_credentials_between_jobs: bool,
+    /// Versions of a Backup's metadata that it can read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metadata_versions: Vec<u32>,
+    /// Versions of the state that it can read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub state_versions: Vec<u32>,
+}
+
+/// A kind of `strategy.backups.cozystack.io/v1alpha1`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StrategyKind {
+    /// `CNPG`.
+    pub kind: String,
+    /// `cnpgs`.
+    pub plural: String,
+    /// JSON schema of `spec`.
+    pub schema: Value,
+}
+
+/// An application kind.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ApplicationKind {
+    /// `apps.cozystack.io`.
+    pub group: String,
+    /// `Postgres`.
+    pub kind: String,
+}
+
+/// A kind that a strategy reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReadKind {
+    /// `group/version`, or `v1`.
+    pub api_version: String,
+    /// The kind.
+    pub kind: String,
+    /// Whether it can be watched whole.
+    #[serde(default)]
+    pub small: bool,
+    /// Whether logs of these Pods are read.
+    #[serde(default)]
+    pub logs: bool,
+}
+
+/// A kind that a strategy writes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WrittenKind {
+    /// `group/version`, or `v1`.
+    pub api_version: String,
+    /// The kind.
+    pub kind: String,
+    /// `create`, `apply`, `merge`, `delete`.
+    pub actions: Vec<String>,
+    /// JSON pointers to places in object storage.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub storage_paths: Vec<String>,
+}
