@@ -1,1 +1,187 @@
-//! .
+//! The `backups.cozystack.io/v1alpha1` API: what tenants, platform operators and the host say to each other.
+//!
+//! ```text
+//!  platform operator                      tenant                          host
+//!  BackupClass ◄──────────── names ───── BackupJob ──── leads to ───────► Backup
+//!  StrategyPlugin, strategies            Plan (makes BackupJobs)            ▲
+//!                                        RestoreJob ─────── names ──────────┘
+//! ```
+//!
+//! Fields are compatible with Cozystack's own controllers of this group; what is new is additive. Types only:
+//! nothing here does I/O.
+
+mod backup;
+mod backup_class;
+mod backup_job;
+mod condition;
+mod job;
+pub mod names;
+mod plan;
+mod reason;
+mod reference;
+mod restore_job;
+mod strategy_plugin;
+
+pub use backup::{
+    Backup, BackupArtifact, BackupPhase, BackupSpec, BackupStatus, DeletionPolicy, StorageLocation,
+};
+pub use backup_class::{
+    ApplicationSelector, BackupClass, BackupClassSpec, BackupClassStatus, StrategyBinding,
+};
+pub use backup_job::{BackupJob, BackupJobSpec, BackupJobStatus};
+pub use condition::{Condition, set_condition};
+pub use job::{
+    JobPhase, JobStatus, PluginIdentity, RefusedAction, Setback, StrategyProgress,
+    SuspendedRelease, Waiting,
+};
+pub use plan::{ConcurrencyPolicy, Plan, PlanSpec, PlanStatus, RetentionPolicy, Schedule};
+pub use reason::Reason;
+pub use reference::{ApplicationReference, LocalReference, StrategyReference};
+pub use restore_job::{RestoreJob, RestoreJobSpec, RestoreJobStatus};
+pub use strategy_plugin::{
+    GrantedApplication, PluginAccount, PluginLimits, PluginSource, StrategyPlugin,
+    StrategyPluginSpec, StrategyPluginStatus,
+};
+
+pub use k8s_openapi::{
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    apimachinery::pkg::apis::meta::v1::Time,
+};
+use kube::CustomResourceExt as _;
+
+/// The definitions of every kind of this group, in the order in which a reader meets them.
+#[must_use]
+pub fn definitions() -> Vec<CustomResourceDefinition> {
+    vec![
+        BackupClass::crd(),
+        BackupJob::crd(),
+        Backup::crd(),
+        Plan::crd(),
+        RestoreJob::crd(),
+        StrategyPlugin::crd(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The schema that the API server gets, at a path of members below `spec.versions[0].schema`.
+    fn schema(definition: &CustomResourceDefinition, path: &str) -> serde_json::Value {
+        let value = serde_json::to_value(definition).unwrap();
+        value
+            .pointer(&format!("/spec/versions/0/schema/openAPIV3Schema{path}"))
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    #[test]
+    fn conditions_merge_by_type_in_every_kind() {
+        for definition in definitions() {
+            let conditions = schema(&definition, "/properties/status/properties/conditions");
+            assert_eq!(
+                conditions["x-kubernetes-list-type"], "map",
+                "{}",
+                definition.spec.names.kind
+            );
+            assert_eq!(
+                conditions["x-kubernetes-list-map-keys"][0], "type",
+                "{}",
+                definition.spec.names.kind
+            );
+        }
+    }
+
+    #[test]
+    fn every_kind_has_a_status_subresource_and_an_age_column() {
+        for definition in definitions() {
+            let version = &definition.spec.versions[0];
+            assert!(version.subresources.as_ref().unwrap().status.is_some());
+            let columns = version.additional_printer_columns.as_ref().unwrap();
+            assert!(
+                columns.iter().any(|column| column.name == "Age"),
+                "{}",
+                definition.spec.names.kind
+            );
+        }
+    }
+
+    #[test]
+    fn no_category_shadows_a_resource() {
+        let definitions = definitions();
+        let plurals: Vec<_> = definitions
+            .iter()
+            .map(|d| d.spec.names.plural.clone())
+            .collect();
+        for definition in &definitions {
+            for category in definition.spec.names.categories.iter().flatten() {
+                assert!(!plurals.contains(category));
+            }
+        }
+    }
+
+    #[test]
+    fn an_application_without_a_group_is_one_of_cozystack() {
+        let group = schema(
+            &BackupJob::crd(),
+            "/properties/spec/properties/applicationRef/properties/apiGroup",
+        );
+        assert_eq!(group["default"], "apps.cozystack.io");
+    }
+
+    #[test]
+    fn the_fields_of_the_reference_are_all_there() {
+        let fields = [
+            (
+                BackupJob::crd(),
+                "/properties/status/properties",
+                "phase backupRef startedAt completedAt message conditions",
+            ),
+            (
+                BackupJob::crd(),
+                "/properties/spec/properties",
+                "applicationRef backupClassName planRef",
+            ),
+            (
+                Backup::crd(),
+                "/properties/spec/properties",
+                "applicationRef strategyRef takenAt planRef driverMetadata",
+            ),
+            (
+                Backup::crd(),
+                "/properties/status/properties",
+                "phase artifact underlyingResources conditions",
+            ),
+            (
+                RestoreJob::crd(),
+                "/properties/spec/properties",
+                "backupRef targetApplicationRef options",
+            ),
+            (
+                RestoreJob::crd(),
+                "/properties/status/properties",
+                "phase startedAt completedAt message conditions",
+            ),
+            (
+                Plan::crd(),
+                "/properties/spec/properties",
+                "applicationRef backupClassName schedule",
+            ),
+            (
+                BackupClass::crd(),
+                "/properties/spec/properties/strategies/items/properties",
+                "application strategyRef parameters",
+            ),
+        ];
+        for (definition, path, names) in fields {
+            let schema = schema(&definition, path);
+            for name in names.split(' ') {
+                assert!(
+                    schema.get(name).is_some(),
+                    "{} {path}/{name}",
+                    definition.spec.names.kind
+                );
+            }
+        }
+    }
+}

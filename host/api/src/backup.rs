@@ -1,0 +1,142 @@
+//! Backup: what a finished job left behind, and what can be restored.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    condition::Condition,
+    job::PluginIdentity,
+    reference::{ApplicationReference, LocalReference, StrategyReference},
+};
+
+/// What was backed up, how and where to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, JsonSchema)]
+#[kube(
+    group = "backups.cozystack.io",
+    version = "v1alpha1",
+    kind = "Backup",
+    plural = "backups",
+    namespaced,
+    status = "BackupStatus",
+    derive = "PartialEq",
+    category = "cozystack-backups",
+    doc = "A finished backup of an application. Created by the host; a RestoreJob names it.",
+    annotation("options.cozystack.io/source.applicationRef.kind", "appkind"),
+    selectable = ".spec.applicationRef.apiGroup",
+    selectable = ".spec.applicationRef.kind",
+    selectable = ".spec.applicationRef.name",
+    selectable = ".status.phase",
+    printcolumn = r#"{"name":"Kind","type":"string","jsonPath":".spec.applicationRef.kind"}"#,
+    printcolumn = r#"{"name":"Application","type":"string","jsonPath":".spec.applicationRef.name"}"#,
+    printcolumn = r#"{"name":"Phase","type":"string","jsonPath":".status.phase"}"#,
+    printcolumn = r#"{"name":"Taken","type":"date","jsonPath":".spec.takenAt"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
+    printcolumn = r#"{"name":"Size","type":"integer","priority":1,"jsonPath":".status.artifact.sizeBytes"}"#,
+    printcolumn = r#"{"name":"Artifact","type":"string","priority":1,"jsonPath":".status.artifact.uri"}"#
+)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupSpec {
+    /// The application that the backup was taken from.
+    pub application_ref: ApplicationReference,
+    /// The strategy object that it was taken with.
+    pub strategy_ref: StrategyReference,
+    /// When the state that the backup holds was taken.
+    pub taken_at: Time,
+    /// The Plan that the backup belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_ref: Option<LocalReference>,
+    /// The BackupClass that it was taken with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup_class_name: Option<String>,
+    /// The BackupClass's parameters at that time.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
+    /// What the strategy needs to find its backup again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub driver_metadata: BTreeMap<String, String>,
+    /// Which plugin took it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plugin: Option<PluginIdentity>,
+    /// The storage that it was written to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<StorageLocation>,
+    /// Whether the data goes with this object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_policy: Option<DeletionPolicy>,
+}
+
+/// A bucket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StorageLocation {
+    /// URL of the storage service.
+    pub endpoint: String,
+    /// Name of the bucket.
+    pub bucket: String,
+}
+
+/// What becomes of the data when a Backup is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    /// The data is removed.
+    Delete,
+    /// The data stays.
+    Retain,
+}
+
+/// How far a Backup is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum BackupPhase {
+    /// Not complete yet.
+    Pending,
+    /// Complete.
+    Ready,
+    /// Not usable.
+    Failed,
+}
+
+/// What is known of the backup's data.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupStatus {
+    /// Pending, Ready or Failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<BackupPhase>,
+    /// The data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<BackupArtifact>,
+    /// What the strategy noted of the application, an object with `apiVersion` and `kind` of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "open_object")]
+    pub underlying_resources: Option<Value>,
+    /// The generation that this was observed for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready` and `Available`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// The data of a backup.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupArtifact {
+    /// Where it is, in the strategy's own terms.
+    pub uri: String,
+    /// Its size in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<i64>,
+    /// For example `sha256:<hex>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
+}
+
+/// An object of any shape, in the words of a structural schema.
+pub(crate) fn open_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
+}

@@ -1,0 +1,152 @@
+//! Plan: backups of one application on a schedule.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{condition::Condition, reference::ApplicationReference};
+
+/// What to back up, by which class and when.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, CustomResource, JsonSchema)]
+#[kube(
+    group = "backups.cozystack.io",
+    version = "v1alpha1",
+    kind = "Plan",
+    plural = "plans",
+    namespaced,
+    status = "PlanStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    category = "cozystack-backups",
+    doc = "Makes BackupJobs of one application on a schedule.",
+    annotation("options.cozystack.io/source.applicationRef.kind", "appkind"),
+    annotation("options.cozystack.io/source.backupClassName", "backupclass"),
+    selectable = ".spec.applicationRef.apiGroup",
+    selectable = ".spec.applicationRef.kind",
+    selectable = ".spec.applicationRef.name",
+    printcolumn = r#"{"name":"Application","type":"string","jsonPath":".spec.applicationRef.name"}"#,
+    printcolumn = r#"{"name":"Class","type":"string","jsonPath":".spec.backupClassName"}"#,
+    printcolumn = r#"{"name":"Schedule","type":"string","jsonPath":".spec.schedule.cron"}"#,
+    printcolumn = r#"{"name":"Suspended","type":"boolean","jsonPath":".spec.suspend"}"#,
+    printcolumn = r#"{"name":"Last Success","type":"date","jsonPath":".status.lastSuccessfulTime"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanSpec {
+    /// The application to back up, in the Plan's namespace.
+    pub application_ref: ApplicationReference,
+    /// The BackupClass that says how.
+    #[schemars(length(min = 1, max = 253))]
+    pub backup_class_name: String,
+    /// When.
+    pub schedule: Schedule,
+    /// No new jobs while true.
+    #[serde(default)]
+    pub suspend: bool,
+    /// What to do when a job of this Plan is still under way.
+    #[serde(default)]
+    pub concurrency_policy: ConcurrencyPolicy,
+    /// How late a job may start, in seconds; 300 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub starting_deadline_seconds: Option<i64>,
+    /// Which Backups to keep; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_policy: Option<RetentionPolicy>,
+    /// How many succeeded jobs to keep; 3 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub successful_jobs_history_limit: Option<i32>,
+    /// How many failed jobs to keep; 3 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub failed_jobs_history_limit: Option<i32>,
+}
+
+/// When a Plan makes jobs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Schedule {
+    /// `cron`, the only kind of schedule.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub type_: Option<String>,
+    /// Minute, hour, day of month, month, day of week; or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`,
+    /// `@every <duration>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cron: Option<String>,
+    /// IANA name of the time zone; UTC when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+}
+
+/// What to do when a job of the same Plan is still under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ConcurrencyPolicy {
+    /// Make the next job all the same; it waits for the application.
+    #[default]
+    Allow,
+    /// Skip the slot.
+    Forbid,
+    /// Delete the job that is under way.
+    Replace,
+}
+
+/// Which Backups a Plan keeps: those that any rule keeps. The last good one always stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RetentionPolicy {
+    /// The newest so many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub keep_last: Option<u32>,
+    /// The newest of each of the last so many hours that have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub keep_hourly: Option<u32>,
+    /// The newest of each of the last so many days that have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub keep_daily: Option<u32>,
+    /// The newest of each of the last so many weeks that have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub keep_weekly: Option<u32>,
+    /// The newest of each of the last so many months that have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub keep_monthly: Option<u32>,
+    /// The newest of each of the last so many years that have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub keep_yearly: Option<u32>,
+    /// None older than this, for example `720h`, but for what another rule keeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^([0-9]+(s|m|h|d|w))+$"))]
+    pub max_age: Option<String>,
+}
+
+/// What a Plan did and will do.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanStatus {
+    /// The slot of the last job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_schedule_time: Option<Time>,
+    /// The next slot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_schedule_time: Option<Time>,
+    /// When a job of this Plan last succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_successful_time: Option<Time>,
+    /// How many slots were missed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed_slots: Option<i64>,
+    /// The generation that this was observed for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`, and `Error` as old clients know it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}

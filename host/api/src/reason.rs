@@ -1,0 +1,75 @@
+//! The reasons of the host's own `Ready` condition.
+
+use std::fmt;
+
+/// Why a job or Backup is not ready, or what made it so. The list is closed: reasons are also labels of metrics.
+/// A strategy's own reason stands in the condition's message and in the status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// The BackupClass does not exist (yet).
+    BackupClassNotFound,
+    /// The strategy object does not exist (yet).
+    StrategyNotReady,
+    /// No loaded plugin serves the strategy's kind (yet).
+    PluginNotReady,
+    /// The platform's credentials cannot be projected (yet).
+    CredentialsProjectionPending,
+    /// Another job works on the application.
+    ApplicationBusy,
+    /// The strategy's account may not do what the strategy asks for.
+    PermissionMissing,
+    /// The plan left its walls.
+    PlanRejected,
+    /// The strategy trapped, hit a limit or gave an answer that makes no sense.
+    PluginError,
+    /// A template of the strategy object cannot be rendered for this application.
+    TemplateFailed,
+    /// The strategy waits for a precondition.
+    Waiting,
+    /// The strategy's work is under way.
+    Running,
+    /// An action was refused and will be tried again.
+    ActionRefused,
+    /// The backup failed for good.
+    BackupFailed,
+    /// The backup is done.
+    BackupCompleted,
+    /// The restore failed for good.
+    RestoreFailed,
+    /// The restore is done.
+    RestoreCompleted,
+    /// The current storage is not the one that the Backup was written to.
+    StorageChanged,
+}
+
+impl Reason {
+    /// As it stands in conditions, events and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BackupClassNotFound => "BackupClassNotFound",
+            Self::StrategyNotReady => "StrategyNotReady",
+            Self::PluginNotReady => "PluginNotReady",
+            Self::CredentialsProjectionPending => "CredentialsProjectionPending",
+            Self::ApplicationBusy => "ApplicationBusy",
+            Self::PermissionMissing => "PermissionMissing",
+            Self::PlanRejected => "PlanRejected",
+            Self::PluginError => "PluginError",
+            Self::TemplateFailed => "TemplateFailed",
+            Self::Waiting => "Waiting",
+            Self::Running => "Running",
+            Self::ActionRefused => "ActionRefused",
+            Self::BackupFailed => "BackupFailed",
+            Self::BackupCompleted => "BackupCompleted",
+            Self::RestoreFailed => "RestoreFailed",
+            Self::RestoreCompleted => "RestoreCompleted",
+            Self::StorageChanged => "StorageChanged",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
