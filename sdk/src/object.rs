@@ -1,0 +1,176 @@
+//! Kubernetes objects, as far as a strategy looks at them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::{Timestamp, bindings::cozystack::backup_strategy::types::ObjectRef};
+
+/// A kind of object that a strategy reads: a small struct with just the fields that are used, and methods that
+/// answer the questions one has.
+///
+/// ```
+/// use backup_strategy::prelude::*;
+/// use serde::Deserialize;
+///
+/// #[derive(Deserialize)]
+/// struct Dump {
+///     #[serde(default)]
+///     status: DumpStatus,
+/// }
+///
+/// #[derive(Deserialize, Default)]
+/// struct DumpStatus {
+///     phase: Option<String>,
+/// }
+///
+/// impl Object for Dump {
+///     const API_VERSION: &str = "example.org/v1";
+///     const KIND: &str = "Dump";
+/// }
+///
+/// impl Dump {
+///     fn is_complete(&self) -> bool {
+///         self.status.phase.as_deref() == Some("Complete")
+///     }
+/// }
+/// # assert!(!Dump { status: DumpStatus::default() }.is_complete());
+/// ```
+pub trait Object: DeserializeOwned {
+    /// `group/version`, or `v1`.
+    const API_VERSION: &'static str;
+    /// The kind, as the operator spells it.
+    const KIND: &'static str;
+    /// True for kinds without a namespace.
+    const CLUSTER_SCOPED: bool = false;
+}
+
+/// What is most often used of an object's `metadata`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Metadata {
+    /// The object's name.
+    pub name: String,
+    /// Changes when an object of the same name is created anew.
+    pub uid: String,
+    /// Changes with every write.
+    pub resource_version: String,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// When it was created.
+    pub creation_timestamp: Option<Timestamp>,
+    /// Set from when its deletion was asked for.
+    pub deletion_timestamp: Option<Timestamp>,
+}
+
+impl Metadata {
+    /// Whether its deletion was asked for.
+    #[must_use]
+    pub fn is_being_deleted(&self) -> bool {
+        self.deletion_timestamp.is_some()
+    }
+}
+
+/// A kind that a strategy reads, for [`Strategy::READS`](crate::Strategy::READS).
+#[derive(Debug, Clone, Copy)]
+pub struct Reads {
+    pub(crate) api_version: &'static str,
+    pub(crate) kind: &'static str,
+    pub(crate) small: bool,
+    pub(crate) logs: bool,
+}
+
+impl Reads {
+    /// Objects of this kind.
+    #[must_use]
+    pub const fn of<K: Object>() -> Self {
+        Self {
+            api_version: K::API_VERSION,
+            kind: K::KIND,
+            small: false,
+            logs: false,
+        }
+    }
+
+    /// They are few and small enough for the host to watch them whole.
+    #[must_use]
+    pub const fn small(self) -> Self {
+        Self {
+            small: true,
+            ..self
+        }
+    }
+
+    /// Logs of these Pods are read, too.
+    #[must_use]
+    pub const fn with_logs(self) -> Self {
+        Self { logs: true, ..self }
+    }
+}
+
+/// What a strategy does to objects of a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// `create`, `ensure` and `dry_run`.
+    Create,
+    /// `apply`.
+    Apply,
+    /// `merge`.
+    Merge,
+    /// `delete` and `delete_all`.
+    Delete,
+}
+
+impl Action {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Apply => "apply",
+            Self::Merge => "merge",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// A kind that a strategy writes, for [`Strategy::WRITES`](crate::Strategy::WRITES).
+#[derive(Debug, Clone, Copy)]
+pub struct Writes {
+    pub(crate) api_version: &'static str,
+    pub(crate) kind: &'static str,
+    pub(crate) actions: &'static [Action],
+    pub(crate) storage_paths: &'static [&'static str],
+}
+
+impl Writes {
+    /// Objects of this kind, with these actions.
+    #[must_use]
+    pub const fn of<K: Object>(actions: &'static [Action]) -> Self {
+        Self {
+            api_version: K::API_VERSION,
+            kind: K::KIND,
+            actions,
+            storage_paths: &[],
+        }
+    }
+
+    /// Where in such an object a place in object storage stands, as JSON pointers: a URI with a bucket, or a
+    /// key. The host refuses an object whose places lie outside of what the strategy was granted.
+    #[must_use]
+    pub const fn with_storage_paths(self, storage_paths: &'static [&'static str]) -> Self {
+        Self {
+            storage_paths,
+            ..self
+        }
+    }
+}
+
+pub(crate) fn reference<K: Object>(namespace: String, name: &str) -> ObjectRef {
+    ObjectRef {
+        api_version: K::API_VERSION.into(),
+        kind: K::KIND.into(),
+        namespace: (!K::CLUSTER_SCOPED).then_some(namespace),
+        name: name.into(),
+    }
+}
