@@ -35,7 +35,10 @@ impl Caller {
     /// The host itself.
     #[must_use]
     pub fn host() -> Self {
-        Self { account: Account::Host, purpose: String::new() }
+        Self {
+            account: Account::Host,
+            purpose: String::new(),
+        }
     }
 }
 
@@ -74,11 +77,18 @@ pub trait Cluster: Send + Sync + 'static {
 
     /// The objects of a kind in a namespace (in all of them, or of a cluster-scoped kind, when none) that
     /// carry all labels, sorted by namespace and name. Empty when the kind does not exist.
-    fn list(&self, caller: &Caller, matching: &Selector)
-    -> impl Future<Output = Result<Vec<Value>, ApiError>> + Send;
+    fn list(
+        &self,
+        caller: &Caller,
+        matching: &Selector,
+    ) -> impl Future<Output = Result<Vec<Value>, ApiError>> + Send;
 
     /// Whether the cluster knows a kind.
-    fn serves(&self, api_version: &str, kind: &str) -> impl Future<Output = Result<bool, ApiError>> + Send;
+    fn serves(
+        &self,
+        api_version: &str,
+        kind: &str,
+    ) -> impl Future<Output = Result<bool, ApiError>> + Send;
 
     /// The last lines of a container's log; none when there is no such Pod, container or run.
     fn log_tail(
@@ -103,7 +113,8 @@ pub trait Cluster: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Value, ApiError>> + Send;
 
     /// Server-side apply, forced: takes over fields of other managers, gives up fields of its own last apply
-    /// that are left out. Creates the object when absent, unless `metadata.uid` is among the fields.
+    /// that are left out. Creates the object when absent, unless `metadata.uid` is among the fields. The status
+    /// part of an absent object is `NotFound`, and does not look at `metadata.uid`.
     ///
     /// # Errors
     /// `Conflict` when `metadata.uid` is given and the object is absent, or `metadata.resourceVersion` is not
@@ -116,11 +127,11 @@ pub trait Cluster: Send + Sync + 'static {
         part: Part,
     ) -> impl Future<Output = Result<Value, ApiError>> + Send;
 
-    /// JSON merge patch (RFC 7386). A `metadata.uid` or `metadata.resourceVersion` in the patch is a
-    /// precondition.
+    /// JSON merge patch (RFC 7386). A `metadata.uid` (of the main part) or `metadata.resourceVersion` in the patch
+    /// is a precondition.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` when the precondition does not hold.
+    /// `NotFound`; `Conflict` when the version is another; `Invalid` when the UID is another.
     fn merge(
         &self,
         caller: &Caller,
@@ -205,12 +216,18 @@ impl ApiReason {
 impl ApiError {
     /// An error with the API server's words.
     pub fn new(reason: ApiReason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+        Self {
+            reason,
+            message: message.into(),
+        }
     }
 
     /// Whether the same request may succeed later, with nothing changed about it.
     #[must_use]
     pub fn can_pass(&self) -> bool {
-        matches!(self.reason, ApiReason::TooManyRequests | ApiReason::Timeout | ApiReason::Unavailable)
+        matches!(
+            self.reason,
+            ApiReason::TooManyRequests | ApiReason::Timeout | ApiReason::Unavailable
+        )
     }
 }
