@@ -1,2 +1,48 @@
 //! The way of a backup job, over a cluster that may be real or in memory.
+//!
+//! ```text
+//!  BackupJob ──► resolve ──► admit ──► evaluate ──► guard ──► commit ──► Backup
+//!                class,      lock,     the plugin,  walls     state, then
+//!                strategy,   storage,  over a                 actions one by
+//!                plugin      creds     snapshot               one, then status
+//! ```
+//!
+//! One file for each stage. A pass over a job goes through all of them once, and ends with the job's status
+//! written and with the things named that would make another pass worth while ([`Next`]). Nothing is kept
+//! between passes that could not be made again: a pass that was cut off anywhere is simply done again.
+
+mod admit;
+mod backup_job;
 pub mod cluster;
+mod commit;
+mod credentials;
+mod definition;
+mod evaluate;
+mod events;
+mod guard;
+mod host;
+mod interest;
+mod ledger;
+mod lock;
+mod object;
+mod queue;
+mod reads;
+mod rendering;
+mod resolve;
+mod runner;
+mod secrets;
+mod settings;
+mod stop;
+mod storage;
+mod strategies;
+
+pub use credentials::{Credentials, ProjectionError};
+pub use definition::strategy_definition;
+pub use host::{Clock, Evaluator, Host};
+pub use interest::{Interest, Next};
+pub use object::reference;
+pub use queue::{Key, Queue};
+pub use runner::{Passed, Restless, Runner, memory_clock};
+pub use settings::{Settings, StorageSettings};
+pub use storage::{Location, MemoryStorage, Storage, StorageError, covers};
+pub use strategies::{Serving, Strategies, limits, proposed_grant};

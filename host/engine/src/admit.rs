@@ -1,0 +1,213 @@
+//! The second stage: from a binding to everything that an evaluation needs to know.
+
+use std::collections::BTreeMap;
+
+use backup_api::{JobStatus, Reason, RefusedAction};
+use backup_sandbox::{
+    Request,
+    contract::{ApplicationRef, Entry, FinishedBackup, JobIdentity, ObjectRef, Refusal},
+};
+
+use crate::{
+    cluster::{Caller, Cluster},
+    credentials::{self, Credentials},
+    host::Host,
+    object,
+    resolve::Binding,
+    secrets,
+    stop::Stop,
+};
+
+/// A job that may be evaluated.
+pub(crate) struct Case {
+    pub binding: Binding,
+    pub request: Request,
+    /// The strategy's account, for reads and writes.
+    pub caller: Caller,
+    /// The platform's storage.
+    pub credentials: Credentials,
+}
+
+/// What admission has to know of a job.
+pub(crate) struct Applicant<'a> {
+    /// `BackupJob`, `RestoreJob` or `Backup`.
+    pub kind: &'static str,
+    pub namespace: &'a str,
+    pub name: &'a str,
+    pub uid: &'a str,
+    pub subject: ApplicationRef,
+    pub status: &'a JobStatus,
+    pub options: String,
+    pub source: Option<FinishedBackup>,
+}
+
+impl<C: Cluster> Host<C> {
+    /// Checks parameters, projects the credentials and fills in the storage paths.
+    pub(crate) async fn admit(
+        &self,
+        binding: Binding,
+        applicant: &Applicant<'_>,
+    ) -> Result<Case, Stop> {
+        check_parameters(&binding.class, &binding.parameters)?;
+        let credentials = credentials::read(&self.cluster, &self.settings.storage).await?;
+        if credentials.location.bucket.is_empty() {
+            return Err(Stop::Wait {
+                reason: Reason::CredentialsProjectionPending,
+                message: "the platform has no bucket yet: neither the source Secret nor backupStorage.bucketName names one"
+                    .to_owned(),
+                give_up_after: None,
+            });
+        }
+        credentials::project(&self.cluster, &credentials, applicant.namespace).await?;
+        let caller = binding.serving.caller(&format!(
+            "{}/{}/{}",
+            applicant.kind, applicant.namespace, applicant.name
+        ));
+        let prefixes = self.prefixes(&binding, &caller, &applicant.subject).await?;
+        let now = self.now();
+        let started_at = applicant
+            .status
+            .started_at
+            .as_ref()
+            .map_or(now, |time| time.0);
+        let progress = applicant.status.strategy.as_ref();
+        let request = Request {
+            now: seconds(now),
+            job: JobIdentity {
+                kind: applicant.kind.to_owned(),
+                namespace: applicant.namespace.to_owned(),
+                name: applicant.name.to_owned(),
+                uid: applicant.uid.to_owned(),
+                started_at: seconds(started_at),
+            },
+            options: applicant.options.clone(),
+            subject: applicant.subject.clone(),
+            parameters: entries(&binding.parameters),
+            source: applicant.source.clone(),
+            state: progress.and_then(|progress| progress.state.clone()),
+            refused: progress
+                .and_then(|progress| progress.setback.as_ref())
+                .and_then(|setback| setback.action.as_ref())
+                .map(refusal),
+            prefixes,
+        };
+        Ok(Case {
+            binding,
+            request,
+            caller,
+            credentials,
+        })
+    }
+
+    /// The granted storage paths, filled in for an application.
+    async fn prefixes(
+        &self,
+        binding: &Binding,
+        caller: &Caller,
+        application: &ApplicationRef,
+    ) -> Result<Vec<String>, Stop> {
+        let patterns = &binding.serving.grant.storage_paths;
+        let release = if patterns.iter().any(|pattern| pattern.contains("{release}")) {
+            let release = self
+                .release(caller, application)
+                .await
+                .map_err(|error| permission(&error))?;
+            Some(release.ok_or_else(|| Stop::Wait {
+                reason: Reason::Waiting,
+                message: format!(
+                    "{} {} has no Helm release",
+                    application.kind, application.name
+                ),
+                give_up_after: Some(self.settings.configuration_deadline),
+            })?)
+        } else {
+            None
+        };
+        let fill = |pattern: &String| {
+            pattern
+                .replace("{namespace}", &application.namespace)
+                .replace("{application}", &application.name)
+                .replace("{release}", release.as_deref().unwrap_or_default())
+                .trim_matches('/')
+                .to_owned()
+        };
+        Ok(patterns.iter().map(fill).collect())
+    }
+
+    /// The name of an application's Helm release: the HelmRelease that carries the application's labels.
+    pub(crate) async fn release(
+        &self,
+        caller: &Caller,
+        application: &ApplicationRef,
+    ) -> Result<Option<String>, crate::cluster::ApiError> {
+        let label = |key: &str, value: &str| Entry {
+            key: format!("apps.cozystack.io/application.{key}"),
+            value: value.to_owned(),
+        };
+        let matching = backup_sandbox::contract::Selector {
+            api_version: "helm.toolkit.fluxcd.io/v2".to_owned(),
+            kind: "HelmRelease".to_owned(),
+            namespace: Some(application.namespace.clone()),
+            labels: vec![
+                label("group", &application.group),
+                label("kind", &application.kind),
+                label("name", &application.name),
+            ],
+        };
+        let found = self.cluster.list(caller, &matching).await?;
+        Ok(found.first().map(|release| object::reference(release).name))
+    }
+}
+
+/// A request of the strategy's account that was refused: somebody may grant it.
+pub(crate) fn permission(error: &crate::cluster::ApiError) -> Stop {
+    use crate::cluster::ApiReason;
+    if error.can_pass() {
+        return Stop::Api(error.clone());
+    }
+    if error.reason == ApiReason::Forbidden {
+        return Stop::setback(Reason::PermissionMissing, error.to_string());
+    }
+    Stop::setback(Reason::ActionRefused, error.to_string())
+}
+
+fn check_parameters(class: &str, parameters: &BTreeMap<String, String>) -> Result<(), Stop> {
+    for (key, value) in parameters {
+        if let Some(rule) = secrets::looks_like_credential(key, value) {
+            return Err(Stop::fail(format!(
+                "parameter {key} of BackupClass {class} holds {rule}; tenants can read parameters, so name a Secret instead"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn entries(parameters: &BTreeMap<String, String>) -> Vec<Entry> {
+    parameters
+        .iter()
+        .map(|(key, value)| Entry {
+            key: key.clone(),
+            value: value.clone(),
+        })
+        .collect()
+}
+
+fn refusal(action: &RefusedAction) -> Refusal {
+    let target = action.kind.as_ref().map(|kind| ObjectRef {
+        api_version: action.api_version.clone().unwrap_or_default(),
+        kind: kind.clone(),
+        namespace: action.namespace.clone(),
+        name: action.name.clone().unwrap_or_default(),
+    });
+    Refusal {
+        action: action.verb.clone(),
+        target,
+        reason: action.reason.clone(),
+        message: action.message.clone(),
+    }
+}
+
+/// Seconds since the epoch, as the contract counts.
+pub(crate) fn seconds(time: jiff::Timestamp) -> u64 {
+    u64::try_from(time.as_second()).unwrap_or_default()
+}

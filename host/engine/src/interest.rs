@@ -1,0 +1,147 @@
+//! What would make another pass over a job worth while.
+
+use backup_api::{
+    BackupJob, StrategyReference,
+    names::{API_VERSION, CREDENTIALS_SECRET, STRATEGY_API_VERSION},
+};
+use backup_sandbox::{
+    Read,
+    contract::{ObjectRef, Selector},
+};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::{admit::Case, object};
+
+/// The objects that a pass depended on. A change to any of them is a reason for another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interest {
+    objects: Vec<ObjectRef>,
+    selectors: Vec<Selector>,
+}
+
+impl Interest {
+    pub(crate) fn of_job(target: &ObjectRef, job: &BackupJob) -> Self {
+        let namespace = target.namespace.as_deref();
+        Self {
+            objects: vec![
+                target.clone(),
+                object::target(
+                    API_VERSION,
+                    "BackupClass",
+                    None,
+                    &job.spec.backup_class_name,
+                ),
+                object::target("v1", "Secret", namespace, CREDENTIALS_SECRET),
+            ],
+            selectors: vec![],
+        }
+    }
+
+    /// One more object.
+    #[cfg(test)]
+    pub(crate) fn watch(&mut self, target: ObjectRef) {
+        self.objects.push(target);
+    }
+
+    /// Every BackupJob of a namespace: one that ends gives up its application.
+    pub(crate) fn other_jobs(&mut self, namespace: Option<&str>) {
+        self.selectors.push(Selector {
+            api_version: API_VERSION.to_owned(),
+            kind: "BackupJob".to_owned(),
+            namespace: namespace.map(ToOwned::to_owned),
+            labels: vec![],
+        });
+    }
+
+    pub(crate) fn strategy(&mut self, reference: &StrategyReference) {
+        self.objects.push(object::target(
+            STRATEGY_API_VERSION,
+            &reference.kind,
+            None,
+            &reference.name,
+        ));
+    }
+
+    /// What the strategy read.
+    pub(crate) fn reads(&mut self, case: &Case, reads: &[Read]) {
+        for read in reads {
+            match read {
+                Read::Object(target) => self.objects.push(target.clone()),
+                Read::Objects(matching) => self.selectors.push(matching.clone()),
+                Read::Application | Read::Spec(_) => {
+                    self.objects
+                        .push(object::application_target(&case.request.subject));
+                }
+                // Logs and stored objects cannot be watched; releases are found through the application.
+                Read::Release(_)
+                | Read::Serves { .. }
+                | Read::LogTail { .. }
+                | Read::Bucket
+                | Read::CaKey
+                | Read::StoredObjects { .. } => {}
+            }
+        }
+    }
+
+    /// The single objects.
+    pub(crate) fn objects(&self) -> &[ObjectRef] {
+        &self.objects
+    }
+
+    /// The groups of objects.
+    pub(crate) fn selectors(&self) -> &[Selector] {
+        &self.selectors
+    }
+}
+
+/// Whether an object is one of those that a selector names.
+pub(crate) fn selects(matching: &Selector, object: &Value) -> bool {
+    let target = object::reference(object);
+    matching.api_version == target.api_version
+        && matching.kind == target.kind
+        && (matching.namespace.is_none() || matching.namespace == target.namespace)
+        && matching
+            .labels
+            .iter()
+            .all(|label| object::label(object, &label.key) == Some(label.value.as_str()))
+}
+
+/// When to look at an object again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Next {
+    /// When one of these changes; nothing where the object needs no more passes.
+    pub interest: Option<Interest>,
+    /// At this time at the latest.
+    pub at: Option<Timestamp>,
+}
+
+impl Next {
+    /// No more passes.
+    pub(crate) fn gone() -> Self {
+        Self::default()
+    }
+
+    /// Only when something changes.
+    pub(crate) fn quiet() -> Self {
+        Self {
+            interest: Some(Interest::default()),
+            at: None,
+        }
+    }
+
+    /// At a time.
+    pub(crate) fn at(time: Timestamp) -> Self {
+        Self {
+            interest: Some(Interest::default()),
+            at: Some(time),
+        }
+    }
+
+    pub(crate) fn watching(mut self, interest: Interest) -> Self {
+        if self.interest.is_some() {
+            self.interest = Some(interest);
+        }
+        self
+    }
+}

@@ -1,0 +1,247 @@
+//! A job's status while a pass works on it: what was read, what is to be written, and whether they differ.
+
+use std::time::Duration;
+
+use backup_api::{
+    BackupJobStatus, Condition, JobPhase, JobStatus, LocalReference, Reason, RefusedAction,
+    RestoreJobStatus, Setback, StrategyProgress, Time, Waiting, set_condition,
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::{
+    cluster::{ApiError, ApiReason, Caller, Cluster, Part},
+    object,
+};
+
+/// The host's field manager for statuses.
+const MANAGER: &str = "backups.cozystack.io/host";
+
+/// The same setback so often in a row ends a job.
+const SETBACKS: u32 = 5;
+
+/// A message of a condition is no longer than this; the API server refuses more than 32,768.
+const MESSAGE: usize = 4096;
+
+/// How long to wait after the first, second, third and fourth setback: long enough for a person to mend a
+/// permission, short enough for a conflict to be over.
+const PAUSES: [Duration; 4] = [
+    Duration::from_secs(1),
+    Duration::from_secs(15),
+    Duration::from_secs(60),
+    Duration::from_secs(300),
+];
+
+/// A job's status in the making.
+pub(crate) struct Ledger {
+    api_version: String,
+    kind: String,
+    namespace: String,
+    name: String,
+    generation: Option<i64>,
+    resource_version: String,
+    /// What the cluster has.
+    written: Value,
+    now: Timestamp,
+    /// What every job has.
+    pub job: JobStatus,
+    /// A BackupJob's Backup.
+    pub backup_ref: Option<LocalReference>,
+}
+
+impl Ledger {
+    /// The status of a job as it was read.
+    ///
+    /// # Errors
+    /// A status that cannot be read, which the API server does not let through.
+    pub(crate) fn of(job: &Value, now: Timestamp) -> Result<Self, ApiError> {
+        let status = job.get("status").cloned().unwrap_or_else(|| json!({}));
+        let unreadable = |error: serde_json::Error| {
+            ApiError::new(
+                ApiReason::Invalid,
+                format!("the status of the job cannot be read: {error}"),
+            )
+        };
+        let parsed: BackupJobStatus = serde_json::from_value(status.clone()).map_err(unreadable)?;
+        let target = object::reference(job);
+        Ok(Self {
+            api_version: target.api_version,
+            kind: target.kind,
+            namespace: target.namespace.unwrap_or_default(),
+            name: target.name,
+            generation: job.pointer("/metadata/generation").and_then(Value::as_i64),
+            resource_version: object::resource_version(job).to_owned(),
+            written: status,
+            now,
+            job: parsed.job,
+            backup_ref: parsed.backup_ref,
+        })
+    }
+
+    /// What the host keeps between two evaluations.
+    pub(crate) fn strategy(&mut self) -> &mut StrategyProgress {
+        self.job.strategy.get_or_insert_default()
+    }
+
+    /// Whether the job has ended.
+    pub(crate) fn is_final(&self) -> bool {
+        self.job.phase.is_some_and(JobPhase::is_final)
+    }
+
+    /// Work begins, if it has not.
+    pub(crate) fn start(&mut self) {
+        self.job.started_at.get_or_insert(Time(self.now));
+    }
+
+    /// Sets the host's own condition, with the message for the tenant. Once work has begun the phase does not go
+    /// back.
+    pub(crate) fn ready(&mut self, phase: JobPhase, reason: Reason, message: &str) {
+        let message = shortened(message);
+        if self.job.phase != Some(JobPhase::Running) || phase != JobPhase::Pending {
+            self.job.phase = Some(phase);
+        }
+        self.job.message = Some(message.clone());
+        self.job.observed_generation = self.generation;
+        let holds = phase == JobPhase::Succeeded;
+        self.condition("Ready", holds, reason.as_str(), message);
+    }
+
+    /// Sets a condition.
+    pub(crate) fn condition(&mut self, type_: &str, holds: bool, reason: &str, message: String) {
+        let mut condition = Condition::new(type_, holds, reason, shortened(&message), self.now);
+        condition.observed_generation = self.generation;
+        set_condition(&mut self.job.conditions, condition);
+    }
+
+    /// Notes what the job waits for; gives back since when it has waited for this and nothing else.
+    pub(crate) fn wait(&mut self, reason: &str) -> Timestamp {
+        let now = self.now;
+        let strategy = self.strategy();
+        match &strategy.waiting {
+            Some(waiting) if waiting.reason == reason => waiting.since.0,
+            _ => {
+                strategy.waiting = Some(Waiting {
+                    reason: reason.to_owned(),
+                    since: Time(now),
+                });
+                now
+            }
+        }
+    }
+
+    /// Notes a setback; gives back when to try again, or none when it was the last.
+    pub(crate) fn setback(
+        &mut self,
+        reason: Reason,
+        message: &str,
+        action: Option<RefusedAction>,
+    ) -> Option<Timestamp> {
+        let now = self.now;
+        let strategy = self.strategy();
+        let same = strategy.setback.as_ref().filter(|last| {
+            let verb = |action: &Option<RefusedAction>| {
+                action.as_ref().map(|action| {
+                    (
+                        action.verb.clone(),
+                        action.kind.clone(),
+                        action.name.clone(),
+                    )
+                })
+            };
+            last.reason == reason.as_str() && verb(&last.action) == verb(&action)
+        });
+        let times = same.map_or(0, |last| last.times) + 1;
+        let message = shortened(message);
+        strategy.setback = Some(Setback {
+            reason: reason.as_str().to_owned(),
+            message,
+            times,
+            at: Time(now),
+            action,
+        });
+        self.try_again_at()
+    }
+
+    /// Until when to leave the job alone after a setback.
+    pub(crate) fn try_again_at(&self) -> Option<Timestamp> {
+        let setback = self.job.strategy.as_ref()?.setback.as_ref()?;
+        if setback.times >= SETBACKS {
+            return None;
+        }
+        let pause = usize::try_from(setback.times.saturating_sub(1))
+            .ok()
+            .and_then(|index| PAUSES.get(index));
+        Some(later(setback.at.0, *pause?))
+    }
+
+    /// The job ends.
+    pub(crate) fn finish(&mut self, phase: JobPhase, reason: Reason, message: &str) {
+        self.job.completed_at = Some(Time(self.now));
+        if let Some(strategy) = &mut self.job.strategy {
+            strategy.waiting = None;
+        }
+        self.ready(phase, reason, message);
+    }
+
+    /// Writes the status, unless the cluster has it. Whoever wrote to the job in between is not overwritten: the
+    /// write is refused as a conflict, and the next pass reads again.
+    pub(crate) async fn write<C: Cluster>(&mut self, cluster: &C) -> Result<(), ApiError> {
+        let status = self.status()?;
+        if status == self.written {
+            return Ok(());
+        }
+        let object = json!({
+            "apiVersion": self.api_version,
+            "kind": self.kind,
+            "metadata": {
+                "name": self.name,
+                "namespace": self.namespace,
+                // The status subresource does not look at a UID; this pins the object all the same.
+                "resourceVersion": self.resource_version,
+            },
+            "status": status,
+        });
+        let written = cluster
+            .apply(&Caller::host(), MANAGER, &object, Part::Status)
+            .await?;
+        self.resource_version = object::resource_version(&written).to_owned();
+        self.written = status;
+        Ok(())
+    }
+
+    fn status(&self) -> Result<Value, ApiError> {
+        let value = if self.kind == "RestoreJob" {
+            serde_json::to_value(RestoreJobStatus {
+                job: self.job.clone(),
+            })
+        } else {
+            serde_json::to_value(BackupJobStatus {
+                backup_ref: self.backup_ref.clone(),
+                job: self.job.clone(),
+            })
+        };
+        value.map_err(|error| {
+            ApiError::new(
+                ApiReason::Invalid,
+                format!("the status cannot be written: {error}"),
+            )
+        })
+    }
+}
+
+/// A time and a duration after it.
+pub(crate) fn later(time: Timestamp, duration: Duration) -> Timestamp {
+    time.checked_add(duration).unwrap_or(Timestamp::MAX)
+}
+
+fn shortened(message: &str) -> String {
+    if message.len() <= MESSAGE {
+        return message.to_owned();
+    }
+    let cut = message
+        .char_indices()
+        .map(|(at, _)| at)
+        .take_while(|at| *at <= MESSAGE - 3)
+        .last();
+    format!("{}…", &message[..cut.unwrap_or_default()])
+}

@@ -1,0 +1,123 @@
+//! Kubernetes objects as JSON: what the engine reads from them.
+
+use backup_sandbox::contract::{ApplicationRef, ObjectRef};
+use serde_json::{Map, Value};
+
+/// A string at a path of members, empty when absent.
+pub(crate) fn text<'a>(object: &'a Value, path: &[&str]) -> &'a str {
+    let mut at = object;
+    for member in path {
+        match at.get(member) {
+            Some(next) => at = next,
+            None => return "",
+        }
+    }
+    at.as_str().unwrap_or_default()
+}
+
+/// `metadata.uid`.
+pub(crate) fn uid(object: &Value) -> &str {
+    text(object, &["metadata", "uid"])
+}
+
+/// `metadata.resourceVersion`.
+pub(crate) fn resource_version(object: &Value) -> &str {
+    text(object, &["metadata", "resourceVersion"])
+}
+
+/// A label's value.
+pub(crate) fn label<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
+    object.get("metadata")?.get("labels")?.get(key)?.as_str()
+}
+
+/// Whether the object waits for its finalizers.
+pub(crate) fn is_deleting(object: &Value) -> bool {
+    !text(object, &["metadata", "deletionTimestamp"]).is_empty()
+}
+
+/// The reference that names the object.
+#[must_use]
+pub fn reference(object: &Value) -> ObjectRef {
+    let namespace = text(object, &["metadata", "namespace"]);
+    ObjectRef {
+        api_version: text(object, &["apiVersion"]).to_owned(),
+        kind: text(object, &["kind"]).to_owned(),
+        namespace: (!namespace.is_empty()).then(|| namespace.to_owned()),
+        name: text(object, &["metadata", "name"]).to_owned(),
+    }
+}
+
+/// A reference to an object of a known kind.
+pub(crate) fn target(
+    api_version: &str,
+    kind: &str,
+    namespace: Option<&str>,
+    name: &str,
+) -> ObjectRef {
+    ObjectRef {
+        api_version: api_version.to_owned(),
+        kind: kind.to_owned(),
+        namespace: namespace.map(ToOwned::to_owned),
+        name: name.to_owned(),
+    }
+}
+
+/// For messages: `Cluster tenant-acme/postgres-orders-db`.
+pub(crate) fn describe(target: &ObjectRef) -> String {
+    match &target.namespace {
+        Some(namespace) => format!("{} {namespace}/{}", target.kind, target.name),
+        None => format!("{} {}", target.kind, target.name),
+    }
+}
+
+/// The API group of an `apiVersion`; empty for the core group.
+pub(crate) fn group(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
+}
+
+/// Where an application is read. Applications have one version.
+pub(crate) fn application_target(application: &ApplicationRef) -> ObjectRef {
+    target(
+        &format!("{}/v1alpha1", application.group),
+        &application.kind,
+        Some(&application.namespace),
+        &application.name,
+    )
+}
+
+/// The object behind `metadata`, made when absent.
+pub(crate) fn metadata_mut(object: &mut Value) -> Option<&mut Map<String, Value>> {
+    object
+        .as_object_mut()?
+        .entry("metadata")
+        .or_insert_with(|| Value::Object(Map::new()))
+        .as_object_mut()
+}
+
+/// Calls `visit` with each string of a document and its JSON pointer.
+pub(crate) fn visit_strings(value: &Value, visit: &mut impl FnMut(&str, &str)) {
+    fn walk(value: &Value, pointer: &mut String, visit: &mut impl FnMut(&str, &str)) {
+        let length = pointer.len();
+        match value {
+            Value::String(text) => visit(pointer, text),
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    pointer.push('/');
+                    pointer.push_str(&index.to_string());
+                    walk(item, pointer, visit);
+                    pointer.truncate(length);
+                }
+            }
+            Value::Object(members) => {
+                for (name, member) in members {
+                    pointer.push('/');
+                    pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                    walk(member, pointer, visit);
+                    pointer.truncate(length);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    walk(value, &mut String::new(), visit);
+}

@@ -1,0 +1,295 @@
+//! Which jobs are due for a pass: what the watches say goes in, keys come out.
+//!
+//! Pure bookkeeping, without a clock and without tasks of its own, so that production, the simulation and the demo
+//! use the same one.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
+
+use backup_sandbox::contract::ObjectRef;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::{
+    interest::{Interest, Next, selects},
+    ledger::later,
+    object,
+};
+
+/// The pauses after requests that failed and may succeed later: doubled each time, from and up to this.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
+
+/// An object that has a reconciler.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// Kind, for example `BackupJob`.
+    pub kind: String,
+    /// Namespace; empty for cluster-scoped kinds.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl Key {
+    /// The key of an object.
+    #[must_use]
+    pub fn of(value: &Value) -> Self {
+        let target = object::reference(value);
+        Self {
+            kind: target.kind,
+            namespace: target.namespace.unwrap_or_default(),
+            name: target.name,
+        }
+    }
+}
+
+/// What is known of an object under reconciliation.
+#[derive(Default)]
+struct Tracked {
+    interest: Interest,
+    /// When it is due, where that is a matter of time.
+    at: Option<Timestamp>,
+    /// How many passes failed in a row.
+    failures: u32,
+    /// A pass is under way.
+    is_running: bool,
+    /// Something changed during the pass.
+    is_dirty: bool,
+}
+
+/// The queue of passes. A key is out with one worker at a time.
+#[derive(Default)]
+pub struct Queue {
+    tracked: HashMap<Key, Tracked>,
+    due: BTreeSet<Key>,
+    timed: BTreeSet<(Timestamp, Key)>,
+    by_object: HashMap<ObjectRef, BTreeSet<Key>>,
+    by_kind: HashMap<(String, String), BTreeSet<Key>>,
+}
+
+impl Queue {
+    /// An object of its own kind was seen or changed: it is due.
+    pub fn enqueue(&mut self, key: Key) {
+        let tracked = self.tracked.entry(key.clone()).or_default();
+        if tracked.is_running {
+            tracked.is_dirty = true;
+        } else {
+            self.due.insert(key);
+        }
+    }
+
+    /// An object changed: whoever depends on it is due.
+    pub fn changed(&mut self, changed: &Value) {
+        let target = object::reference(changed);
+        let mut woken: BTreeSet<Key> = self.by_object.get(&target).cloned().unwrap_or_default();
+        let kind = (target.api_version, target.kind);
+        for key in self.by_kind.get(&kind).into_iter().flatten() {
+            let tracked = self.tracked.get(key);
+            if tracked.is_some_and(|t| {
+                t.interest
+                    .selectors()
+                    .iter()
+                    .any(|matching| selects(matching, changed))
+            }) {
+                woken.insert(key.clone());
+            }
+        }
+        for key in woken {
+            self.enqueue(key);
+        }
+    }
+
+    /// The next key that is due. It stays out until [`Queue::passed`] or [`Queue::failed`].
+    pub fn take(&mut self, now: Timestamp) -> Option<Key> {
+        while let Some((at, key)) = self.timed.first().cloned() {
+            if at > now {
+                break;
+            }
+            self.timed.remove(&(at, key.clone()));
+            if let Some(tracked) = self.tracked.get_mut(&key) {
+                tracked.at = None;
+            }
+            self.enqueue(key);
+        }
+        let key = self.due.pop_first()?;
+        let tracked = self.tracked.entry(key.clone()).or_default();
+        tracked.is_running = true;
+        tracked.is_dirty = false;
+        if let Some(at) = tracked.at.take() {
+            self.timed.remove(&(at, key.clone()));
+        }
+        Some(key)
+    }
+
+    /// A pass went through.
+    pub fn passed(&mut self, key: &Key, next: Next) {
+        let Some(interest) = next.interest else {
+            return self.remove(key);
+        };
+        self.unindex(key);
+        for target in interest.objects() {
+            self.by_object
+                .entry(target.clone())
+                .or_default()
+                .insert(key.clone());
+        }
+        for matching in interest.selectors() {
+            let kind = (matching.api_version.clone(), matching.kind.clone());
+            self.by_kind.entry(kind).or_default().insert(key.clone());
+        }
+        let tracked = self.tracked.entry(key.clone()).or_default();
+        tracked.interest = interest;
+        tracked.failures = 0;
+        self.rest(key, next.at);
+    }
+
+    /// A pass failed in a way that may pass.
+    pub fn failed(&mut self, key: &Key, now: Timestamp) {
+        let tracked = self.tracked.entry(key.clone()).or_default();
+        let pause = PAUSE
+            .0
+            .saturating_mul(1 << tracked.failures.min(10))
+            .min(PAUSE.1);
+        tracked.failures += 1;
+        self.rest(key, Some(later(now, pause)));
+    }
+
+    /// When the next key is due that waits for its time.
+    #[must_use]
+    pub fn next_at(&self) -> Option<Timestamp> {
+        self.timed.first().map(|(at, _)| *at)
+    }
+
+    /// How many objects are tracked.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.tracked.len()
+    }
+
+    /// Whether nothing is tracked.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tracked.is_empty()
+    }
+
+    fn rest(&mut self, key: &Key, at: Option<Timestamp>) {
+        let Some(tracked) = self.tracked.get_mut(key) else {
+            return;
+        };
+        tracked.is_running = false;
+        if std::mem::take(&mut tracked.is_dirty) {
+            self.due.insert(key.clone());
+            return;
+        }
+        tracked.at = at;
+        if let Some(at) = at {
+            self.timed.insert((at, key.clone()));
+        }
+    }
+
+    fn remove(&mut self, key: &Key) {
+        self.unindex(key);
+        let was_dirty = self
+            .tracked
+            .remove(key)
+            .is_some_and(|tracked| tracked.is_dirty);
+        if was_dirty {
+            // An object of the same name may have been created anew in the meantime.
+            self.enqueue(key.clone());
+        }
+    }
+
+    fn unindex(&mut self, key: &Key) {
+        let Some(tracked) = self.tracked.get(key) else {
+            return;
+        };
+        for target in tracked.interest.objects() {
+            remove_from(&mut self.by_object, target, key);
+        }
+        for matching in tracked.interest.selectors() {
+            remove_from(
+                &mut self.by_kind,
+                &(matching.api_version.clone(), matching.kind.clone()),
+                key,
+            );
+        }
+    }
+}
+
+fn remove_from<K: std::hash::Hash + Eq>(index: &mut HashMap<K, BTreeSet<Key>>, at: &K, key: &Key) {
+    if let Some(keys) = index.get_mut(at) {
+        keys.remove(key);
+        if keys.is_empty() {
+            index.remove(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    fn job(name: &str) -> Key {
+        Key {
+            kind: "BackupJob".to_owned(),
+            namespace: "a".to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_change_wakes_only_who_depends_on_it() {
+        let mut queue = Queue::default();
+        queue.enqueue(job("one"));
+        queue.enqueue(job("two"));
+        let cluster = json!({"apiVersion": "v1", "kind": "Cluster", "metadata": {"namespace": "a", "name": "db"}});
+        let mut interest = Interest::default();
+        interest.watch(object::reference(&cluster));
+        let one = queue.take(at(0)).unwrap();
+        queue.passed(&one, Next::quiet().watching(interest));
+        let two = queue.take(at(0)).unwrap();
+        queue.passed(&two, Next::quiet());
+        assert_eq!(queue.take(at(0)), None);
+        queue.changed(&cluster);
+        assert_eq!(queue.take(at(0)), Some(job("one")));
+        assert_eq!(queue.take(at(0)), None);
+    }
+
+    #[test]
+    fn a_change_during_a_pass_leads_to_another() {
+        let mut queue = Queue::default();
+        queue.enqueue(job("one"));
+        let one = queue.take(at(0)).unwrap();
+        queue.enqueue(job("one"));
+        assert_eq!(queue.take(at(0)), None, "it is out with a worker");
+        queue.passed(&one, Next::gone());
+        assert_eq!(queue.take(at(0)), Some(job("one")));
+    }
+
+    #[test]
+    fn failures_pause_longer_each_time_and_a_pass_makes_good() {
+        let mut queue = Queue::default();
+        queue.enqueue(job("one"));
+        let one = queue.take(at(0)).unwrap();
+        queue.failed(&one, at(0));
+        let first = queue.next_at().unwrap();
+        assert_eq!(queue.take(at(0)), None);
+        let one = queue.take(at(1)).unwrap();
+        queue.failed(&one, at(0));
+        assert!(queue.next_at().unwrap() > first);
+        let one = queue.take(at(10)).unwrap();
+        queue.passed(&one, Next::at(at(20)));
+        assert_eq!(queue.next_at(), Some(at(20)));
+        let one = queue.take(at(20)).unwrap();
+        queue.passed(&one, Next::gone());
+        assert!(queue.is_empty());
+    }
+}

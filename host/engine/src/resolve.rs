@@ -1,0 +1,132 @@
+//! The first stage: from a job to the strategy and the plugin that will do it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use backup_api::{
+    ApplicationReference, BackupClass, Reason, StrategyBinding, StrategyReference,
+    names::{API_VERSION, APPLICATION_GROUP, STRATEGY_API_VERSION, STRATEGY_GROUP},
+};
+use serde_json::Value;
+
+use crate::{
+    cluster::{Caller, Cluster},
+    host::Host,
+    object,
+    stop::Stop,
+    strategies::Serving,
+};
+
+/// What a class binds an application to.
+pub(crate) struct Binding {
+    /// The BackupClass's name.
+    pub class: String,
+    /// The strategy object's name and kind.
+    pub strategy_ref: StrategyReference,
+    /// The strategy object; none when a Backup outlives it.
+    pub strategy: Option<Value>,
+    /// The plugin that serves the kind.
+    pub serving: Arc<Serving>,
+    /// The class's parameters.
+    pub parameters: BTreeMap<String, String>,
+}
+
+impl<C: Cluster> Host<C> {
+    /// Finds strategy and plugin for an application by its class.
+    ///
+    /// The order is the reference's: nothing is asked of storage or credentials before it is known that the
+    /// application is ours to back up.
+    pub(crate) async fn resolve(
+        &self,
+        class: &str,
+        application: &ApplicationReference,
+    ) -> Result<Binding, Stop> {
+        let host = Caller::host();
+        let target = object::target(API_VERSION, "BackupClass", None, class);
+        let Some(found) = self.cluster.get(&host, &target).await? else {
+            return Err(self.configuration_missing(
+                Reason::BackupClassNotFound,
+                format!(
+                    "BackupClass {class} does not exist; name one of `kubectl get backupclasses`"
+                ),
+            ));
+        };
+        let binding = binding_of(class, &found, application)?;
+        let strategy_ref = binding.strategy_ref;
+        if strategy_ref.api_group != STRATEGY_GROUP {
+            return Err(Stop::Foreign);
+        }
+        let Some(serving) = self.strategies.serving(&strategy_ref.kind) else {
+            return Err(self.configuration_missing(
+                Reason::PluginNotReady,
+                format!(
+                    "no plugin serves strategies of kind {}; see `kubectl get strategyplugins`",
+                    strategy_ref.kind
+                ),
+            ));
+        };
+        if !serving.may_work_on(application.group(), &application.kind) {
+            return Err(Stop::fail(format!(
+                "StrategyPlugin {} is not granted applications of kind {} in {}",
+                serving.name,
+                application.kind,
+                application.group()
+            )));
+        }
+        let target = object::target(
+            STRATEGY_API_VERSION,
+            &strategy_ref.kind,
+            None,
+            &strategy_ref.name,
+        );
+        let Some(strategy) = self.cluster.get(&host, &target).await? else {
+            return Err(self.configuration_missing(
+                Reason::StrategyNotReady,
+                format!(
+                    "{} {}, which BackupClass {class} names, does not exist",
+                    strategy_ref.kind, strategy_ref.name
+                ),
+            ));
+        };
+        Ok(Binding {
+            class: class.to_owned(),
+            strategy_ref,
+            strategy: Some(strategy),
+            serving,
+            parameters: binding.parameters,
+        })
+    }
+
+    fn configuration_missing(&self, reason: Reason, message: String) -> Stop {
+        Stop::Wait {
+            reason,
+            message,
+            give_up_after: Some(self.settings.configuration_deadline),
+        }
+    }
+}
+
+/// The first binding of the class that fits the application's group and kind.
+fn binding_of(
+    class: &str,
+    found: &Value,
+    application: &ApplicationReference,
+) -> Result<StrategyBinding, Stop> {
+    let parsed: BackupClass = serde_json::from_value(found.clone())
+        .map_err(|error| Stop::fail(format!("BackupClass {class} cannot be read: {error}")))?;
+    parsed
+        .spec
+        .strategies
+        .into_iter()
+        .find(|binding| {
+            let group = binding.application.api_group.as_deref().unwrap_or_default();
+            let group = if group.is_empty() { APPLICATION_GROUP } else { group };
+            group == application.group() && binding.application.kind == application.kind
+        })
+        .ok_or_else(|| {
+            Stop::fail(format!(
+                "BackupClass {class} has no strategy for applications of kind {} in {}; name a class that has one",
+                application.kind,
+                application.group()
+            ))
+        })
+}

@@ -1,0 +1,132 @@
+//! What must never stand where a tenant reads: one list of rules.
+//!
+//! | rule | what it finds |
+//! |---|---|
+//! | platform credentials | the exact access key or secret key of the platform's storage, anywhere in a text |
+//! | private key | a PEM header of a private key |
+//! | AWS access key id | `AKIA` or `ASIA` and 16 capital letters or digits, as a word of its own |
+//! | literal password | a value, not a reference, in a field named like one: `password`, `secretKey`, `token`, … |
+
+use serde_json::Value;
+
+use crate::{object::visit_strings, storage::Location};
+
+/// Fields whose literal value is a secret, compared in lower case without `-`, `_` and `.`.
+const SECRET_FIELDS: [&str; 12] = [
+    "password",
+    "passwd",
+    "secretkey",
+    "secretaccesskey",
+    "awssecretaccesskey",
+    "s3secretkey",
+    "accesstoken",
+    "authtoken",
+    "apikey",
+    "privatekey",
+    "clientsecret",
+    "bearertoken",
+];
+
+/// What the rules compare with.
+pub(crate) struct Secrets<'a> {
+    location: &'a Location,
+}
+
+impl<'a> Secrets<'a> {
+    pub(crate) fn new(location: &'a Location) -> Self {
+        Self { location }
+    }
+
+    /// The rule that a document breaks, with the place as a JSON pointer.
+    pub(crate) fn find(&self, document: &Value) -> Option<String> {
+        let mut found = None;
+        visit_strings(document, &mut |pointer, text| {
+            if found.is_none() {
+                let field = pointer.rsplit('/').next().unwrap_or_default();
+                found = self
+                    .rule(field, text)
+                    .map(|rule| format!("{pointer} holds {rule}"));
+            }
+        });
+        found
+    }
+
+    /// The rule that a text breaks.
+    pub(crate) fn find_text(&self, text: &str) -> Option<&'static str> {
+        self.rule("", text)
+    }
+
+    fn rule(&self, field: &str, text: &str) -> Option<&'static str> {
+        let holds = |secret: &str| !secret.is_empty() && text.contains(secret);
+        if holds(&self.location.secret_key) || holds(&self.location.access_key) {
+            return Some("the platform's own credentials");
+        }
+        looks_like_credential(field, text)
+    }
+}
+
+/// The rule that a value breaks by its looks.
+pub(crate) fn looks_like_credential(field: &str, text: &str) -> Option<&'static str> {
+    if text.contains("-----BEGIN") && text.contains("PRIVATE KEY-----") {
+        return Some("a private key");
+    }
+    if text
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .any(is_access_key_id)
+    {
+        return Some("an AWS access key id");
+    }
+    // `accessKeyIDKey: AWS_ACCESS_KEY_ID` names a key of a Secret; `secretKey: s3cr3t` holds one.
+    (!text.is_empty() && is_secret_field(field)).then_some("a literal password or key")
+}
+
+fn is_access_key_id(word: &str) -> bool {
+    word.len() == 20
+        && (word.starts_with("AKIA") || word.starts_with("ASIA"))
+        && word
+            .chars()
+            .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
+}
+
+fn is_secret_field(field: &str) -> bool {
+    let folded: String = field
+        .chars()
+        .filter(|c| !matches!(c, '-' | '_' | '.'))
+        .collect::<String>()
+        .to_ascii_lowercase();
+    SECRET_FIELDS.contains(&folded.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn looks_alone_betray_a_credential() {
+        assert!(looks_like_credential("bucket", "cozy-backups").is_none());
+        assert!(looks_like_credential("note", "AKIAIOSFODNN7EXAMPLE").is_some());
+        assert!(looks_like_credential("note", "xAKIAIOSFODNN7EXAMPLE").is_none());
+        assert!(looks_like_credential("s3SecretKey", "x").is_some());
+        assert!(looks_like_credential("passwordSecretRef", "x").is_none());
+        assert!(looks_like_credential("ca", "-----BEGIN RSA PRIVATE KEY-----\n").is_some());
+    }
+
+    #[test]
+    fn the_platform_keys_are_found_inside_other_text() {
+        let location = Location {
+            endpoint: String::new(),
+            bucket: String::new(),
+            region: String::new(),
+            force_path_style: false,
+            access_key: "ak-1".to_owned(),
+            secret_key: "sk-1".to_owned(),
+        };
+        let found = Secrets::new(&location).find(&json!({ "env": [{ "value": "key=sk-1" }] }));
+        assert_eq!(
+            found.unwrap(),
+            "/env/0/value holds the platform's own credentials"
+        );
+    }
+}

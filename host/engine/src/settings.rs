@@ -1,0 +1,58 @@
+//! What the platform operator sets.
+
+use std::time::Duration;
+
+/// Settings of the host. Their names on the command line and in the environment are the controller's business.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The platform's storage.
+    pub storage: StorageSettings,
+    /// How long a job may take in all: 24 hours.
+    pub job_deadline: Duration,
+    /// How long a job waits for its class, its strategy object or a plugin: 30 minutes, as the reference has it.
+    pub configuration_deadline: Duration,
+    /// How long a job waits before the host looks again for what it cannot watch: 30 seconds, as the reference has
+    /// it.
+    pub look_again: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            storage: StorageSettings::default(),
+            job_deadline: Duration::from_secs(24 * 60 * 60),
+            configuration_deadline: Duration::from_secs(30 * 60),
+            look_again: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Where the platform's storage is described. The seed's names are the defaults.
+#[derive(Clone, Debug)]
+pub struct StorageSettings {
+    /// Namespace of the source Secret.
+    pub source_namespace: String,
+    /// Name of the source Secret.
+    pub source_name: String,
+    /// Where the Secret gives no endpoint: URL of the storage service.
+    pub endpoint: String,
+    /// Where the Secret gives no region.
+    pub region: String,
+    /// Where the Secret gives no bucket.
+    pub bucket_name: String,
+    /// Whether the bucket stands in the path rather than in the host name.
+    pub force_path_style: Option<bool>,
+}
+
+impl Default for StorageSettings {
+    fn default() -> Self {
+        Self {
+            source_namespace: "cozy-backup-controller".to_owned(),
+            source_name: "cozy-backups-system-credentials".to_owned(),
+            endpoint: String::new(),
+            region: String::new(),
+            bucket_name: String::new(),
+            force_path_style: Some(true),
+        }
+    }
+}
