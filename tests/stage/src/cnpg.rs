@@ -1,0 +1,259 @@
+//! CloudNativePG and its Barman Cloud plugin.
+
+use std::sync::Arc;
+
+use backup_engine::{
+    MemoryStorage,
+    cluster::{ApiError, Caller, Cluster, DeleteOptions, Part},
+    reference,
+};
+use backup_sandbox::contract::Selector;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+const PLUGIN: &str = "barman-cloud.cloudnative-pg.io";
+const MANAGER: &str = "cloudnative-pg";
+
+/// How the base backups that are ordered end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Fate {
+    /// They complete.
+    #[default]
+    Completes,
+    /// They fail for good, with this error.
+    Fails(String),
+    /// They never go on.
+    Stalls,
+}
+
+/// The operator: it brings Pods of a Cluster up to its spec, and takes base backups, one step at a time.
+pub struct Cnpg {
+    storage: Arc<MemoryStorage>,
+    fate: Fate,
+}
+
+impl Cnpg {
+    /// An operator that writes to a storage.
+    #[must_use]
+    pub fn new(storage: Arc<MemoryStorage>, fate: Fate) -> Self {
+        Self { storage, fate }
+    }
+
+    /// One step of each object that has one to make, in words.
+    ///
+    /// # Errors
+    /// What the cluster refuses.
+    pub async fn step<C: Cluster>(
+        &self,
+        cluster: &C,
+        now: Timestamp,
+    ) -> Result<Vec<String>, ApiError> {
+        let mut steps = vec![];
+        for found in all(cluster, "postgresql.cnpg.io/v1", "Cluster").await? {
+            steps.extend(roll_out(cluster, &found).await?);
+        }
+        for found in all(cluster, "postgresql.cnpg.io/v1", "Backup").await? {
+            steps.extend(self.back_up(cluster, &found, now).await?);
+        }
+        Ok(steps)
+    }
+
+    /// Takes a base backup one step further.
+    async fn back_up<C: Cluster>(
+        &self,
+        cluster: &C,
+        backup: &Value,
+        now: Timestamp,
+    ) -> Result<Option<String>, ApiError> {
+        let phase = text(backup, "/status/phase");
+        let status = match (phase, &self.fate) {
+            ("" | "pending", _) => {
+                json!({ "phase": "started", "startedAt": now.to_string(), "method": "plugin" })
+            }
+            ("started", _) => json!({ "phase": "running" }),
+            ("running", Fate::Fails(error)) => json!({ "phase": "failed", "error": error }),
+            ("running", Fate::Completes) => {
+                let id = now.strftime("%Y%m%dT%H%M%S").to_string();
+                self.write(cluster, backup, &id, now).await?;
+                json!({
+                    "phase": "completed",
+                    "stoppedAt": now.to_string(),
+                    "backupId": id,
+                    "beginWal": "000000010000000000000003",
+                    "endWal": "000000010000000000000003",
+                })
+            }
+            _ => return Ok(None),
+        };
+        set_status(cluster, backup, &status).await?;
+        Ok(Some(format!(
+            "Backup {} is {}",
+            text(backup, "/metadata/name"),
+            text(&status, "/phase")
+        )))
+    }
+
+    /// What Barman leaves in the bucket.
+    async fn write<C: Cluster>(
+        &self,
+        cluster: &C,
+        backup: &Value,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<(), ApiError> {
+        let namespace = text(backup, "/metadata/namespace");
+        let of = |api_version: &str, kind: &str, name: &str| backup_sandbox::contract::ObjectRef {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            namespace: Some(namespace.to_owned()),
+            name: name.to_owned(),
+        };
+        let name = text(backup, "/spec/cluster/name");
+        let database = cluster
+            .get(
+                &Caller::host(),
+                &of("postgresql.cnpg.io/v1", "Cluster", name),
+            )
+            .await?;
+        let plugin = database
+            .as_ref()
+            .and_then(our_plugin)
+            .cloned()
+            .unwrap_or_default();
+        let store = text(&plugin, "/parameters/barmanObjectName");
+        let store = cluster
+            .get(
+                &Caller::host(),
+                &of("barmancloud.cnpg.io/v1", "ObjectStore", store),
+            )
+            .await?;
+        let destination = store.as_ref().map_or("", |store| {
+            text(store, "/spec/configuration/destinationPath")
+        });
+        let path = destination
+            .strip_prefix("s3://")
+            .and_then(|rest| rest.split_once('/'))
+            .map_or("", |(_, path)| path);
+        let server = text(&plugin, "/parameters/serverName");
+        let at = u64::try_from(now.as_second()).unwrap_or_default();
+        let folder = format!("{}/{server}", path.trim_matches('/'));
+        self.storage
+            .put(&format!("{folder}/base/{id}/backup.info"), 1_204, at);
+        self.storage
+            .put(&format!("{folder}/base/{id}/data.tar.gz"), 4_194_304, at);
+        self.storage.put(
+            &format!("{folder}/wals/0000000100000000/000000010000000000000003.gz"),
+            65_536,
+            at,
+        );
+        Ok(())
+    }
+}
+
+/// Restarts a Cluster's Pods with the plugin once its spec names it, then tells that it is healthy.
+async fn roll_out<C: Cluster>(cluster: &C, database: &Value) -> Result<Option<String>, ApiError> {
+    let name = text(database, "/metadata/name");
+    if our_plugin(database).is_none() {
+        return Ok(None);
+    }
+    let loaded = database.pointer("/status/pluginStatus/0/name").is_some();
+    let phase = text(database, "/status/phase");
+    if !loaded {
+        let status = json!({
+            "phase": "Applying configuration",
+            "pluginStatus": [{ "name": PLUGIN, "version": "0.13.0" }],
+        });
+        set_status(cluster, database, &status).await?;
+        return Ok(Some(format!(
+            "Cluster {name} loads the Barman Cloud plugin"
+        )));
+    }
+    if phase == "Cluster in healthy state" {
+        return Ok(None);
+    }
+    for pod in all(cluster, "v1", "Pod").await? {
+        if text(&pod, "/metadata/labels/cnpg.io~1cluster") == name {
+            restart_with_plugin(cluster, &pod).await?;
+        }
+    }
+    set_status(
+        cluster,
+        database,
+        &json!({ "phase": "Cluster in healthy state" }),
+    )
+    .await?;
+    Ok(Some(format!(
+        "Cluster {name} has restarted its Pods with the plugin and is healthy"
+    )))
+}
+
+/// A Pod's containers cannot be changed: another Pod takes its place.
+async fn restart_with_plugin<C: Cluster>(cluster: &C, pod: &Value) -> Result<(), ApiError> {
+    let host = Caller::host();
+    cluster
+        .delete(&host, &reference(pod), &DeleteOptions::default())
+        .await?;
+    let restarted = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": text(pod, "/metadata/name"),
+            "namespace": text(pod, "/metadata/namespace"),
+            "labels": pod.pointer("/metadata/labels"),
+        },
+        "spec": {
+            "containers": pod.pointer("/spec/containers"),
+            "initContainers": [{ "name": "plugin-barman-cloud", "image": "plugin", "restartPolicy": "Always" }],
+        },
+    });
+    cluster
+        .create(&host, MANAGER, &restarted, false)
+        .await
+        .map(|_| ())
+}
+
+fn our_plugin(database: &Value) -> Option<&Value> {
+    let plugins = database.pointer("/spec/plugins")?.as_array()?;
+    plugins
+        .iter()
+        .find(|plugin| text(plugin, "/name") == PLUGIN)
+}
+
+async fn all<C: Cluster>(
+    cluster: &C,
+    api_version: &str,
+    kind: &str,
+) -> Result<Vec<Value>, ApiError> {
+    let matching = Selector {
+        api_version: api_version.to_owned(),
+        kind: kind.to_owned(),
+        namespace: None,
+        labels: vec![],
+    };
+    cluster.list(&Caller::host(), &matching).await
+}
+
+async fn set_status<C: Cluster>(
+    cluster: &C,
+    object: &Value,
+    status: &Value,
+) -> Result<(), ApiError> {
+    let patch = json!({ "status": status });
+    cluster
+        .merge(
+            &Caller::host(),
+            MANAGER,
+            &reference(object),
+            &patch,
+            Part::Status,
+        )
+        .await
+        .map(|_| ())
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}

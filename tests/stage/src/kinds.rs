@@ -1,0 +1,93 @@
+//! The operators' kinds, with schemas that let everything through: small stand-ins for the real CRDs.
+
+use serde_json::{Value, json};
+
+/// A kind of an operator or of a platform component.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// API group.
+    pub group: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// The kind.
+    pub kind: &'static str,
+    /// Its plural.
+    pub plural: &'static str,
+}
+
+const fn kind(
+    group: &'static str,
+    version: &'static str,
+    kind: &'static str,
+    plural: &'static str,
+) -> Kind {
+    Kind {
+        group,
+        version,
+        kind,
+        plural,
+    }
+}
+
+const KINDS: &[Kind] = &[
+    kind("apps.cozystack.io", "v1alpha1", "Postgres", "postgreses"),
+    kind("apps.cozystack.io", "v1alpha1", "Etcd", "etcds"),
+    kind(
+        "helm.toolkit.fluxcd.io",
+        "v2",
+        "HelmRelease",
+        "helmreleases",
+    ),
+    kind("postgresql.cnpg.io", "v1", "Cluster", "clusters"),
+    kind("postgresql.cnpg.io", "v1", "Backup", "backups"),
+    kind("barmancloud.cnpg.io", "v1", "ObjectStore", "objectstores"),
+    kind(
+        "etcd-operator.cozystack.io",
+        "v1alpha2",
+        "EtcdCluster",
+        "etcdclusters",
+    ),
+    kind(
+        "etcd-operator.cozystack.io",
+        "v1alpha2",
+        "EtcdSnapshot",
+        "etcdsnapshots",
+    ),
+];
+
+/// The kinds that the strategies of this repository and their applications need. All are namespaced.
+#[must_use]
+pub fn kinds() -> &'static [Kind] {
+    KINDS
+}
+
+/// A definition with a status subresource and an open schema.
+#[must_use]
+pub fn crd(kind: &Kind) -> Value {
+    let open = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": { "name": format!("{}.{}", kind.plural, kind.group) },
+        "spec": {
+            "group": kind.group,
+            "scope": "Namespaced",
+            "names": {
+                "kind": kind.kind,
+                "listKind": format!("{}List", kind.kind),
+                "plural": kind.plural,
+                "singular": kind.kind.to_lowercase(),
+            },
+            "versions": [{
+                "name": kind.version,
+                "served": true,
+                "storage": true,
+                "subresources": { "status": {} },
+                "schema": { "openAPIV3Schema": {
+                    "type": "object",
+                    "properties": { "spec": open, "status": open },
+                } },
+            }],
+        },
+    })
+}

@@ -1,0 +1,14 @@
+//! The vocabulary of the tests, so that a test reads like the documentation: a platform, tenants with databases,
+//! jobs, and operators that are played.
+//!
+//! An operator sets status as the real one does, one step at a time, over the engine's
+//! [`Cluster`](backup_engine::cluster::Cluster): the same one plays against the cluster in memory and against a
+//! real API server.
+
+mod cnpg;
+mod kinds;
+mod stage;
+
+pub use cnpg::{Cnpg, Fate};
+pub use kinds::{Kind, crd, kinds};
+pub use stage::{Stage, bundle};

@@ -1,0 +1,332 @@
+//! A platform on a cluster in memory.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
+
+use anyhow::{Context as _, anyhow};
+use backup_engine::{
+    Evaluator, Host, MemoryStorage, Runner, Serving, Settings, Storage, Strategies,
+    cluster::{Caller, Cluster as _, DeleteOptions, memory::MemoryCluster},
+    limits, memory_clock, proposed_grant, strategy_definition,
+};
+use backup_registry::PluginFolder;
+use backup_sandbox::{
+    Compiler, Sandbox, Settings as SandboxSettings, Strategy, contract::ObjectRef,
+};
+use serde_json::{Value, json};
+
+/// When every story begins: a Wednesday, at noon.
+const NOON: i64 = 1_795_608_000;
+
+/// The host's namespace.
+const HOST_NAMESPACE: &str = "cozy-backup-controller";
+
+/// A platform with its storage, BackupClass `cozy-default` and strategy `cozy-default-cnpg`, and a host.
+pub struct Stage {
+    /// The cluster.
+    pub cluster: MemoryCluster,
+    /// What lies in the bucket.
+    pub storage: Arc<MemoryStorage>,
+    /// The plugins that serve.
+    pub strategies: Arc<Strategies>,
+    /// The host, with its queue.
+    pub runner: Runner,
+    settings: Settings,
+    /// The key of the platform's storage, made for this run.
+    pub access_key: String,
+    /// The secret of that key.
+    pub secret_key: String,
+}
+
+/// The folder with the built strategies.
+///
+/// # Errors
+/// When they have not been built.
+pub fn bundle() -> anyhow::Result<PathBuf> {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bundle");
+    target
+        .canonicalize()
+        .context("the strategies are not built; run `cargo xtask bundle`")
+}
+
+/// One sandbox for all stages of a process.
+fn sandbox() -> anyhow::Result<&'static Sandbox> {
+    static SANDBOX: OnceLock<Result<Sandbox, String>> = OnceLock::new();
+    let made = SANDBOX.get_or_init(|| {
+        let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/compiled");
+        Sandbox::new(SandboxSettings::new(cache, Compiler::InProcess))
+            .map_err(|error| error.to_string())
+    });
+    made.as_ref().map_err(|error| anyhow!("{error}"))
+}
+
+fn host(
+    cluster: &MemoryCluster,
+    settings: &Settings,
+    strategies: &Arc<Strategies>,
+    storage: &Arc<MemoryStorage>,
+) -> Host<MemoryCluster> {
+    Host::new(
+        cluster.clone(),
+        settings.clone(),
+        Arc::clone(strategies),
+        Arc::clone(storage) as Arc<dyn Storage>,
+        memory_clock(cluster),
+        Evaluator::Inline,
+    )
+}
+
+impl Stage {
+    /// Builds the platform. No plugin serves yet.
+    ///
+    /// # Errors
+    /// When the stage itself is not in order.
+    pub fn new() -> anyhow::Result<Self> {
+        Self::with_settings(Settings::default())
+    }
+
+    /// Builds the platform with other settings of the host.
+    ///
+    /// # Errors
+    /// When the stage itself is not in order.
+    pub fn with_settings(settings: Settings) -> anyhow::Result<Self> {
+        let cluster = MemoryCluster::new();
+        cluster.set_now(NOON);
+        for definition in backup_api::definitions() {
+            cluster.install_crd(&serde_json::to_value(definition)?)?;
+        }
+        for kind in crate::kinds() {
+            cluster.install_crd(&crate::crd(kind))?;
+        }
+        let strategies = Arc::new(Strategies::default());
+        let storage = Arc::new(MemoryStorage::default());
+        let runner = Runner::new(Arc::new(host(&cluster, &settings, &strategies, &storage)));
+        let access_key = format!("access-{}", std::process::id());
+        let secret_key = format!("secret-{}", std::process::id());
+        let stage = Self {
+            cluster,
+            storage,
+            strategies,
+            runner,
+            settings,
+            access_key,
+            secret_key,
+        };
+        stage.namespace(HOST_NAMESPACE)?;
+        Ok(stage)
+    }
+
+    /// Loads a component of the bundle.
+    ///
+    /// # Errors
+    /// When it is not built, or cannot be loaded.
+    pub fn bundled(file: &str) -> anyhow::Result<Strategy> {
+        Self::from_folder(&bundle()?, file)
+    }
+
+    /// Loads a component of a folder.
+    ///
+    /// # Errors
+    /// When it is not there, or cannot be loaded.
+    pub fn from_folder(folder: &Path, file: &str) -> anyhow::Result<Strategy> {
+        let bytes = PluginFolder::open(folder)?.read(file)?;
+        Self::component(&bytes)
+    }
+
+    /// Loads a component.
+    ///
+    /// # Errors
+    /// When it cannot be loaded.
+    pub fn component(bytes: &[u8]) -> anyhow::Result<Strategy> {
+        Ok(sandbox()?.load(bytes, limits(None))?)
+    }
+
+    /// Lets a plugin serve, with the grant that its manifest proposes, and defines its strategy kind.
+    ///
+    /// # Errors
+    /// When its kind cannot be defined.
+    pub fn serve(&self, strategy: &Strategy) -> anyhow::Result<()> {
+        let manifest = strategy.manifest();
+        self.cluster.install_crd(&strategy_definition(manifest))?;
+        let grant = proposed_grant(manifest, &format!("{}.wasm", manifest.name), HOST_NAMESPACE);
+        self.strategies.serve(Serving {
+            name: manifest.name.clone(),
+            grant,
+            strategy: strategy.clone(),
+        });
+        Ok(())
+    }
+
+    /// The platform's storage: its Secret.
+    ///
+    /// # Errors
+    /// When it is not accepted.
+    pub fn storage_secret(&self) -> anyhow::Result<()> {
+        self.cluster.put(json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": { "name": "cozy-backups-system-credentials", "namespace": HOST_NAMESPACE },
+            "stringData": {
+                "accessKey": self.access_key,
+                "secretKey": self.secret_key,
+                "endpoint": "https://s3.cozy.example",
+                "bucketName": "cozy-backups",
+                "region": "eu-1",
+            },
+        }))?;
+        Ok(())
+    }
+
+    /// The platform's own objects: its storage's Secret, the default strategy and the default class.
+    ///
+    /// # Errors
+    /// When one is not accepted, as where no plugin has defined the strategy's kind.
+    pub fn platform(&self) -> anyhow::Result<()> {
+        self.storage_secret()?;
+        self.apply(include_str!("platform.yaml"))
+    }
+
+    /// A tenant's namespace.
+    ///
+    /// # Errors
+    /// When it is there already.
+    pub fn namespace(&self, name: &str) -> anyhow::Result<()> {
+        let object =
+            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
+        self.cluster.put(object)?;
+        Ok(())
+    }
+
+    /// A Postgres application, with a user whose password is given, its Cluster and its Pod.
+    ///
+    /// # Errors
+    /// When the namespace is missing.
+    pub fn postgres(&self, namespace: &str, name: &str, password: &str) -> anyhow::Result<()> {
+        let text = include_str!("postgres.yaml")
+            .replace("NAMESPACE", namespace)
+            .replace("NAME", name)
+            .replace("PASSWORD", password);
+        self.apply(&text)
+    }
+
+    /// Puts the objects of a YAML text as they are, with their status.
+    ///
+    /// # Errors
+    /// When one is not accepted.
+    pub fn apply(&self, yaml: &str) -> anyhow::Result<()> {
+        for object in serde_saphyr::from_multiple::<Value>(yaml)? {
+            self.cluster.put(object)?;
+        }
+        Ok(())
+    }
+
+    /// A BackupJob of a Postgres application, by the class `cozy-default`.
+    ///
+    /// # Errors
+    /// When it is not accepted.
+    pub fn backup_job(&self, namespace: &str, name: &str, application: &str) -> anyhow::Result<()> {
+        self.cluster.put(json!({
+            "apiVersion": "backups.cozystack.io/v1alpha1",
+            "kind": "BackupJob",
+            "metadata": { "name": name, "namespace": namespace },
+            "spec": {
+                "backupClassName": "cozy-default",
+                "applicationRef": { "apiGroup": "apps.cozystack.io", "kind": "Postgres", "name": application },
+            },
+        }))?;
+        Ok(())
+    }
+
+    /// Deletes an object of the host's group.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub async fn delete(&self, kind: &str, namespace: &str, name: &str) -> anyhow::Result<()> {
+        self.delete_any(backup_api::names::API_VERSION, kind, Some(namespace), name)
+            .await
+    }
+
+    /// Deletes a cluster-scoped object.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub async fn delete_cluster_scoped(
+        &self,
+        api_version: &str,
+        kind: &str,
+        name: &str,
+    ) -> anyhow::Result<()> {
+        self.delete_any(api_version, kind, None, name).await
+    }
+
+    /// Deletes an object.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub async fn delete_any(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> anyhow::Result<()> {
+        let target = ObjectRef {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            namespace: namespace.map(ToOwned::to_owned),
+            name: name.to_owned(),
+        };
+        Ok(self
+            .cluster
+            .delete(&Caller::host(), &target, &DeleteOptions::default())
+            .await?)
+    }
+
+    /// A new host process: what the old one kept in memory is gone.
+    pub fn restart(&mut self) {
+        self.runner = Runner::new(Arc::new(host(
+            &self.cluster,
+            &self.settings,
+            &self.strategies,
+            &self.storage,
+        )));
+    }
+
+    /// An object of the host's group; null when absent.
+    #[must_use]
+    pub fn read(&self, kind: &str, namespace: &str, name: &str) -> Value {
+        self.cluster
+            .read(backup_api::names::API_VERSION, kind, Some(namespace), name)
+            .unwrap_or_default()
+    }
+
+    /// A BackupJob in one line: `Phase Reason: message`.
+    #[must_use]
+    pub fn job(&self, namespace: &str, name: &str) -> String {
+        let job = self.read("BackupJob", namespace, name);
+        let text = |pointer: &str| {
+            job.pointer(pointer)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let conditions = job
+            .pointer("/status/conditions")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
+        let ready = conditions
+            .iter()
+            .find(|condition| condition["type"] == "Ready");
+        let reason = ready
+            .and_then(|ready| ready["reason"].as_str())
+            .unwrap_or_default();
+        format!(
+            "{} {reason}: {}",
+            text("/status/phase"),
+            text("/status/message")
+        )
+    }
+}
