@@ -1,2 +1,73 @@
-//! .
-fn main() {}
+//! The commands of this repository, as `cargo xtask COMMAND`.
+//!
+//! | command | what it does |
+//! | --- | --- |
+//! | `bundle` | builds the strategies under `plugins/` and the test fixtures as WebAssembly components |
+//! | `test` | checks everything, as CI does |
+//! | `demo` | carries one backup of a Postgres application through, on an in-memory cluster |
+//! | `audit` | licences, sources and known vulnerabilities of the dependencies |
+//!
+//! Each command sets up what it needs, so that a fresh clone needs a Rust toolchain, Go and a C compiler
+//! and no preparation.
+//!
+//! The rooms: a file for each command; [`wasm_std`] decides where the plugins' standard library comes from
+//! ([`debian`] is one of the places), [`reproducible`] keeps this checkout's paths out of what is built,
+//! [`component`] encodes, [`results`] counts tests, [`workspace`] asks cargo what there is.
+
+#![allow(
+    clippy::print_stdout,
+    reason = "a command line tool speaks on standard output"
+)]
+
+mod audit;
+mod bundle;
+mod component;
+mod debian;
+mod demo;
+mod process;
+mod reproducible;
+mod results;
+mod test;
+mod wasm_std;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The commands of this repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+enum Command {
+    /// Build the strategies and the test fixtures as WebAssembly components
+    Bundle(bundle::Options),
+    /// Check everything, as CI does
+    Test(test::Options),
+    /// Carry one backup through on an in-memory cluster and show what happens
+    Demo,
+    /// Check the dependencies' licences, sources and known vulnerabilities
+    Audit(audit::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Bundle(options) => bundle::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Test(options) => Ok(test::run(&options)),
+        Command::Demo => demo::run().map(|()| ExitCode::SUCCESS),
+        Command::Audit(options) => audit::run(&options).map(|()| ExitCode::SUCCESS),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        for cause in error.chain().skip(1) {
+            eprintln!("  because: {cause}");
+        }
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,66 @@
+//! Runs other programs and says which one failed.
+
+use std::ffi::OsString;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// The cargo that runs this program, or the one in `PATH`.
+pub(crate) fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
+}
+
+/// Runs `command` to its end, with this program's output.
+///
+/// # Errors
+///
+/// When it cannot be started or ends with anything but success.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let status = command
+        .status()
+        .with_context(|| format!("could not start `{}`", line(command)))?;
+    if !status.success() {
+        bail!("`{}` failed: {status}", line(command));
+    }
+    Ok(())
+}
+
+/// Runs `command` to its end and returns what it printed, without the last line's end.
+///
+/// # Errors
+///
+/// As [`run`]; what the program said on standard error is part of the message.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("could not start `{}`", line(command)))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!(
+            "`{}` failed: {}: {}",
+            line(command),
+            output.status,
+            said.trim()
+        );
+    }
+    let printed = String::from_utf8(output.stdout)
+        .with_context(|| format!("`{}` printed something else than text", line(command)))?;
+    Ok(printed.trim_end().to_owned())
+}
+
+/// Whether `program` can be started and succeeds when asked for its version.
+pub(crate) fn exists(program: &str) -> bool {
+    output(Command::new(program).arg("--version")).is_ok()
+}
+
+/// `command` as a line that a person recognises; the program by its file name.
+pub(crate) fn line(command: &Command) -> String {
+    let program = std::path::Path::new(command.get_program());
+    let program = program.file_name().unwrap_or(program.as_os_str());
+    std::iter::once(program)
+        .chain(command.get_args())
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
