@@ -26,7 +26,6 @@ use crate::{
     derive = "PartialEq",
     category = "cozystack-backups",
     doc = "A finished backup of an application. Created by the host; a RestoreJob names it.",
-    annotation("options.cozystack.io/source.applicationRef.kind", "appkind"),
     selectable = ".spec.applicationRef.apiGroup",
     selectable = ".spec.applicationRef.kind",
     selectable = ".spec.applicationRef.name",

@@ -84,9 +84,21 @@ pub struct StrategyProgress {
     /// What went wrong in the last pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub setback: Option<Setback>,
+    /// Set once the work has failed, while what it left behind is being undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing: Option<Failing>,
     /// HelmReleases that were suspended for this job, with what was found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub suspended: Vec<SuspendedRelease>,
+}
+
+/// A failure that is being cleaned up behind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Failing {
+    /// Why the work failed: the message that the job will end with.
+    pub message: String,
+    /// Since when.
+    pub since: Time,
 }
 
 /// What a job waits for, and since when.

@@ -31,7 +31,7 @@ pub use backup_class::{
 pub use backup_job::{BackupJob, BackupJobSpec, BackupJobStatus};
 pub use condition::{Condition, set_condition};
 pub use job::{
-    JobPhase, JobStatus, PluginIdentity, RefusedAction, Setback, StrategyProgress,
+    Failing, JobPhase, JobStatus, PluginIdentity, RefusedAction, Setback, StrategyProgress,
     SuspendedRelease, Waiting,
 };
 pub use plan::{ConcurrencyPolicy, Plan, PlanSpec, PlanStatus, RetentionPolicy, Schedule};
@@ -49,17 +49,60 @@ pub use k8s_openapi::{
 };
 use kube::CustomResourceExt as _;
 
+/// Which drop-down list of the dashboard feeds a field, by the field's path below `spec`. The dashboard reads it
+/// from annotations of the definition.
+const OPTIONS: [(&str, &[(&str, &str)]); 4] = [
+    (
+        "BackupJob",
+        &[
+            ("applicationRef.kind", "appkind"),
+            ("planRef.name", "plan"),
+            ("backupClassName", "backupclass"),
+        ],
+    ),
+    ("Backup", &[("applicationRef.kind", "appkind")]),
+    (
+        "Plan",
+        &[
+            ("applicationRef.kind", "appkind"),
+            ("backupClassName", "backupclass"),
+        ],
+    ),
+    (
+        "RestoreJob",
+        &[
+            ("backupRef.name", "backup"),
+            ("targetApplicationRef.kind", "appkind"),
+        ],
+    ),
+];
+
 /// The definitions of every kind of this group, in the order in which a reader meets them.
 #[must_use]
 pub fn definitions() -> Vec<CustomResourceDefinition> {
-    vec![
+    let mut definitions = vec![
         BackupClass::crd(),
         BackupJob::crd(),
         Backup::crd(),
         Plan::crd(),
         RestoreJob::crd(),
         StrategyPlugin::crd(),
-    ]
+    ];
+    for definition in &mut definitions {
+        let kind = definition.spec.names.kind.as_str();
+        let options = OPTIONS
+            .iter()
+            .find(|(of, _)| *of == kind)
+            .map_or(&[][..], |(_, options)| options);
+        let annotations = definition.metadata.annotations.get_or_insert_default();
+        for (field, source) in options {
+            annotations.insert(
+                format!("options.cozystack.io/source.{field}"),
+                (*source).to_owned(),
+            );
+        }
+    }
+    definitions
 }
 
 #[cfg(test)]
@@ -104,6 +147,20 @@ mod tests {
                 definition.spec.names.kind
             );
         }
+    }
+
+    #[test]
+    fn the_dashboard_finds_its_options_on_the_definition() {
+        let definitions = definitions();
+        let job = definitions
+            .iter()
+            .find(|d| d.spec.names.kind == "BackupJob")
+            .unwrap();
+        let annotations = job.metadata.annotations.as_ref().unwrap();
+        assert_eq!(
+            annotations["options.cozystack.io/source.backupClassName"],
+            "backupclass"
+        );
     }
 
     #[test]

@@ -20,8 +20,6 @@ use crate::{condition::Condition, reference::ApplicationReference};
     derive = "Default",
     category = "cozystack-backups",
     doc = "Makes BackupJobs of one application on a schedule.",
-    annotation("options.cozystack.io/source.applicationRef.kind", "appkind"),
-    annotation("options.cozystack.io/source.backupClassName", "backupclass"),
     selectable = ".spec.applicationRef.apiGroup",
     selectable = ".spec.applicationRef.kind",
     selectable = ".spec.applicationRef.name",

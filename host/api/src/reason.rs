@@ -30,6 +30,8 @@ pub enum Reason {
     Running,
     /// An action was refused and will be tried again.
     ActionRefused,
+    /// The work failed or was called off; what it left behind is being undone.
+    Aborting,
     /// The backup failed for good.
     BackupFailed,
     /// The backup is done.
@@ -59,6 +61,7 @@ impl Reason {
             Self::Waiting => "Waiting",
             Self::Running => "Running",
             Self::ActionRefused => "ActionRefused",
+            Self::Aborting => "Aborting",
             Self::BackupFailed => "BackupFailed",
             Self::BackupCompleted => "BackupCompleted",
             Self::RestoreFailed => "RestoreFailed",

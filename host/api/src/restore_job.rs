@@ -25,8 +25,6 @@ use crate::{
     category = "cozystack-backups",
     shortname = "rj",
     doc = "One restore of one Backup, in place or into another application. It ends as Succeeded or as Failed.",
-    annotation("options.cozystack.io/source.backupRef.name", "backup"),
-    annotation("options.cozystack.io/source.targetApplicationRef.kind", "appkind"),
     selectable = ".spec.backupRef.name",
     selectable = ".status.phase",
     validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.startedAt) || self.spec == oldSelf.spec").message("a RestoreJob cannot be changed once it has started; create another"),

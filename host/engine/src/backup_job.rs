@@ -1,24 +1,25 @@
-//! The reconciler of BackupJobs: one pass of the way of a job.
+//! What is particular to BackupJobs: where their strategy comes from, and the Backup that they lead to.
 
 use backup_api::{
-    Backup, BackupArtifact, BackupJob, BackupPhase, BackupSpec, BackupStatus, Condition, JobPhase,
+    Backup, BackupArtifact, BackupJob, BackupPhase, BackupSpec, BackupStatus, Condition,
     LocalReference, Reason, StorageLocation, Time, names::API_VERSION, names::OWNED_BY_UID,
 };
 use backup_sandbox::{
-    Finished, Question, Reply,
-    contract::{ApplicationRef, Path, Progress, Success},
+    Question, Reply,
+    contract::{Path, Success},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
     admit::{Applicant, Case},
-    cluster::{ApiError, ApiReason, Caller, Cluster, Part},
+    cluster::{ApiReason, Caller, Cluster, Part},
     commit::job_labels,
     guard::guard,
     host::Host,
-    interest::{Interest, Next},
-    ledger::{Ledger, later},
+    interest::Interest,
+    job::{application_ref, wrong_answer},
+    ledger::Ledger,
     object,
     stop::Stop,
 };
@@ -26,53 +27,7 @@ use crate::{
 /// The host's field manager for Backups.
 const MANAGER: &str = "backups.cozystack.io/host";
 
-/// How a pass ended that was not stopped.
-enum Pass {
-    /// Asked again when something changes, or at this time.
-    Waiting(Option<Timestamp>),
-    /// The job has ended.
-    Ended,
-}
-
 impl<C: Cluster> Host<C> {
-    /// One pass over a BackupJob: what it needs next, and when to look again.
-    ///
-    /// # Errors
-    /// A request that failed and may succeed later: do the pass again, after a pause that grows.
-    pub async fn reconcile_backup_job(
-        &self,
-        namespace: &str,
-        name: &str,
-    ) -> Result<Next, ApiError> {
-        let target = object::target(API_VERSION, "BackupJob", Some(namespace), name);
-        let Some(found) = self.cluster.get(&Caller::host(), &target).await? else {
-            return Ok(Next::gone());
-        };
-        let mut ledger = Ledger::of(&found, self.now())?;
-        if ledger.is_final() || object::is_deleting(&found) {
-            self.forget_job(object::uid(&found));
-            return Ok(Next::gone());
-        }
-        if let Some(until) = ledger.try_again_at().filter(|until| *until > self.now()) {
-            return Ok(Next::at(until));
-        }
-        let job: BackupJob = serde_json::from_value(found).map_err(|error| {
-            ApiError::new(
-                ApiReason::Invalid,
-                format!("BackupJob {name} cannot be read: {error}"),
-            )
-        })?;
-        let mut interest = Interest::of_job(&target, &job);
-        let passed = self.backup_pass(&job, &mut ledger, &mut interest).await;
-        let next = self.settle(passed, &mut ledger).await?;
-        ledger.write(&self.cluster).await?;
-        if ledger.is_final() {
-            self.forget_job(job.metadata.uid.as_deref().unwrap_or_default());
-            return Ok(Next::gone());
-        }
-        Ok(next.watching(interest))
-    }
-
     /// Where a backup of the job's application will lie, as its strategy says.
     ///
     /// # Errors
@@ -95,7 +50,11 @@ impl<C: Cluster> Host<C> {
         said.await.map_err(|stop| explain(&stop))
     }
 
-    async fn backup_case(&self, job: &BackupJob, interest: &mut Interest) -> Result<Case, Stop> {
+    pub(crate) async fn backup_case(
+        &self,
+        job: &BackupJob,
+        interest: &mut Interest,
+    ) -> Result<Case, Stop> {
         let reference = &job.spec.application_ref;
         let binding = self.resolve(&job.spec.backup_class_name, reference).await?;
         interest.strategy(&binding.strategy_ref);
@@ -110,7 +69,7 @@ impl<C: Cluster> Host<C> {
             namespace,
             name: job.metadata.name.as_deref().unwrap_or_default(),
             uid: job.metadata.uid.as_deref().unwrap_or_default(),
-            subject: application(job),
+            subject: application_ref(reference, namespace),
             status: &status,
             options: "{}".to_owned(),
             source: None,
@@ -118,165 +77,24 @@ impl<C: Cluster> Host<C> {
         self.admit(binding, &applicant).await
     }
 
-    async fn backup_pass(
-        &self,
-        job: &BackupJob,
-        ledger: &mut Ledger,
-        interest: &mut Interest,
-    ) -> Result<Pass, Stop> {
-        if ledger.job.started_at.is_none() {
-            self.name_is_free(job).await?;
-        }
-        let case = self.backup_case(job, interest).await?;
-        if let Err(busy) = self.take_application(&application(job), job).await {
-            interest.other_jobs(job.metadata.namespace.as_deref());
-            return Err(busy);
-        }
-        let finished = self.evaluate(&case, Question::Backup).await?;
-        interest.reads(&case, &finished.reads);
-        guard(&case, &finished)?;
-        self.commit(&case, Question::Backup, &finished.plan, ledger)
-            .await?;
-        ledger.strategy().setback = None;
-        for condition in &finished.plan.conditions {
-            ledger.condition(
-                &condition.type_,
-                condition.status,
-                &condition.reason,
-                condition.message.clone(),
-            );
-        }
-        self.record_events(&case, &finished.plan.events).await?;
-        self.conclude(job, &case, &finished, ledger).await
-    }
-
-    /// What the strategy's answer means for the job.
-    async fn conclude(
+    /// The strategy's success becomes a Backup.
+    pub(crate) async fn backup_succeeded(
         &self,
         job: &BackupJob,
         case: &Case,
-        finished: &Finished,
+        success: &Success,
         ledger: &mut Ledger,
-    ) -> Result<Pass, Stop> {
-        match &finished.answer {
-            Reply::Progress(Progress::Waiting(wait)) => {
-                let since = ledger.wait(&wait.reason);
-                let gives_up = wait
-                    .give_up_after_seconds
-                    .map(|s| later(since, std::time::Duration::from_secs(s.into())));
-                if gives_up.is_some_and(|at| self.now() >= at) {
-                    return Err(Stop::fail(format!(
-                        "{}: {} (gave up waiting)",
-                        wait.reason, wait.message
-                    )));
-                }
-                let (phase, reason) = if wait.started {
-                    (JobPhase::Running, Reason::Running)
-                } else {
-                    (JobPhase::Pending, Reason::Waiting)
-                };
-                ledger.ready(phase, reason, &format!("{}: {}", wait.reason, wait.message));
-                let again = wait
-                    .ask_again_after_seconds
-                    .map(|s| later(self.now(), std::time::Duration::from_secs(s.into())));
-                Ok(Pass::Waiting(again.into_iter().chain(gives_up).min()))
-            }
-            Reply::Progress(Progress::Failed(failure)) => Err(Stop::fail(format!(
-                "{}: {}",
-                failure.reason, failure.message
-            ))),
-            Reply::Progress(Progress::Succeeded(success)) => {
-                self.record_backup(job, case, success).await?;
-                self.put_back(ledger).await?;
-                let name = job.metadata.name.clone().unwrap_or_default();
-                let message = format!("Backup {name} is complete");
-                ledger.backup_ref = Some(LocalReference { name });
-                ledger.finish(JobPhase::Succeeded, Reason::BackupCompleted, &message);
-                Ok(Pass::Ended)
-            }
-            _ => Err(wrong_answer()),
-        }
-    }
-
-    /// Turns the end of a pass into the job's status.
-    async fn settle(
-        &self,
-        passed: Result<Pass, Stop>,
-        ledger: &mut Ledger,
-    ) -> Result<Next, ApiError> {
-        let again = match passed {
-            Ok(Pass::Ended) => return Ok(Next::gone()),
-            Ok(Pass::Waiting(at)) => at,
-            Err(Stop::Api(error)) => {
-                // What the actions so far led to is kept; the queue comes back.
-                return Err(error);
-            }
-            Err(Stop::Foreign) => return Ok(Next::gone()),
-            Err(Stop::Fail(message)) => return self.fail(ledger, &message).await,
-            Err(Stop::Wait {
-                reason,
-                message,
-                give_up_after,
-            }) => {
-                let since = ledger.wait(reason.as_str());
-                let gives_up = give_up_after.map(|duration| later(since, duration));
-                if gives_up.is_some_and(|at| self.now() >= at) {
-                    return self
-                        .fail(ledger, &format!("{reason}: {message} (gave up waiting)"))
-                        .await;
-                }
-                ledger.ready(JobPhase::Pending, reason, &message);
-                Some(
-                    gives_up
-                        .into_iter()
-                        .chain([later(self.now(), self.settings.look_again)])
-                        .min()
-                        .unwrap_or(since),
-                )
-            }
-            Err(Stop::Setback {
-                reason,
-                message,
-                action,
-            }) => match ledger.setback(reason, &message, action.map(|action| *action)) {
-                Some(at) => {
-                    ledger.ready(JobPhase::Pending, reason, &message);
-                    Some(at)
-                }
-                None => return self.fail(ledger, &format!("{reason}: {message}")).await,
-            },
-        };
-        let deadline = ledger
-            .job
-            .started_at
-            .as_ref()
-            .map(|start| later(start.0, self.settings.job_deadline));
-        if deadline.is_some_and(|at| self.now() >= at) {
-            let waited = ledger.job.message.clone().unwrap_or_default();
-            let hours = self.settings.job_deadline.as_secs() / 3600;
-            return self
-                .fail(
-                    ledger,
-                    &format!("not finished after {hours} hours; it last said: {waited}"),
-                )
-                .await;
-        }
-        Ok(again
-            .into_iter()
-            .chain(deadline)
-            .min()
-            .map_or_else(Next::quiet, Next::at))
-    }
-
-    async fn fail(&self, ledger: &mut Ledger, message: &str) -> Result<Next, ApiError> {
-        self.put_back(ledger).await?;
-        ledger.finish(JobPhase::Failed, Reason::BackupFailed, message);
-        Ok(Next::gone())
+    ) -> Result<String, Stop> {
+        self.record_backup(job, case, success).await?;
+        let name = job.metadata.name.clone().unwrap_or_default();
+        let message = format!("Backup {name} is complete");
+        ledger.backup_ref = Some(LocalReference { name });
+        Ok(message)
     }
 
     /// A Backup has its job's name. One that another job left there is not overwritten, and not taken for this
     /// job's.
-    async fn name_is_free(&self, job: &BackupJob) -> Result<(), Stop> {
+    pub(crate) async fn name_is_free(&self, job: &BackupJob) -> Result<(), Stop> {
         let name = job.metadata.name.as_deref().unwrap_or_default();
         let target = object::target(
             API_VERSION,
@@ -342,13 +160,6 @@ fn taken(name: &str) -> Stop {
     ))
 }
 
-fn wrong_answer() -> Stop {
-    Stop::setback(
-        Reason::PluginError,
-        "the strategy answered another question than it was asked",
-    )
-}
-
 /// A stop in words, where there is no status to write it to.
 fn explain(stop: &Stop) -> String {
     match stop {
@@ -361,17 +172,6 @@ fn explain(stop: &Stop) -> String {
         Stop::Fail(message) => message.clone(),
         Stop::Api(error) => error.to_string(),
         Stop::Foreign => "the strategy is another controller's".to_owned(),
-    }
-}
-
-/// The application that a job names.
-pub(crate) fn application(job: &BackupJob) -> ApplicationRef {
-    let reference = &job.spec.application_ref;
-    ApplicationRef {
-        group: reference.group().to_owned(),
-        kind: reference.kind.clone(),
-        namespace: job.metadata.namespace.clone().unwrap_or_default(),
-        name: reference.name.clone(),
     }
 }
 

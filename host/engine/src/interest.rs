@@ -1,7 +1,7 @@
 //! What would make another pass over a job worth while.
 
 use backup_api::{
-    BackupJob, StrategyReference,
+    StrategyReference,
     names::{API_VERSION, CREDENTIALS_SECRET, STRATEGY_API_VERSION},
 };
 use backup_sandbox::{
@@ -11,7 +11,7 @@ use backup_sandbox::{
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{admit::Case, object};
+use crate::{admit::Case, job::Job, object};
 
 /// The objects that a pass depended on. A change to any of them is a reason for another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,19 +21,22 @@ pub struct Interest {
 }
 
 impl Interest {
-    pub(crate) fn of_job(target: &ObjectRef, job: &BackupJob) -> Self {
+    pub(crate) fn of_job(target: &ObjectRef, job: &Job) -> Self {
         let namespace = target.namespace.as_deref();
+        let source = match job {
+            Job::Backup(job) => object::target(
+                API_VERSION,
+                "BackupClass",
+                None,
+                &job.spec.backup_class_name,
+            ),
+            Job::Restore(job) => {
+                object::target(API_VERSION, "Backup", namespace, &job.spec.backup_ref.name)
+            }
+        };
+        let secret = object::target("v1", "Secret", namespace, CREDENTIALS_SECRET);
         Self {
-            objects: vec![
-                target.clone(),
-                object::target(
-                    API_VERSION,
-                    "BackupClass",
-                    None,
-                    &job.spec.backup_class_name,
-                ),
-                object::target("v1", "Secret", namespace, CREDENTIALS_SECRET),
-            ],
+            objects: vec![target.clone(), source, secret],
             selectors: vec![],
         }
     }
@@ -44,14 +47,16 @@ impl Interest {
         self.objects.push(target);
     }
 
-    /// Every BackupJob of a namespace: one that ends gives up its application.
+    /// Every job of a namespace: one that ends gives up its application.
     pub(crate) fn other_jobs(&mut self, namespace: Option<&str>) {
-        self.selectors.push(Selector {
-            api_version: API_VERSION.to_owned(),
-            kind: "BackupJob".to_owned(),
-            namespace: namespace.map(ToOwned::to_owned),
-            labels: vec![],
-        });
+        for kind in ["BackupJob", "RestoreJob"] {
+            self.selectors.push(Selector {
+                api_version: API_VERSION.to_owned(),
+                kind: kind.to_owned(),
+                namespace: namespace.map(ToOwned::to_owned),
+                labels: vec![],
+            });
+        }
     }
 
     pub(crate) fn strategy(&mut self, reference: &StrategyReference) {

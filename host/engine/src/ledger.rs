@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use backup_api::{
     BackupJobStatus, Condition, JobPhase, JobStatus, LocalReference, Reason, RefusedAction,
-    RestoreJobStatus, Setback, StrategyProgress, Time, Waiting, set_condition,
+    RestoreJobStatus, Setback, StrategyProgress, Time, Waiting, names::FINALIZER, set_condition,
 };
+use backup_sandbox::contract::ObjectRef;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -40,6 +41,9 @@ pub(crate) struct Ledger {
     name: String,
     generation: Option<i64>,
     resource_version: String,
+    /// The finalizers of others that hold the job.
+    finalizers: Vec<String>,
+    is_held: bool,
     /// What the cluster has.
     written: Value,
     now: Timestamp,
@@ -71,6 +75,8 @@ impl Ledger {
             name: target.name,
             generation: job.pointer("/metadata/generation").and_then(Value::as_i64),
             resource_version: object::resource_version(job).to_owned(),
+            finalizers: object::finalizers_without(job, FINALIZER),
+            is_held: object::has_finalizer(job, FINALIZER),
             written: status,
             now,
             job: parsed.job,
@@ -81,6 +87,11 @@ impl Ledger {
     /// What the host keeps between two evaluations.
     pub(crate) fn strategy(&mut self) -> &mut StrategyProgress {
         self.job.strategy.get_or_insert_default()
+    }
+
+    /// Whether the host's finalizer holds the job.
+    pub(crate) fn is_held(&self) -> bool {
+        self.is_held
     }
 
     /// Whether the job has ended.
@@ -181,6 +192,57 @@ impl Ledger {
             strategy.waiting = None;
         }
         self.ready(phase, reason, message);
+    }
+
+    /// Holds the job by the host's finalizer, so that a deletion can undo first what it left behind.
+    pub(crate) async fn hold<C: Cluster>(
+        &mut self,
+        cluster: &C,
+        target: &ObjectRef,
+    ) -> Result<(), ApiError> {
+        if !self.is_held {
+            let ours = FINALIZER.to_owned();
+            let finalizers = self.finalizers.iter().cloned().chain([ours]).collect();
+            self.write_finalizers(cluster, target, finalizers).await?;
+            self.is_held = true;
+        }
+        Ok(())
+    }
+
+    /// Lets go of the job. One that is gone needs no letting go.
+    pub(crate) async fn let_go<C: Cluster>(
+        &mut self,
+        cluster: &C,
+        target: &ObjectRef,
+    ) -> Result<(), ApiError> {
+        if !self.is_held {
+            return Ok(());
+        }
+        let others = self.finalizers.clone();
+        match self.write_finalizers(cluster, target, others).await {
+            Err(error) if error.reason != ApiReason::NotFound => Err(error),
+            _ => {
+                self.is_held = false;
+                Ok(())
+            }
+        }
+    }
+
+    async fn write_finalizers<C: Cluster>(
+        &mut self,
+        cluster: &C,
+        target: &ObjectRef,
+        finalizers: Vec<String>,
+    ) -> Result<(), ApiError> {
+        let patch = json!({ "metadata": {
+            "resourceVersion": self.resource_version,
+            "finalizers": finalizers,
+        } });
+        let written = cluster
+            .merge(&Caller::host(), MANAGER, target, &patch, Part::Main)
+            .await?;
+        self.resource_version = object::resource_version(&written).to_owned();
+        Ok(())
     }
 
     /// Writes the status, unless the cluster has it. Whoever wrote to the job in between is not overwritten: the

@@ -5,12 +5,18 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use backup_api::{ApplicationReference, BackupJob, Reason, names::API_VERSION};
+use backup_api::{
+    ApplicationReference, JobPhase, JobStatus, Reason, RestoreJob, names::API_VERSION,
+};
 use backup_sandbox::contract::{ApplicationRef, Selector};
+use serde_json::Value;
 
 use crate::{
     cluster::{Caller, Cluster},
     host::Host,
+    job::{Job, application_ref},
+    ledger::Ledger,
+    object,
     stop::Stop,
 };
 
@@ -33,11 +39,8 @@ impl Locks {
     }
 
     fn is_held_by(&self, application: &ApplicationRef, job: &str) -> bool {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(application)
-            .is_some_and(|holder| holder == job)
+        let holders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        holders.get(application).is_some_and(|holder| holder == job)
     }
 
     /// Gives back what a job held.
@@ -52,6 +55,7 @@ impl Locks {
 /// A job that stands in line for an application.
 struct Contender {
     uid: String,
+    /// `BackupJob nightly`.
     name: String,
     /// Creation time and UID: the order of the line.
     place: (String, String),
@@ -59,23 +63,24 @@ struct Contender {
 }
 
 impl<C: Cluster> Host<C> {
-    /// Takes the application for a BackupJob, or says which job has it.
+    /// Takes the application for a job, or says which job has it. First come, first served.
     pub(crate) async fn take_application(
         &self,
         application: &ApplicationRef,
-        job: &BackupJob,
+        job: &Job,
+        ledger: &Ledger,
     ) -> Result<(), Stop> {
-        let uid = job.metadata.uid.as_deref().unwrap_or_default();
-        let has_started = job
-            .status
-            .as_ref()
-            .is_some_and(|status| status.job.started_at.is_some());
-        if has_started || self.locks.is_held_by(application, uid) {
+        let uid = match job {
+            Job::Backup(job) => job.metadata.uid.as_deref(),
+            Job::Restore(job) => job.metadata.uid.as_deref(),
+        };
+        let uid = uid.unwrap_or_default();
+        if ledger.job.started_at.is_some() || self.locks.is_held_by(application, uid) {
             // A restart forgets who holds; a job that has started did.
             return self
                 .locks
                 .take(application, uid, &[])
-                .map_err(|_| Stop::Foreign);
+                .map_err(|holder| busy(&[], &holder));
         }
         let line = self.line(application).await?;
         // A job that waited for something else until now joins at the end of the line.
@@ -90,84 +95,106 @@ impl<C: Cluster> Host<C> {
         if let Some(other) = before_me {
             return Err(busy(&line, &other.uid));
         }
+        let live: Vec<&str> = line
+            .iter()
+            .map(|contender| contender.uid.as_str())
+            .collect();
         self.locks
-            .take(application, uid, &live(&line))
+            .take(application, uid, &live)
             .map_err(|holder| busy(&line, &holder))
     }
 
     /// The jobs of an application that have not ended.
     async fn line(&self, application: &ApplicationRef) -> Result<Vec<Contender>, Stop> {
-        let matching = Selector {
-            api_version: API_VERSION.to_owned(),
-            kind: "BackupJob".to_owned(),
-            namespace: Some(application.namespace.clone()),
-            labels: vec![],
+        let mut line = vec![];
+        for kind in ["BackupJob", "RestoreJob"] {
+            let matching = Selector {
+                api_version: API_VERSION.to_owned(),
+                kind: kind.to_owned(),
+                namespace: Some(application.namespace.clone()),
+                labels: vec![],
+            };
+            for job in self.cluster.list(&Caller::host(), &matching).await? {
+                if !stands_in_line(&job) {
+                    continue;
+                }
+                let works_on = self.works_on(kind, &job, &application.namespace).await?;
+                if works_on.as_ref() == Some(application) {
+                    line.push(contender(kind, &job));
+                }
+            }
+        }
+        Ok(line)
+    }
+
+    /// The application that a job works on; none where the Backup that would tell is gone.
+    async fn works_on(
+        &self,
+        kind: &str,
+        job: &Value,
+        namespace: &str,
+    ) -> Result<Option<ApplicationRef>, Stop> {
+        let read = |reference: Option<&Value>| {
+            let reference =
+                serde_json::from_value::<ApplicationReference>(reference?.clone()).ok()?;
+            Some(application_ref(&reference, namespace))
         };
-        let found = self.cluster.list(&Caller::host(), &matching).await?;
-        let jobs = found
-            .into_iter()
-            .filter_map(|job| serde_json::from_value::<BackupJob>(job).ok());
-        Ok(jobs
-            .filter(|job| is_live(job) && names(&job.spec.application_ref, application))
-            .map(contender)
-            .collect())
+        if kind == "BackupJob" {
+            return Ok(read(job.pointer("/spec/applicationRef")));
+        }
+        if let Some(target) = read(job.pointer("/spec/targetApplicationRef")) {
+            return Ok(Some(target));
+        }
+        let Ok(job) = serde_json::from_value::<RestoreJob>(job.clone()) else {
+            return Ok(None);
+        };
+        let backup = object::target(
+            API_VERSION,
+            "Backup",
+            Some(namespace),
+            &job.spec.backup_ref.name,
+        );
+        let backup = self.cluster.get(&Caller::host(), &backup).await?;
+        Ok(read(
+            backup
+                .as_ref()
+                .and_then(|backup| backup.pointer("/spec/applicationRef")),
+        ))
     }
 }
 
-fn live(line: &[Contender]) -> Vec<&str> {
-    line.iter()
-        .map(|contender| contender.uid.as_str())
-        .collect()
+/// A job that has not ended, and that does not wait for something else than the application.
+fn stands_in_line(job: &Value) -> bool {
+    let status = job
+        .get("status")
+        .and_then(|status| serde_json::from_value::<JobStatus>(status.clone()).ok());
+    let Some(status) = status else { return true };
+    let waits_elsewhere = status.started_at.is_none()
+        && status.conditions.iter().any(|condition| {
+            condition.type_ == "Ready" && condition.reason != Reason::ApplicationBusy.as_str()
+        });
+    !waits_elsewhere && !status.phase.is_some_and(JobPhase::is_final)
 }
 
-fn is_live(job: &BackupJob) -> bool {
-    // A job that waits for something else than the application does not stand in line.
-    let status = job.status.as_ref().map(|status| &status.job);
-    let waits_elsewhere = status.is_some_and(|status| {
-        status.started_at.is_none()
-            && status.conditions.iter().any(|condition| {
-                condition.type_ == "Ready" && condition.reason != Reason::ApplicationBusy.as_str()
-            })
-    });
-    !waits_elsewhere
-        && !status
-            .and_then(|status| status.phase)
-            .is_some_and(backup_api::JobPhase::is_final)
-}
-
-fn names(reference: &ApplicationReference, application: &ApplicationRef) -> bool {
-    reference.group() == application.group
-        && reference.kind == application.kind
-        && reference.name == application.name
-}
-
-fn contender(job: BackupJob) -> Contender {
-    let uid = job.metadata.uid.unwrap_or_default();
-    let created = job
-        .metadata
-        .creation_timestamp
-        .map(|time| time.0.to_string())
-        .unwrap_or_default();
+fn contender(kind: &str, job: &Value) -> Contender {
+    let uid = object::uid(job).to_owned();
     Contender {
-        name: job.metadata.name.unwrap_or_default(),
-        place: (created, uid.clone()),
-        has_started: job
-            .status
-            .is_some_and(|status| status.job.started_at.is_some()),
+        name: format!("{kind} {}", object::text(job, &["metadata", "name"])),
+        place: (
+            object::text(job, &["metadata", "creationTimestamp"]).to_owned(),
+            uid.clone(),
+        ),
+        has_started: !object::text(job, &["status", "startedAt"]).is_empty(),
         uid,
     }
 }
 
 fn busy(line: &[Contender], holder: &str) -> Stop {
-    let name = line
-        .iter()
-        .find(|contender| contender.uid == holder)
-        .map_or("another job", |holder| &holder.name);
+    let holder = line.iter().find(|contender| contender.uid == holder);
+    let name = holder.map_or("another job", |holder| &holder.name);
     Stop::Wait {
         reason: Reason::ApplicationBusy,
-        message: format!(
-            "BackupJob {name} works on this application; this job goes on when it has ended"
-        ),
+        message: format!("{name} works on this application; this job goes on when it has ended"),
         give_up_after: None,
     }
 }

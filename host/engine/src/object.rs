@@ -35,6 +35,26 @@ pub(crate) fn is_deleting(object: &Value) -> bool {
     !text(object, &["metadata", "deletionTimestamp"]).is_empty()
 }
 
+/// Whether a finalizer holds the object.
+pub(crate) fn has_finalizer(object: &Value, finalizer: &str) -> bool {
+    finalizers(object).any(|held| held == finalizer)
+}
+
+/// The other finalizers.
+pub(crate) fn finalizers_without(object: &Value, finalizer: &str) -> Vec<String> {
+    finalizers(object)
+        .filter(|held| *held != finalizer)
+        .map(ToOwned::to_owned)
+        .collect()
+}
+
+fn finalizers(object: &Value) -> impl Iterator<Item = &str> {
+    let list = object
+        .pointer("/metadata/finalizers")
+        .and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(Value::as_str)
+}
+
 /// The reference that names the object.
 #[must_use]
 pub fn reference(object: &Value) -> ObjectRef {

@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use backup_api::{
-    ApplicationReference, BackupClass, Reason, StrategyBinding, StrategyReference,
+    ApplicationReference, Backup, BackupClass, Reason, StrategyBinding, StrategyReference,
     names::{API_VERSION, APPLICATION_GROUP, STRATEGY_API_VERSION, STRATEGY_GROUP},
 };
+use backup_sandbox::contract::ApplicationRef;
 use serde_json::Value;
 
 use crate::{
@@ -55,6 +56,49 @@ impl<C: Cluster> Host<C> {
         if strategy_ref.api_group != STRATEGY_GROUP {
             return Err(Stop::Foreign);
         }
+        let (serving, strategy) = self
+            .plugin_and_strategy(&strategy_ref, application.group(), &application.kind)
+            .await?;
+        Ok(Binding {
+            class: class.to_owned(),
+            strategy_ref,
+            strategy: Some(strategy),
+            serving,
+            parameters: binding.parameters,
+        })
+    }
+
+    /// Finds strategy and plugin for what is to be done with a Backup.
+    pub(crate) async fn resolve_backup(
+        &self,
+        backup: &Backup,
+        application: &ApplicationRef,
+    ) -> Result<Binding, Stop> {
+        let strategy_ref = backup.spec.strategy_ref.clone();
+        if strategy_ref.api_group != STRATEGY_GROUP {
+            return Err(Stop::fail(format!(
+                "the Backup was taken by a strategy of {}, which is another controller's",
+                strategy_ref.api_group
+            )));
+        }
+        let (serving, strategy) = self
+            .plugin_and_strategy(&strategy_ref, &application.group, &application.kind)
+            .await?;
+        Ok(Binding {
+            class: backup.spec.backup_class_name.clone().unwrap_or_default(),
+            strategy_ref,
+            strategy: Some(strategy),
+            serving,
+            parameters: backup.spec.parameters.clone(),
+        })
+    }
+
+    async fn plugin_and_strategy(
+        &self,
+        strategy_ref: &StrategyReference,
+        group: &str,
+        kind: &str,
+    ) -> Result<(Arc<Serving>, Value), Stop> {
         let Some(serving) = self.strategies.serving(&strategy_ref.kind) else {
             return Err(self.configuration_missing(
                 Reason::PluginNotReady,
@@ -64,12 +108,10 @@ impl<C: Cluster> Host<C> {
                 ),
             ));
         };
-        if !serving.may_work_on(application.group(), &application.kind) {
+        if !serving.may_work_on(group, kind) {
             return Err(Stop::fail(format!(
-                "StrategyPlugin {} is not granted applications of kind {} in {}",
-                serving.name,
-                application.kind,
-                application.group()
+                "StrategyPlugin {} is not granted applications of kind {kind} in {group}",
+                serving.name
             )));
         }
         let target = object::target(
@@ -78,22 +120,14 @@ impl<C: Cluster> Host<C> {
             None,
             &strategy_ref.name,
         );
-        let Some(strategy) = self.cluster.get(&host, &target).await? else {
-            return Err(self.configuration_missing(
+        let found = self.cluster.get(&Caller::host(), &target).await?;
+        let strategy = found.ok_or_else(|| {
+            self.configuration_missing(
                 Reason::StrategyNotReady,
-                format!(
-                    "{} {}, which BackupClass {class} names, does not exist",
-                    strategy_ref.kind, strategy_ref.name
-                ),
-            ));
-        };
-        Ok(Binding {
-            class: class.to_owned(),
-            strategy_ref,
-            strategy: Some(strategy),
-            serving,
-            parameters: binding.parameters,
-        })
+                format!("{} {} does not exist", strategy_ref.kind, strategy_ref.name),
+            )
+        })?;
+        Ok((serving, strategy))
     }
 
     fn configuration_missing(&self, reason: Reason, message: String) -> Stop {

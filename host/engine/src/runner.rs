@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
+use backup_api::names::{API_VERSION, FINALIZER};
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::{
     cluster::{
@@ -13,6 +15,7 @@ use crate::{
         memory::{Changes, MemoryCluster},
     },
     host::{Clock, Host},
+    object,
     queue::{Key, Queue},
 };
 
@@ -74,11 +77,7 @@ impl Runner {
         self.listen();
         let now = self.host.now();
         let key = self.queue.take(now)?;
-        let failed = match self
-            .host
-            .reconcile_backup_job(&key.namespace, &key.name)
-            .await
-        {
+        let failed = match self.host.reconcile_job(&key).await {
             Ok(next) => {
                 self.queue.passed(&key, next);
                 None
@@ -133,15 +132,16 @@ impl Runner {
     }
 }
 
-/// A job that has not ended needs a pass.
-fn seen(queue: &mut Queue, object: &serde_json::Value) {
+/// A job that has not ended, or that is still held, needs a pass.
+fn seen(queue: &mut Queue, object: &Value) {
     let key = Key::of(object);
-    let is_ours = object.get("apiVersion").and_then(serde_json::Value::as_str)
-        == Some(backup_api::names::API_VERSION);
-    let phase = object
-        .pointer("/status/phase")
-        .and_then(serde_json::Value::as_str);
-    if is_ours && key.kind == "BackupJob" && !matches!(phase, Some("Succeeded" | "Failed")) {
+    let is_ours = object::text(object, &["apiVersion"]) == API_VERSION;
+    let has_ended = matches!(
+        object::text(object, &["status", "phase"]),
+        "Succeeded" | "Failed"
+    );
+    let is_job = matches!(key.kind.as_str(), "BackupJob" | "RestoreJob");
+    if is_ours && is_job && (!has_ended || object::has_finalizer(object, FINALIZER)) {
         queue.enqueue(key);
     }
 }

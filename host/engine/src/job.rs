@@ -1,0 +1,502 @@
+//! The reconciler of jobs: one pass of the way of a BackupJob or a RestoreJob.
+//!
+//! ```text
+//!  live ──► work (backup, restore) ──► Succeeded
+//!             │ fails, gives up             ▲ done
+//!             ▼                             │
+//!           failing ──► abort ──► Failed    │
+//!  deleted while live ──► abort ──► gone    │
+//! ```
+//!
+//! A job that has begun is held by a finalizer, so that a deletion can undo first what the job left behind. Undoing is
+//! bounded: a job always ends, and a finalizer always goes.
+
+use std::time::Duration;
+
+use backup_api::{BackupJob, Failing, JobPhase, Reason, RestoreJob, Time, names::API_VERSION};
+use backup_sandbox::{
+    Finished, Question, Reply,
+    contract::{ApplicationRef, Failure, ObjectRef, Progress, Step, Wait},
+};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::{
+    admit::Case,
+    cluster::{ApiError, ApiReason, Caller, Cluster},
+    guard::guard,
+    host::Host,
+    interest::{Interest, Next},
+    ledger::{Ledger, later},
+    object,
+    queue::Key,
+    stop::Stop,
+};
+
+/// How long undoing may take: as long as an operator needs to remove a database, many times over.
+const ABORT_DEADLINE: Duration = Duration::from_secs(60 * 60);
+
+/// A job of either kind.
+pub(crate) enum Job {
+    Backup(Box<BackupJob>),
+    Restore(Box<RestoreJob>),
+}
+
+/// How a pass ended that was not stopped.
+enum Pass {
+    /// Asked again when something changes, or at this time.
+    Waiting(Option<Timestamp>),
+    /// The work is done, in these words.
+    Done(String),
+}
+
+impl Job {
+    fn read(kind: &str, found: Value) -> Result<Self, ApiError> {
+        let unreadable = |error: serde_json::Error| {
+            ApiError::new(
+                ApiReason::Invalid,
+                format!("a {kind} cannot be read: {error}"),
+            )
+        };
+        if kind == "RestoreJob" {
+            return Ok(Self::Restore(Box::new(
+                serde_json::from_value(found).map_err(unreadable)?,
+            )));
+        }
+        Ok(Self::Backup(Box::new(
+            serde_json::from_value(found).map_err(unreadable)?,
+        )))
+    }
+
+    fn question(&self) -> Question {
+        match self {
+            Self::Backup(_) => Question::Backup,
+            Self::Restore(_) => Question::Restore,
+        }
+    }
+
+    /// The reasons of a good and of a bad end.
+    fn ends(&self) -> (Reason, Reason) {
+        match self {
+            Self::Backup(_) => (Reason::BackupCompleted, Reason::BackupFailed),
+            Self::Restore(_) => (Reason::RestoreCompleted, Reason::RestoreFailed),
+        }
+    }
+}
+
+impl<C: Cluster> Host<C> {
+    /// One pass over a BackupJob or RestoreJob: what it needs next, and when to look again.
+    ///
+    /// # Errors
+    /// A request that failed and may succeed later: do the pass again, after a pause that grows.
+    pub async fn reconcile_job(&self, key: &Key) -> Result<Next, ApiError> {
+        let target = object::target(API_VERSION, &key.kind, Some(&key.namespace), &key.name);
+        let Some(found) = self.cluster.get(&Caller::host(), &target).await? else {
+            return Ok(Next::gone());
+        };
+        let uid = object::uid(&found).to_owned();
+        let deleted_at = deleted_at(&found);
+        let mut ledger = Ledger::of(&found, self.now())?;
+        let is_live = ledger.job.started_at.is_some() && !ledger.is_final();
+        if ledger.is_final() || (deleted_at.is_some() && !(ledger.is_held() && is_live)) {
+            return self.ended(&target, &uid, &mut ledger).await;
+        }
+        if let Some(until) = ledger.try_again_at().filter(|until| *until > self.now()) {
+            return Ok(Next::at(until));
+        }
+        let job = Job::read(&key.kind, found)?;
+        let mut interest = Interest::of_job(&target, &job);
+        let failing = ledger
+            .job
+            .strategy
+            .as_ref()
+            .and_then(|strategy| strategy.failing.as_ref());
+        let next = match (deleted_at, failing.map(|failing| failing.since.0)) {
+            (None, None) => self.work(&job, &target, &mut ledger, &mut interest).await?,
+            (Some(since), _) | (None, Some(since)) => {
+                match self
+                    .undo(&job, &target, &mut ledger, &mut interest, since)
+                    .await?
+                {
+                    Some(next) => next,
+                    None => {
+                        let called_off = || "the job was deleted before it had ended".to_owned();
+                        self.failed(&job, &mut ledger, called_off).await?
+                    }
+                }
+            }
+        };
+        ledger.write(&self.cluster).await?;
+        if ledger.is_final() {
+            return self.ended(&target, &uid, &mut ledger).await;
+        }
+        Ok(next.watching(interest))
+    }
+
+    /// Nothing is left to do for a job.
+    async fn ended(
+        &self,
+        target: &ObjectRef,
+        uid: &str,
+        ledger: &mut Ledger,
+    ) -> Result<Next, ApiError> {
+        self.forget_job(uid);
+        ledger.let_go(&self.cluster, target).await?;
+        Ok(Next::gone())
+    }
+
+    /// A pass of the work itself.
+    async fn work(
+        &self,
+        job: &Job,
+        target: &ObjectRef,
+        ledger: &mut Ledger,
+        interest: &mut Interest,
+    ) -> Result<Next, ApiError> {
+        let passed = self.work_pass(job, target, ledger, interest).await;
+        let again = match passed {
+            Ok(Pass::Done(message)) => {
+                self.put_back(ledger).await?;
+                ledger.finish(JobPhase::Succeeded, job.ends().0, &message);
+                return Ok(Next::gone());
+            }
+            Ok(Pass::Waiting(at)) => at,
+            Err(stop) => match self.stopped(stop, ledger, JobPhase::Pending)? {
+                Stopped::Again(at) => Some(at),
+                Stopped::Foreign => return Ok(Next::gone()),
+                Stopped::Failed(message) => return self.fail(job, ledger, message).await,
+            },
+        };
+        let deadline = ledger.job.started_at.as_ref();
+        let deadline = deadline.map(|start| later(start.0, self.settings.job_deadline));
+        if deadline.is_some_and(|at| self.now() >= at) {
+            let said = ledger.job.message.clone().unwrap_or_default();
+            let hours = self.settings.job_deadline.as_secs() / 3600;
+            let message = format!("not finished after {hours} hours; it last said: {said}");
+            return self.fail(job, ledger, message).await;
+        }
+        Ok(again
+            .into_iter()
+            .chain(deadline)
+            .min()
+            .map_or_else(Next::quiet, Next::at))
+    }
+
+    async fn work_pass(
+        &self,
+        job: &Job,
+        target: &ObjectRef,
+        ledger: &mut Ledger,
+        interest: &mut Interest,
+    ) -> Result<Pass, Stop> {
+        let question = job.question();
+        let case = self.case(job, ledger, interest).await?;
+        if let Err(busy) = self
+            .take_application(&case.request.subject, job, ledger)
+            .await
+        {
+            interest.other_jobs(target.namespace.as_deref());
+            return Err(busy);
+        }
+        let finished = self.evaluate(&case, question).await?;
+        interest.reads(&case, &finished.reads);
+        guard(&case, &finished)?;
+        if ledger.job.started_at.is_none() && answers_abort(&case) {
+            ledger.hold(&self.cluster, target).await?;
+        }
+        self.carry_out(&case, question, &finished, ledger).await?;
+        match &finished.answer {
+            Reply::Progress(Progress::Waiting(wait)) | Reply::Step(Step::Waiting(wait)) => {
+                self.waiting(wait, ledger).map(Pass::Waiting)
+            }
+            Reply::Progress(Progress::Failed(failure)) | Reply::Step(Step::Failed(failure)) => {
+                Err(Stop::fail(words(failure)))
+            }
+            Reply::Progress(Progress::Succeeded(success)) => match job {
+                Job::Backup(job) => self
+                    .backup_succeeded(job, &case, success, ledger)
+                    .await
+                    .map(Pass::Done),
+                Job::Restore(_) => Err(wrong_answer()),
+            },
+            Reply::Step(Step::Done) => {
+                let source = case
+                    .request
+                    .source
+                    .as_ref()
+                    .map_or("", |source| source.name.as_str());
+                Ok(Pass::Done(format!("Backup {source} is restored")))
+            }
+            _ => Err(wrong_answer()),
+        }
+    }
+
+    /// What a job is about, by its kind.
+    async fn case(
+        &self,
+        job: &Job,
+        ledger: &Ledger,
+        interest: &mut Interest,
+    ) -> Result<Case, Stop> {
+        match job {
+            Job::Backup(job) => {
+                if ledger.job.started_at.is_none() {
+                    self.name_is_free(job).await?;
+                }
+                self.backup_case(job, interest).await
+            }
+            Job::Restore(job) => self.restore_case(job, interest).await,
+        }
+    }
+
+    /// Commits a plan, and notes what it says.
+    async fn carry_out(
+        &self,
+        case: &Case,
+        question: Question,
+        finished: &Finished,
+        ledger: &mut Ledger,
+    ) -> Result<(), Stop> {
+        self.commit(case, question, &finished.plan, ledger).await?;
+        ledger.strategy().setback = None;
+        for condition in &finished.plan.conditions {
+            let message = condition.message.clone();
+            ledger.condition(
+                &condition.type_,
+                condition.status,
+                &condition.reason,
+                message,
+            );
+        }
+        self.record_events(case, &finished.plan.events).await
+    }
+
+    /// Notes what a strategy waits for; gives back when to ask again at the latest.
+    fn waiting(&self, wait: &Wait, ledger: &mut Ledger) -> Result<Option<Timestamp>, Stop> {
+        let after = |since, seconds: u32| later(since, Duration::from_secs(seconds.into()));
+        let since = ledger.wait(&wait.reason);
+        let gives_up = wait
+            .give_up_after_seconds
+            .map(|seconds| after(since, seconds));
+        let said = format!("{}: {}", wait.reason, wait.message);
+        if gives_up.is_some_and(|at| self.now() >= at) {
+            return Err(Stop::fail(format!("{said} (gave up waiting)")));
+        }
+        match wait.started {
+            true => ledger.ready(JobPhase::Running, Reason::Running, &said),
+            false => ledger.ready(JobPhase::Pending, Reason::Waiting, &said),
+        }
+        let again = wait
+            .ask_again_after_seconds
+            .map(|seconds| after(self.now(), seconds));
+        Ok(again.into_iter().chain(gives_up).min())
+    }
+
+    /// Turns a stop into the job's status.
+    fn stopped(
+        &self,
+        stop: Stop,
+        ledger: &mut Ledger,
+        phase: JobPhase,
+    ) -> Result<Stopped, ApiError> {
+        match stop {
+            Stop::Api(error) => Err(error),
+            Stop::Foreign => Ok(Stopped::Foreign),
+            Stop::Fail(message) => Ok(Stopped::Failed(message)),
+            Stop::Wait {
+                reason,
+                message,
+                give_up_after,
+            } => {
+                let since = ledger.wait(reason.as_str());
+                let gives_up = give_up_after.map(|duration| later(since, duration));
+                if gives_up.is_some_and(|at| self.now() >= at) {
+                    return Ok(Stopped::Failed(format!(
+                        "{reason}: {message} (gave up waiting)"
+                    )));
+                }
+                ledger.ready(phase, reason, &message);
+                let look = later(self.now(), self.settings.look_again);
+                Ok(Stopped::Again(gives_up.map_or(look, |at| at.min(look))))
+            }
+            Stop::Setback {
+                reason,
+                message,
+                action,
+            } => match ledger.setback(reason, &message, action.map(|action| *action)) {
+                Some(at) => {
+                    ledger.ready(phase, reason, &message);
+                    Ok(Stopped::Again(at))
+                }
+                None => Ok(Stopped::Failed(format!("{reason}: {message}"))),
+            },
+        }
+    }
+
+    /// The work has failed. What a job that had begun left behind is undone before it ends.
+    async fn fail(
+        &self,
+        job: &Job,
+        ledger: &mut Ledger,
+        message: String,
+    ) -> Result<Next, ApiError> {
+        let now = Time(self.now());
+        let has_begun = ledger
+            .job
+            .strategy
+            .as_ref()
+            .is_some_and(|strategy| strategy.plugin.is_some());
+        let strategy = ledger.strategy();
+        strategy.failing = Some(Failing {
+            message: message.clone(),
+            since: now,
+        });
+        strategy.setback = None;
+        strategy.waiting = None;
+        if !has_begun {
+            return self.failed(job, ledger, String::new).await;
+        }
+        ledger.ready(JobPhase::Running, Reason::Aborting, &message);
+        Ok(Next::at(self.now()))
+    }
+
+    /// The job ends as failed, with what made it fail.
+    async fn failed(
+        &self,
+        job: &Job,
+        ledger: &mut Ledger,
+        otherwise: impl FnOnce() -> String,
+    ) -> Result<Next, ApiError> {
+        self.put_back(ledger).await?;
+        let strategy = ledger.strategy();
+        let message = strategy
+            .failing
+            .take()
+            .map_or_else(otherwise, |failing| failing.message);
+        strategy.setback = None;
+        ledger.finish(JobPhase::Failed, job.ends().1, &message);
+        Ok(Next::gone())
+    }
+
+    /// A pass of undoing; none when it is over, whichever way.
+    async fn undo(
+        &self,
+        job: &Job,
+        target: &ObjectRef,
+        ledger: &mut Ledger,
+        interest: &mut Interest,
+        since: Timestamp,
+    ) -> Result<Option<Next>, ApiError> {
+        let deadline = later(since, ABORT_DEADLINE);
+        if self.now() >= deadline {
+            tracing::warn!(
+                ?target,
+                "undoing what the job left behind took too long; it is left as it is"
+            );
+            return Ok(None);
+        }
+        let why = ledger
+            .job
+            .strategy
+            .as_ref()
+            .and_then(|strategy| strategy.failing.as_ref());
+        let why = why.map_or("the job was deleted".to_owned(), |failing| {
+            failing.message.clone()
+        });
+        let again = match self.undo_pass(job, ledger, interest).await {
+            Ok(None) => return Ok(None),
+            Ok(Some(at)) => at,
+            Err(stop) => match self.stopped(stop, ledger, JobPhase::Running)? {
+                Stopped::Again(at) => Some(at),
+                Stopped::Foreign => return Ok(None),
+                Stopped::Failed(message) => {
+                    tracing::warn!(
+                        ?target,
+                        message,
+                        "what the job left behind could not be undone"
+                    );
+                    return Ok(None);
+                }
+            },
+        };
+        ledger.ready(JobPhase::Running, Reason::Aborting, &why);
+        Ok(Some(Next::at(
+            again.map_or(deadline, |at| at.min(deadline)),
+        )))
+    }
+
+    async fn undo_pass(
+        &self,
+        job: &Job,
+        ledger: &mut Ledger,
+        interest: &mut Interest,
+    ) -> Result<Option<Option<Timestamp>>, Stop> {
+        let case = match job {
+            Job::Backup(job) => self.backup_case(job, interest).await?,
+            Job::Restore(job) => self.restore_case(job, interest).await?,
+        };
+        if !answers_abort(&case) {
+            return Ok(None);
+        }
+        let finished = self.evaluate(&case, Question::Abort).await?;
+        interest.reads(&case, &finished.reads);
+        guard(&case, &finished)?;
+        self.carry_out(&case, Question::Abort, &finished, ledger)
+            .await?;
+        match &finished.answer {
+            Reply::Step(Step::Waiting(wait)) => self.waiting(wait, ledger).map(Some),
+            Reply::Step(Step::Done) => Ok(None),
+            Reply::Step(Step::Failed(failure)) => Err(Stop::fail(words(failure))),
+            _ => Err(wrong_answer()),
+        }
+    }
+}
+
+/// What a stop amounts to.
+enum Stopped {
+    /// Another pass, at this time at the latest.
+    Again(Timestamp),
+    /// The work has failed, in these words.
+    Failed(String),
+    /// The job is another controller's.
+    Foreign,
+}
+
+/// Whether the strategy undoes by itself; the contract's default is that there is nothing to undo.
+fn answers_abort(case: &Case) -> bool {
+    let questions = &case.binding.serving.strategy.manifest().questions;
+    questions
+        .as_ref()
+        .is_none_or(|questions| questions.iter().any(|question| question == "abort"))
+}
+
+/// An answer that is none to the question.
+pub(crate) fn wrong_answer() -> Stop {
+    Stop::setback(
+        Reason::PluginError,
+        "the strategy answered another question than it was asked",
+    )
+}
+
+fn words(failure: &Failure) -> String {
+    format!("{}: {}", failure.reason, failure.message)
+}
+
+fn deleted_at(object: &Value) -> Option<Timestamp> {
+    object::text(object, &["metadata", "deletionTimestamp"])
+        .parse()
+        .ok()
+}
+
+/// The application that a reference names, in a namespace.
+pub(crate) fn application_ref(
+    reference: &backup_api::ApplicationReference,
+    namespace: &str,
+) -> ApplicationRef {
+    ApplicationRef {
+        group: reference.group().to_owned(),
+        kind: reference.kind.clone(),
+        namespace: namespace.to_owned(),
+        name: reference.name.clone(),
+    }
+}

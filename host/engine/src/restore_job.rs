@@ -1,0 +1,158 @@
+//! What is particular to RestoreJobs: the Backup that they restore, and where to.
+
+use backup_api::{Backup, BackupPhase, Reason, RestoreJob, names::API_VERSION};
+use backup_sandbox::contract::{ApplicationRef, Entry, FinishedBackup};
+use serde_json::{Value, json};
+
+use crate::{
+    admit::{Applicant, Case, seconds},
+    cluster::{Caller, Cluster},
+    host::Host,
+    interest::Interest,
+    job::application_ref,
+    object,
+    stop::Stop,
+};
+
+impl<C: Cluster> Host<C> {
+    /// What a restore is about. The Backup decides about strategy and parameters; the class is not asked again.
+    pub(crate) async fn restore_case(
+        &self,
+        job: &RestoreJob,
+        interest: &mut Interest,
+    ) -> Result<Case, Stop> {
+        let namespace = job.metadata.namespace.as_deref().unwrap_or_default();
+        let backup = self.backup_to_restore(job, namespace).await?;
+        let subject = target(job, &backup, namespace);
+        let binding = self.resolve_backup(&backup, &subject).await?;
+        interest.strategy(&binding.strategy_ref);
+        let options = job.spec.options.clone().unwrap_or_else(|| json!({}));
+        check_options(
+            binding.serving.strategy.manifest().restore_options.as_ref(),
+            &options,
+        )?;
+        let status = job
+            .status
+            .as_ref()
+            .map(|status| status.job.clone())
+            .unwrap_or_default();
+        let recorded = backup.spec.storage.clone();
+        let applicant = Applicant {
+            kind: "RestoreJob",
+            namespace,
+            name: job.metadata.name.as_deref().unwrap_or_default(),
+            uid: job.metadata.uid.as_deref().unwrap_or_default(),
+            subject,
+            status: &status,
+            options: options.to_string(),
+            source: Some(finished(&backup)),
+        };
+        let case = self.admit(binding, &applicant).await?;
+        let location = &case.credentials.location;
+        match recorded {
+            Some(recorded)
+                if recorded.bucket != location.bucket || recorded.endpoint != location.endpoint =>
+            {
+                Err(Stop::fail(format!(
+                    "{}: the Backup lies in bucket {} at {}, and the platform's storage is now bucket {} at {}",
+                    Reason::StorageChanged,
+                    recorded.bucket,
+                    recorded.endpoint,
+                    location.bucket,
+                    location.endpoint
+                )))
+            }
+            _ => Ok(case),
+        }
+    }
+
+    /// The Backup that a job names, which must be whole.
+    async fn backup_to_restore(&self, job: &RestoreJob, namespace: &str) -> Result<Backup, Stop> {
+        let name = &job.spec.backup_ref.name;
+        let target = object::target(API_VERSION, "Backup", Some(namespace), name);
+        let Some(found) = self.cluster.get(&Caller::host(), &target).await? else {
+            return Err(Stop::fail(format!(
+                "Backup {name} does not exist; name one of `kubectl -n {namespace} get backups`"
+            )));
+        };
+        if object::is_deleting(&found) {
+            return Err(Stop::fail(format!("Backup {name} is being deleted")));
+        }
+        let backup: Backup = serde_json::from_value(found)
+            .map_err(|error| Stop::fail(format!("Backup {name} cannot be read: {error}")))?;
+        let phase = backup.status.as_ref().and_then(|status| status.phase);
+        if phase != Some(BackupPhase::Ready) {
+            return Err(Stop::fail(format!("Backup {name} is not Ready")));
+        }
+        let class = backup.spec.backup_class_name.as_deref();
+        match (&job.spec.backup_class_name, class) {
+            (Some(named), Some(class)) if named != class => Err(Stop::fail(format!(
+                "Backup {name} was taken with BackupClass {class}, not {named}; leave backupClassName out or name that"
+            ))),
+            _ => Ok(backup),
+        }
+    }
+}
+
+/// The application that is restored into.
+fn target(job: &RestoreJob, backup: &Backup, namespace: &str) -> ApplicationRef {
+    let reference = job
+        .spec
+        .target_application_ref
+        .as_ref()
+        .unwrap_or(&backup.spec.application_ref);
+    application_ref(reference, namespace)
+}
+
+/// The backup as the contract tells it.
+pub(crate) fn finished(backup: &Backup) -> FinishedBackup {
+    let namespace = backup.metadata.namespace.as_deref().unwrap_or_default();
+    let status = backup.status.as_ref();
+    let entries = backup.spec.driver_metadata.iter();
+    FinishedBackup {
+        name: backup.metadata.name.clone().unwrap_or_default(),
+        taken_at: seconds(backup.spec.taken_at.0),
+        application: application_ref(&backup.spec.application_ref, namespace),
+        artifact_uri: status
+            .and_then(|status| status.artifact.as_ref())
+            .map(|artifact| artifact.uri.clone()),
+        metadata: entries
+            .map(|(key, value)| Entry {
+                key: key.clone(),
+                value: value.clone(),
+            })
+            .collect(),
+        resources: status
+            .and_then(|status| status.underlying_resources.as_ref())
+            .map(Value::to_string),
+    }
+}
+
+/// Options are checked before anything is touched: a restore with a misspelt option is not the restore that was
+/// meant.
+fn check_options(schema: Option<&Value>, options: &Value) -> Result<(), Stop> {
+    let Some(schema) = schema else {
+        let is_empty = options.as_object().is_some_and(serde_json::Map::is_empty);
+        return if is_empty {
+            Ok(())
+        } else {
+            Err(Stop::fail(
+                "this strategy has no restore options; leave spec.options out",
+            ))
+        };
+    };
+    let validator = jsonschema::validator_for(schema).map_err(|error| {
+        Stop::fail(format!(
+            "the plugin's schema of restore options is not valid: {error}"
+        ))
+    })?;
+    let problems: Vec<String> = validator
+        .iter_errors(options)
+        .map(|error| format!("spec.options{}: {error}", error.instance_path()))
+        .collect();
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(Stop::fail(problems.join("; ")))
+    }
+}
