@@ -1,19 +1,27 @@
-//! The contract's types, generated from `wit/strategy.wit`.
+//! The contract's types, generated from `wit/strategy.wit`. Only the types are re-exported: they are documented
+//! there.
 
-wasmtime::component::bindgen!({
-    path: "../../wit",
-    world: "backup-strategy",
-    imports: { default: trappable },
-    additional_derives: [PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize],
-});
+mod generated {
+    #![allow(missing_docs, unused_qualifications, clippy::all, clippy::pedantic)]
 
-pub use self::cozystack::backup_strategy::{
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "backup-strategy",
+        imports: { default: trappable },
+        additional_derives: [PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize],
+    });
+}
+
+pub(crate) use self::generated::{BackupStrategy, BackupStrategyPre, cozystack};
+
+pub use self::generated::cozystack::backup_strategy::{
     context::{FinishedBackup, JobIdentity, Refusal, View},
     log::Level,
     plan::{Lifetime, Propagation, Severity},
     storage::{Bucket, StoredObject},
     types::{
-        ApplicationRef, Artifact, Entry, Failure, ObjectRef, Progress, Selector, Step, Success, Verdict, Wait,
+        ApplicationRef, Artifact, Entry, Failure, ObjectRef, Progress, Selector, Step, Success,
+        Verdict, Wait,
     },
 };
-pub use self::exports::cozystack::backup_strategy::strategy::{Path, Problem};
+pub use self::generated::exports::cozystack::backup_strategy::strategy::{Path, Problem};

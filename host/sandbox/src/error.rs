@@ -120,6 +120,28 @@ pub enum EvaluationError {
     Internal(String),
 }
 
+impl EvaluationError {
+    /// The error without its details: a closed list, for labels of metrics.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Deadline { .. } => "Deadline",
+            Self::Fuel { .. } => "Fuel",
+            Self::Memory { .. } => "Memory",
+            Self::Table { .. } => "Table",
+            Self::Bytes { .. } => "Bytes",
+            Self::Actions { .. } => "Actions",
+            Self::Rounds { .. } => "Rounds",
+            Self::LogLines { .. } => "LogLines",
+            Self::NotOffered { .. } => "NotOffered",
+            Self::Argument { .. } => "Argument",
+            Self::Answer { .. } => "Answer",
+            Self::Trap { .. } => "Trap",
+            Self::Internal(_) => "Internal",
+        }
+    }
+}
+
 /// Why a component cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -152,6 +174,9 @@ pub enum LoadError {
     /// The manifest is not a document of `wit/manifest.schema.json`.
     #[error("its manifest is not valid: {0}")]
     Manifest(String),
+    /// The limits that it was given are above what this host was set up for.
+    #[error("its limits: {0}")]
+    Limits(String),
     /// Compilation failed, took too long or needed too much memory.
     #[error("it cannot be compiled: {0}")]
     Compile(String),

@@ -17,16 +17,35 @@
 //!
 //! The crate knows nothing of Kubernetes clients and does no I/O but for the cache of compiled code.
 
+mod answer;
+mod cache;
+mod check;
+mod code;
+mod compile;
 pub mod contract;
+mod engine;
 mod error;
+mod evaluate;
+mod host;
+mod imports;
+mod limiter;
 mod limits;
+mod load;
 mod manifest;
+mod names;
 mod plan;
 mod request;
 mod snapshot;
+mod ticker;
+mod turns;
 
+pub use compile::{CompileLimits, Compiler, compile_child_main};
+pub use engine::Settings;
 pub use error::{EvaluationError, LoadError};
+pub use evaluate::{Cost, Evaluation, Finished, Reply, Round};
+pub use imports::CONTRACT;
 pub use limits::Limits;
+pub use load::{Sandbox, Strategy};
 pub use manifest::{ApplicationKind, Manifest, ReadKind, StrategyKind, WrittenKind};
 pub use plan::{Action, Condition, Event, LogLine, Plan};
 pub use request::{Question, Request};

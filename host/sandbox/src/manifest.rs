@@ -1,7 +1,21 @@
 //! What a strategy says of itself: the document of `wit/manifest.schema.json`.
 
+use std::sync::LazyLock;
+
+use jsonschema::Validator;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::imports;
+
+/// The schema, which is part of the contract.
+const SCHEMA: &str = include_str!("../../../wit/manifest.schema.json");
+
+/// The schema, ready to be used: making it takes some hundred microseconds, using it a few.
+static VALIDATOR: LazyLock<Result<Validator, String>> = LazyLock::new(|| {
+    let schema = serde_json::from_str(SCHEMA).map_err(|error| error.to_string())?;
+    jsonschema::validator_for(&schema).map_err(|error| error.to_string())
+});
 
 /// A strategy's answer to `describe`. Members that this host does not know are dropped.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,4 +112,61 @@ pub struct WrittenKind {
     /// JSON pointers to places in object storage.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub storage_paths: Vec<String>,
+}
+
+impl Manifest {
+    /// Reads what a strategy answered to `describe`, and checks it by the schema and by what a schema cannot say.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let document: Value =
+            serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?;
+        let validator = VALIDATOR
+            .as_ref()
+            .map_err(|error| format!("the schema cannot be used: {error}"))?;
+        let problems: Vec<String> = validator
+            .iter_errors(&document)
+            .map(|error| format!("{}: {error}", place(&error.instance_path().to_string())))
+            .collect();
+        if !problems.is_empty() {
+            return Err(problems.join("; "));
+        }
+        let manifest: Self = serde_json::from_value(document).map_err(|error| error.to_string())?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let host = imports::offered();
+        if !imports::is_compatible(&host, &self.contract) {
+            return Err(format!(
+                "/contract: {} is not compatible with this host's {host}",
+                self.contract
+            ));
+        }
+        for (at, written) in self.writes.iter().enumerate() {
+            if let Some(odd) = written.storage_paths.iter().find(|path| !is_pointer(path)) {
+                return Err(format!(
+                    "/writes/{at}/storagePaths: {odd:?} is not a JSON pointer"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The root has no path.
+fn place(pointer: &str) -> &str {
+    if pointer.is_empty() {
+        "the document"
+    } else {
+        pointer
+    }
+}
+
+/// RFC 6901, not the whole document: `~` only stands before 0 or 1.
+fn is_pointer(text: &str) -> bool {
+    text.starts_with('/')
+        && text
+            .split('~')
+            .skip(1)
+            .all(|rest| rest.starts_with(['0', '1']))
 }

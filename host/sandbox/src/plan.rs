@@ -115,7 +115,7 @@ pub struct Event {
 pub struct LogLine {
     /// How important it is.
     pub level: Level,
-    /// One line.
+    /// At most 8 KiB. It can have line breaks and tabs, and no other control characters.
     pub message: String,
 }
 

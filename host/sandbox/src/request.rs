@@ -48,7 +48,10 @@ impl Question {
     /// Whether the functions of `plan` are offered.
     #[must_use]
     pub fn plans(self) -> bool {
-        matches!(self, Self::Backup | Self::Restore | Self::Abort | Self::Forget)
+        matches!(
+            self,
+            Self::Backup | Self::Restore | Self::Abort | Self::Forget
+        )
     }
 }
 

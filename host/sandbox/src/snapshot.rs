@@ -92,3 +92,16 @@ impl Snapshot {
         self.answers.iter()
     }
 }
+
+impl Answer {
+    /// Bytes of text that a guest gets to see.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.as_ref().map_or(0, |text| text.len()),
+            Self::Texts(texts) => texts.iter().map(|text| text.len()).sum(),
+            Self::Flag(_) | Self::Bucket(_) => 0,
+            // A key, and two numbers of 8 bytes.
+            Self::Stored(objects) => objects.iter().map(|object| object.key.len() + 16).sum(),
+        }
+    }
+}
