@@ -1,5 +1,7 @@
 //! What would make another pass over a job worth while.
 
+use std::collections::BTreeSet;
+
 use backup_api::{
     StrategyReference,
     names::{API_VERSION, CREDENTIALS_SECRET, STRATEGY_API_VERSION},
@@ -11,13 +13,15 @@ use backup_sandbox::{
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{admit::Case, job::Job, object};
+use crate::{admit::Case, cluster::Account, job::Job, object};
 
 /// The objects that a pass depended on. A change to any of them is a reason for another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interest {
     objects: Vec<ObjectRef>,
     selectors: Vec<Selector>,
+    /// What the strategy read, as whom: kinds to be watched under that account.
+    read_as: Option<(Account, BTreeSet<(String, String)>)>,
 }
 
 impl Interest {
@@ -37,7 +41,7 @@ impl Interest {
         let secret = object::target("v1", "Secret", namespace, CREDENTIALS_SECRET);
         Self {
             objects: vec![target.clone(), source, secret],
-            selectors: vec![],
+            ..Self::default()
         }
     }
 
@@ -70,13 +74,24 @@ impl Interest {
 
     /// What the strategy read.
     pub(crate) fn reads(&mut self, case: &Case, reads: &[Read]) {
+        let account = case.caller.account.clone();
+        let (_, kinds) = self
+            .read_as
+            .get_or_insert_with(|| (account, BTreeSet::new()));
         for read in reads {
             match read {
-                Read::Object(target) => self.objects.push(target.clone()),
-                Read::Objects(matching) => self.selectors.push(matching.clone()),
+                Read::Object(target) => {
+                    kinds.insert((target.api_version.clone(), target.kind.clone()));
+                    self.objects.push(target.clone());
+                }
+                Read::Objects(matching) => {
+                    kinds.insert((matching.api_version.clone(), matching.kind.clone()));
+                    self.selectors.push(matching.clone());
+                }
                 Read::Application | Read::Spec(_) => {
-                    self.objects
-                        .push(object::application_target(&case.request.subject));
+                    let target = object::application_target(&case.request.subject);
+                    kinds.insert((target.api_version.clone(), target.kind.clone()));
+                    self.objects.push(target);
                 }
                 // Logs and stored objects cannot be watched; releases are found through the application.
                 Read::Release(_)
@@ -87,6 +102,15 @@ impl Interest {
                 | Read::StoredObjects { .. } => {}
             }
         }
+    }
+
+    /// The kinds that the strategy read, and as whom: to be watched under that account.
+    pub fn read_as(&self) -> Option<(&Account, impl Iterator<Item = (&str, &str)>)> {
+        let (account, kinds) = self.read_as.as_ref()?;
+        let kinds = kinds
+            .iter()
+            .map(|(api_version, kind)| (api_version.as_str(), kind.as_str()));
+        Some((account, kinds))
     }
 
     /// The single objects.

@@ -126,10 +126,15 @@ impl<C: Cluster> Host<C> {
                 }
             }
         };
-        ledger.write(&self.cluster).await?;
         if ledger.is_final() {
-            return self.ended(&target, &uid, &mut ledger).await;
+            // Let go first: a finished job that is held would have to be looked for among thousands.
+            let next = self.ended(&target, &uid, &mut ledger).await?;
+            if deleted_at.is_none() {
+                ledger.write(&self.cluster).await?;
+            }
+            return Ok(next);
         }
+        ledger.write(&self.cluster).await?;
         Ok(next.watching(interest))
     }
 
