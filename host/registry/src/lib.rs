@@ -35,7 +35,9 @@ pub enum FetchError {
         source: io::Error,
     },
     /// A name that is not one file's name.
-    #[error("{0:?} is not the name of a component in the plugin folder: a file name that ends in .wasm")]
+    #[error(
+        "{0:?} is not the name of a component in the plugin folder: a file name that ends in .wasm"
+    )]
     Name(String),
     /// Too large to be a component.
     #[error("{file} is larger than {LARGEST} bytes")]
@@ -57,9 +59,16 @@ impl PluginFolder {
     /// # Errors
     /// When there is none.
     pub fn open(path: &Path) -> Result<Self, FetchError> {
-        let folder = Dir::open_ambient_dir(path, ambient_authority())
-            .map_err(|source| FetchError::Folder { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), folder })
+        let folder = Dir::open_ambient_dir(path, ambient_authority()).map_err(|source| {
+            FetchError::Folder {
+                path: path.to_owned(),
+                source,
+            }
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            folder,
+        })
     }
 
     /// The names of the components in it, sorted.
@@ -67,7 +76,10 @@ impl PluginFolder {
     /// # Errors
     /// When the folder cannot be read any more.
     pub fn files(&self) -> Result<Vec<String>, FetchError> {
-        let failed = |source| FetchError::Folder { path: self.path.clone(), source };
+        let failed = |source| FetchError::Folder {
+            path: self.path.clone(),
+            source,
+        };
         let mut names = vec![];
         for entry in self.folder.entries().map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
@@ -87,11 +99,22 @@ impl PluginFolder {
         if !is_component(file) {
             return Err(FetchError::Name(file.to_owned()));
         }
-        let failed = |source| FetchError::File { folder: self.path.clone(), file: file.to_owned(), source };
+        let failed = |source| FetchError::File {
+            folder: self.path.clone(),
+            file: file.to_owned(),
+            source,
+        };
         let mut bytes = vec![];
-        self.folder.open(file).map_err(failed)?.take(LARGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
+        self.folder
+            .open(file)
+            .map_err(failed)?
+            .take(LARGEST + 1)
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
         if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LARGEST {
-            return Err(FetchError::TooLarge { file: file.to_owned() });
+            return Err(FetchError::TooLarge {
+                file: file.to_owned(),
+            });
         }
         Ok(bytes)
     }
@@ -102,7 +125,9 @@ fn is_component(name: &str) -> bool {
     name.len() > ".wasm".len()
         && name.ends_with(".wasm")
         && !name.starts_with('.')
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 
 #[cfg(test)]
@@ -118,12 +143,22 @@ mod tests {
         let inside = tempfile::tempdir().unwrap();
         fs::write(inside.path().join("a.wasm"), "inside").unwrap();
         fs::write(inside.path().join("notes.txt"), "").unwrap();
-        std::os::unix::fs::symlink(outside.path().join("secret.wasm"), inside.path().join("link.wasm")).unwrap();
+        std::os::unix::fs::symlink(
+            outside.path().join("secret.wasm"),
+            inside.path().join("link.wasm"),
+        )
+        .unwrap();
         let folder = PluginFolder::open(inside.path()).unwrap();
         assert_eq!(folder.files().unwrap(), ["a.wasm", "link.wasm"]);
         assert_eq!(folder.read("a.wasm").unwrap(), b"inside");
-        assert!(matches!(folder.read("link.wasm"), Err(FetchError::File { .. })), "a link that points out");
+        assert!(
+            matches!(folder.read("link.wasm"), Err(FetchError::File { .. })),
+            "a link that points out"
+        );
         assert!(matches!(folder.read("../a.wasm"), Err(FetchError::Name(_))));
-        assert!(matches!(folder.read("absent.wasm"), Err(FetchError::File { .. })));
+        assert!(matches!(
+            folder.read("absent.wasm"),
+            Err(FetchError::File { .. })
+        ));
     }
 }

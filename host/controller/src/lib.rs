@@ -1,0 +1,26 @@
+//! The backup host as a Kubernetes controller: the engine over a real API server.
+//!
+//! | module | what |
+//! |---|---|
+//! | `real` | the engine's cluster trait over an API server |
+//! | `watches` | what changes in the cluster, as wake-up calls for the queue |
+//! | `work` | the queue and the passes under way |
+//! | `plugins` | StrategyPlugins: from a file of the plugin folder to a strategy that serves |
+//! | `s3` | the platform's object storage |
+//! | `probes` | health, readiness and metrics over HTTP |
+//! | `options` | flags and environment |
+//! | `run` | all of it together, until it is told to stop |
+
+mod metrics;
+mod options;
+mod plugins;
+mod probes;
+mod real;
+mod run;
+mod s3;
+mod watches;
+mod work;
+
+pub use options::{LogFormat, Options};
+pub use real::RealCluster;
+pub use run::run;

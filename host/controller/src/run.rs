@@ -1,0 +1,164 @@
+//! All of it together, until it is told to stop.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use anyhow::Context as _;
+use backup_api::StrategyPlugin;
+use backup_engine::{Evaluator, Host, Storage, Strategies};
+use backup_sandbox::{Compiler, Sandbox, Settings as SandboxSettings};
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use kube::{
+    Api, Client,
+    runtime::{WatchStreamExt as _, watcher, watcher::Event},
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc::UnboundedSender, mpsc::unbounded_channel, watch},
+};
+
+use crate::{
+    metrics::Metrics,
+    options::Options,
+    plugins::Plugins,
+    probes::{Readiness, serve_metrics, serve_probes},
+    real::RealCluster,
+    s3::S3,
+    watches::Watches,
+    work::Work,
+};
+
+/// Runs the host until SIGTERM or SIGINT.
+///
+/// `compile` are the arguments with which this program, started anew, compiles a component.
+///
+/// # Errors
+/// When it cannot start: no API server, no cache folder, an address in use.
+pub fn run(options: Options, compile: &[&str]) -> anyhow::Result<()> {
+    let compiler =
+        Compiler::child(compile.iter().copied()).context("the running program is not found")?;
+    let sandbox = Sandbox::new(SandboxSettings::new(&options.compiled_cache, compiler))
+        .with_context(|| {
+            format!(
+                "the sandbox with its cache {}",
+                options.compiled_cache.display()
+            )
+        })?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("no runtime")?;
+    runtime.block_on(serve(options, sandbox))
+}
+
+async fn serve(options: Options, sandbox: Sandbox) -> anyhow::Result<()> {
+    let client = Client::try_default()
+        .await
+        .context("there is no API server to talk to")?;
+    let cluster = RealCluster::new(client.clone());
+    let (stopped, stop) = watch::channel(false);
+    let strategies = Arc::new(Strategies::default());
+    let (metrics, readiness) = (Metrics::new(), Readiness::default());
+    let host = Arc::new(Host::new(
+        cluster.clone(),
+        options.settings(),
+        Arc::clone(&strategies),
+        Arc::new(S3) as Arc<dyn Storage>,
+        Arc::new(Timestamp::now),
+        Evaluator::Blocking,
+    ));
+    let probes = tokio::spawn(serve_probes(
+        options.health_probe_bind_address,
+        readiness.clone(),
+        told(stop.clone()),
+    ));
+    if options.metrics_bind_address != "0" {
+        let address: SocketAddr = options.metrics_bind_address.parse().with_context(|| {
+            format!(
+                "{:?} is not an address for metrics",
+                options.metrics_bind_address
+            )
+        })?;
+        tokio::spawn(serve_metrics(address, metrics.clone(), told(stop.clone())));
+    }
+    let (changed, changes) = unbounded_channel();
+    let (kind, strategy_kinds) = unbounded_channel();
+    let plugins = Plugins::new(
+        cluster.clone(),
+        Arc::new(sandbox),
+        strategies,
+        options.clone(),
+    );
+    tokio::spawn(follow_plugins(client, plugins, kind));
+    let work = Work {
+        host,
+        settings: options.settings(),
+        watches: Watches::new(cluster, changed),
+        changes,
+        strategy_kinds,
+        metrics,
+        readiness,
+        workers: options.workers.max(1),
+    };
+    tokio::spawn(async move {
+        asked_to_stop().await;
+        stopped.send_replace(true);
+    });
+    work.run(told(stop)).await;
+    probes.await.context("the probes ended")??;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Loads every StrategyPlugin that there is, and again when it changes.
+async fn follow_plugins(client: Client, plugins: Plugins, kinds: UnboundedSender<String>) {
+    let api: Api<StrategyPlugin> = Api::all(client);
+    let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Apply(plugin) | Event::InitApply(plugin)) => {
+                let observed = plugin
+                    .status
+                    .as_ref()
+                    .and_then(|status| status.observed_generation);
+                let serves = plugins.serves(&plugin);
+                if serves && observed == plugin.metadata.generation {
+                    continue;
+                }
+                if let Err(error) = plugins.reconcile(&plugin).await {
+                    tracing::warn!(%error, "the status of a StrategyPlugin cannot be written");
+                }
+                // Nobody listens once the host stops.
+                kinds.send(plugin.spec.strategy_kind.clone()).ok();
+            }
+            Ok(Event::Delete(plugin)) => plugins.remove(&plugin),
+            Ok(Event::Init | Event::InitDone) => {}
+            Err(error) => {
+                tracing::warn!(%error, "the watch of StrategyPlugins failed and is begun anew")
+            }
+        }
+    }
+}
+
+/// Done once the host is told to stop.
+async fn told(mut stop: watch::Receiver<bool>) {
+    // The sender lives until it has told.
+    stop.wait_for(|is_told| *is_told).await.ok();
+}
+
+/// Done at SIGTERM or SIGINT.
+async fn asked_to_stop() {
+    let terminate = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signals) => drop(signals.recv().await),
+            Err(error) => {
+                tracing::warn!(%error, "SIGTERM cannot be listened to");
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    tokio::select! {
+        () = terminate => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
