@@ -94,7 +94,7 @@
 //! | [`Strategy`] | what a strategy is called and which questions it answers |
 //! | [`Context`] | everything that can be asked, and the plan |
 //! | [`Outcome`], [`wait`], [`fail`], [`OrStop`], [`Waiting`] | early returns |
-//! | [`Object`], [`Metadata`], [`json!`], [`pruned`] | objects that are read and written |
+//! | [`Object`], [`Metadata`], [`Condition`], [`json!`], [`pruned`] | objects that are read and written |
 //! | [`schema`], [`Templated`], `build` (a feature) | settings and their schemas |
 //! | [`export!`] | makes it a component |
 
@@ -120,7 +120,7 @@ pub use serde_json::Value;
 
 pub use context::{ApplicationRef, Context, FinishedBackup, Job, Level, Refusal, View};
 pub use json::{array_of, object_of, pruned, value_of};
-pub use object::{Action, Metadata, Object, Reads, Writes};
+pub use object::{Action, Condition, Metadata, Object, Reads, Writes};
 pub use outcome::{Failure, OrStop, Outcome, Stop, Units, Wait, Waiting, fail, wait};
 pub use plan::{Lifetime, Propagation, Severity};
 pub use storage::{Bucket, StoredObject, StoredObjects, covers};
@@ -131,9 +131,9 @@ pub use time::Timestamp;
 /// Everything that a strategy's file uses.
 pub mod prelude {
     pub use crate::{
-        Action, ApplicationRef, Artifact, Bucket, Context, FinishedBackup, Level, Lifetime,
-        Metadata, Nothing, Object, OrStop, Outcome, Path, Problem, Propagation, Question, Reads,
-        Refusal, Severity, Stop, Strategy, Success, Timestamp, Units, Value, Verdict, View,
+        Action, ApplicationRef, Artifact, Bucket, Condition, Context, FinishedBackup, Level,
+        Lifetime, Metadata, Nothing, Object, OrStop, Outcome, Path, Problem, Propagation, Question,
+        Reads, Refusal, Severity, Stop, Strategy, Success, Timestamp, Units, Value, Verdict, View,
         Waiting, Writes, fail, json, pruned, wait,
     };
 }

@@ -1,6 +1,6 @@
 //! Kubernetes objects, as far as a strategy looks at them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -70,6 +70,65 @@ impl Metadata {
     #[must_use]
     pub fn is_being_deleted(&self) -> bool {
         self.deletion_timestamp.is_some()
+    }
+}
+
+/// One entry of `status.conditions`, as most operators write them (`metav1.Condition`).
+///
+/// ```
+/// use backup_strategy::Condition;
+///
+/// let conditions = [Condition {
+///     r#type: "Ready".into(),
+///     status: "False".into(),
+///     reason: "QuorumLost".into(),
+///     ..Condition::default()
+/// }];
+/// let ready = Condition::named(&conditions, "Ready");
+/// assert!(ready.is_some_and(|ready| !ready.is_true()));
+/// assert_eq!(ready.map(ToString::to_string).as_deref(), Some("Ready=False, QuorumLost"));
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Condition {
+    /// What it is about.
+    pub r#type: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// One word for machines.
+    pub reason: String,
+    /// Words for people.
+    pub message: String,
+    /// When `status` changed last.
+    pub last_transition_time: Option<Timestamp>,
+}
+
+impl Condition {
+    /// The condition of a type, if it is there.
+    #[must_use]
+    pub fn named<'a>(conditions: &'a [Self], of_type: &str) -> Option<&'a Self> {
+        conditions
+            .iter()
+            .find(|condition| condition.r#type == of_type)
+    }
+
+    /// Whether it holds.
+    #[must_use]
+    pub fn is_true(&self) -> bool {
+        self.status == "True"
+    }
+}
+
+/// In a line, for messages: `Ready=False, QuorumLost: two of three members do not answer`.
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.r#type, self.status)?;
+        for (separator, text) in [(", ", &self.reason), (": ", &self.message)] {
+            if !text.is_empty() {
+                write!(f, "{separator}{text}")?;
+            }
+        }
+        Ok(())
     }
 }
 

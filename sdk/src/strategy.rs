@@ -175,12 +175,12 @@ impl Verdict {
 }
 
 impl Success {
-    /// A backup that lies here.
+    /// A backup that lies here; `None` where the operator does not say where.
     #[must_use]
-    pub fn of(artifact: Artifact) -> Self {
+    pub fn of(artifact: impl Into<Option<Artifact>>) -> Self {
         Self {
             taken_at: None,
-            artifact: Some(artifact),
+            artifact: artifact.into(),
             metadata: Vec::new(),
             resources: None,
         }

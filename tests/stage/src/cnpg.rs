@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use backup_engine::{
     MemoryStorage,
-    cluster::{ApiError, Caller, Cluster, DeleteOptions, Part},
+    cluster::{ApiError, Caller, Cluster, DeleteOptions},
     reference,
 };
-use backup_sandbox::contract::Selector;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+
+use crate::play::{all, set_status, text};
 
 const PLUGIN: &str = "barman-cloud.cloudnative-pg.io";
 const MANAGER: &str = "cloudnative-pg";
@@ -30,13 +31,33 @@ pub enum Fate {
 pub struct Cnpg {
     storage: Arc<MemoryStorage>,
     fate: Fate,
+    /// Where it looks; everywhere when none.
+    namespace: Option<String>,
 }
 
 impl Cnpg {
     /// An operator that writes to a storage.
     #[must_use]
     pub fn new(storage: Arc<MemoryStorage>, fate: Fate) -> Self {
-        Self { storage, fate }
+        Self {
+            storage,
+            fate,
+            namespace: None,
+        }
+    }
+
+    /// The same operator, that looks at one namespace only.
+    #[must_use]
+    pub fn of_namespace(mut self, namespace: &str) -> Self {
+        self.namespace = Some(namespace.to_owned());
+        self
+    }
+
+    fn looks_at(&self, object: &Value) -> bool {
+        let namespace = text(object, "/metadata/namespace");
+        self.namespace
+            .as_deref()
+            .is_none_or(|looked_at| looked_at == namespace)
     }
 
     /// One step of each object that has one to make, in words.
@@ -50,9 +71,15 @@ impl Cnpg {
     ) -> Result<Vec<String>, ApiError> {
         let mut steps = vec![];
         for found in all(cluster, "postgresql.cnpg.io/v1", "Cluster").await? {
+            if !self.looks_at(&found) {
+                continue;
+            }
             steps.extend(roll_out(cluster, &found).await?);
         }
         for found in all(cluster, "postgresql.cnpg.io/v1", "Backup").await? {
+            if !self.looks_at(&found) {
+                continue;
+            }
             steps.extend(self.back_up(cluster, &found, now).await?);
         }
         Ok(steps)
@@ -85,7 +112,7 @@ impl Cnpg {
             }
             _ => return Ok(None),
         };
-        set_status(cluster, backup, &status).await?;
+        set_status(cluster, MANAGER, backup, &status).await?;
         Ok(Some(format!(
             "Backup {} is {}",
             text(backup, "/metadata/name"),
@@ -163,7 +190,7 @@ async fn roll_out<C: Cluster>(cluster: &C, database: &Value) -> Result<Option<St
             "phase": "Applying configuration",
             "pluginStatus": [{ "name": PLUGIN, "version": "0.13.0" }],
         });
-        set_status(cluster, database, &status).await?;
+        set_status(cluster, MANAGER, database, &status).await?;
         return Ok(Some(format!(
             "Cluster {name} loads the Barman Cloud plugin"
         )));
@@ -172,12 +199,14 @@ async fn roll_out<C: Cluster>(cluster: &C, database: &Value) -> Result<Option<St
         return Ok(None);
     }
     for pod in all(cluster, "v1", "Pod").await? {
-        if text(&pod, "/metadata/labels/cnpg.io~1cluster") == name {
+        let is_its = text(&pod, "/metadata/namespace") == text(database, "/metadata/namespace");
+        if is_its && text(&pod, "/metadata/labels/cnpg.io~1cluster") == name {
             restart_with_plugin(cluster, &pod).await?;
         }
     }
     set_status(
         cluster,
+        MANAGER,
         database,
         &json!({ "phase": "Cluster in healthy state" }),
     )
@@ -217,43 +246,4 @@ fn our_plugin(database: &Value) -> Option<&Value> {
     plugins
         .iter()
         .find(|plugin| text(plugin, "/name") == PLUGIN)
-}
-
-async fn all<C: Cluster>(
-    cluster: &C,
-    api_version: &str,
-    kind: &str,
-) -> Result<Vec<Value>, ApiError> {
-    let matching = Selector {
-        api_version: api_version.to_owned(),
-        kind: kind.to_owned(),
-        namespace: None,
-        labels: vec![],
-    };
-    cluster.list(&Caller::host(), &matching).await
-}
-
-async fn set_status<C: Cluster>(
-    cluster: &C,
-    object: &Value,
-    status: &Value,
-) -> Result<(), ApiError> {
-    let patch = json!({ "status": status });
-    cluster
-        .merge(
-            &Caller::host(),
-            MANAGER,
-            &reference(object),
-            &patch,
-            Part::Status,
-        )
-        .await
-        .map(|_| ())
-}
-
-fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
 }

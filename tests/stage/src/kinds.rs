@@ -53,6 +53,12 @@ const KINDS: &[Kind] = &[
         "EtcdSnapshot",
         "etcdsnapshots",
     ),
+    kind(
+        "etcd-operator.cozystack.io",
+        "v1alpha2",
+        "EtcdMember",
+        "etcdmembers",
+    ),
 ];
 
 /// The kinds that the strategies of this repository and their applications need. All are namespaced.

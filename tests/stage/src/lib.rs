@@ -6,9 +6,14 @@
 //! real API server.
 
 mod cnpg;
+mod etcd;
 mod kinds;
+mod play;
 mod stage;
 
 pub use cnpg::{Cnpg, Fate};
+pub use etcd::{EtcdFate, EtcdOperator};
 pub use kinds::{Kind, crd, kinds};
-pub use stage::{Stage, bundle};
+pub use stage::{
+    Stage, bundle, etcd_objects, platform_etcd_objects, platform_objects, postgres_objects,
+};

@@ -62,6 +62,70 @@ fn sandbox() -> anyhow::Result<&'static Sandbox> {
     made.as_ref().map_err(|error| anyhow!("{error}"))
 }
 
+/// The Secret of the platform's storage.
+fn storage_secret(access_key: &str, secret_key: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": { "name": "cozy-backups-system-credentials", "namespace": HOST_NAMESPACE },
+        "stringData": {
+            "accessKey": access_key,
+            "secretKey": secret_key,
+            "endpoint": "https://s3.cozy.example",
+            "bucketName": "cozy-backups",
+            "region": "eu-1",
+        },
+    })
+}
+
+/// The platform's own objects, for a cluster that is not a [`Stage`]'s.
+///
+/// # Errors
+/// When the stage itself is not in order.
+pub fn platform_objects(access_key: &str, secret_key: &str) -> anyhow::Result<Vec<Value>> {
+    let mut objects = vec![storage_secret(access_key, secret_key)];
+    objects.extend(serde_saphyr::from_multiple::<Value>(include_str!(
+        "platform.yaml"
+    ))?);
+    Ok(objects)
+}
+
+/// The same with the strategy for Etcd, and a class that binds both.
+///
+/// # Errors
+/// When the stage itself is not in order.
+pub fn platform_etcd_objects(access_key: &str, secret_key: &str) -> anyhow::Result<Vec<Value>> {
+    let mut objects = vec![storage_secret(access_key, secret_key)];
+    objects.extend(serde_saphyr::from_multiple::<Value>(include_str!(
+        "platform_etcd.yaml"
+    ))?);
+    Ok(objects)
+}
+
+/// An Etcd application with its Helm release and its EtcdCluster, for a cluster that is not a [`Stage`]'s. Where
+/// statuses are not put, the played operator brings the cluster up.
+///
+/// # Errors
+/// When the stage itself is not in order.
+pub fn etcd_objects(namespace: &str, name: &str) -> anyhow::Result<Vec<Value>> {
+    let text = include_str!("etcd.yaml")
+        .replace("NAMESPACE", namespace)
+        .replace("NAME", name);
+    Ok(serde_saphyr::from_multiple(&text)?)
+}
+
+/// A Postgres application, its Cluster and its Pod, for a cluster that is not a [`Stage`]'s.
+///
+/// # Errors
+/// When the stage itself is not in order.
+pub fn postgres_objects(namespace: &str, name: &str, password: &str) -> anyhow::Result<Vec<Value>> {
+    let text = include_str!("postgres.yaml")
+        .replace("NAMESPACE", namespace)
+        .replace("NAME", name)
+        .replace("PASSWORD", password);
+    Ok(serde_saphyr::from_multiple(&text)?)
+}
+
 fn host(
     cluster: &MemoryCluster,
     settings: &Settings,
@@ -164,18 +228,8 @@ impl Stage {
     /// # Errors
     /// When it is not accepted.
     pub fn storage_secret(&self) -> anyhow::Result<()> {
-        self.cluster.put(json!({
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": { "name": "cozy-backups-system-credentials", "namespace": HOST_NAMESPACE },
-            "stringData": {
-                "accessKey": self.access_key,
-                "secretKey": self.secret_key,
-                "endpoint": "https://s3.cozy.example",
-                "bucketName": "cozy-backups",
-                "region": "eu-1",
-            },
-        }))?;
+        self.cluster
+            .put(storage_secret(&self.access_key, &self.secret_key))?;
         Ok(())
     }
 
@@ -204,11 +258,45 @@ impl Stage {
     /// # Errors
     /// When the namespace is missing.
     pub fn postgres(&self, namespace: &str, name: &str, password: &str) -> anyhow::Result<()> {
-        let text = include_str!("postgres.yaml")
-            .replace("NAMESPACE", namespace)
-            .replace("NAME", name)
-            .replace("PASSWORD", password);
-        self.apply(&text)
+        for object in postgres_objects(namespace, name, password)? {
+            self.cluster.put(object)?;
+        }
+        Ok(())
+    }
+
+    /// The platform's own objects, with the strategy `cozy-default-etcd` and a default class that binds it beside
+    /// the one for Postgres.
+    ///
+    /// # Errors
+    /// When one is not accepted, as where no plugin has defined the strategy's kind.
+    pub fn platform_etcd(&self) -> anyhow::Result<()> {
+        self.storage_secret()?;
+        self.apply(include_str!("platform_etcd.yaml"))
+    }
+
+    /// An Etcd application with its Helm release, and its EtcdCluster with three members and their volumes. The
+    /// chart calls the cluster `etcd`, whatever the application is called.
+    ///
+    /// # Errors
+    /// When the namespace is missing.
+    pub fn etcd(&self, namespace: &str, name: &str) -> anyhow::Result<()> {
+        for object in etcd_objects(namespace, name)? {
+            self.cluster.put(object)?;
+        }
+        let cluster = self
+            .cluster
+            .read(
+                crate::etcd::API_VERSION,
+                "EtcdCluster",
+                Some(namespace),
+                "etcd",
+            )
+            .context("the EtcdCluster was not put")?;
+        for index in 0..3 {
+            let member = self.cluster.put(crate::etcd::member(&cluster, index))?;
+            self.cluster.put(crate::etcd::volume(&member))?;
+        }
+        Ok(())
     }
 
     /// Puts the objects of a YAML text as they are, with their status.
@@ -235,6 +323,48 @@ impl Stage {
                 "backupClassName": "cozy-default",
                 "applicationRef": { "apiGroup": "apps.cozystack.io", "kind": "Postgres", "name": application },
             },
+        }))?;
+        Ok(())
+    }
+
+    /// A BackupJob of an Etcd application, by the class `cozy-default`.
+    ///
+    /// # Errors
+    /// When it is not accepted.
+    pub fn etcd_backup_job(
+        &self,
+        namespace: &str,
+        name: &str,
+        application: &str,
+    ) -> anyhow::Result<()> {
+        self.cluster.put(json!({
+            "apiVersion": "backups.cozystack.io/v1alpha1",
+            "kind": "BackupJob",
+            "metadata": { "name": name, "namespace": namespace },
+            "spec": {
+                "backupClassName": "cozy-default",
+                "applicationRef": { "apiGroup": "apps.cozystack.io", "kind": "Etcd", "name": application },
+            },
+        }))?;
+        Ok(())
+    }
+
+    /// A RestoreJob of a Backup in place, with options.
+    ///
+    /// # Errors
+    /// When it is not accepted.
+    pub fn restore_job(
+        &self,
+        namespace: &str,
+        name: &str,
+        backup: &str,
+        options: &Value,
+    ) -> anyhow::Result<()> {
+        self.cluster.put(json!({
+            "apiVersion": "backups.cozystack.io/v1alpha1",
+            "kind": "RestoreJob",
+            "metadata": { "name": name, "namespace": namespace },
+            "spec": { "backupRef": { "name": backup }, "options": options },
         }))?;
         Ok(())
     }
@@ -305,7 +435,13 @@ impl Stage {
     /// A BackupJob in one line: `Phase Reason: message`.
     #[must_use]
     pub fn job(&self, namespace: &str, name: &str) -> String {
-        let job = self.read("BackupJob", namespace, name);
+        self.said("BackupJob", namespace, name)
+    }
+
+    /// A job of either kind in one line: `Phase Reason: message`.
+    #[must_use]
+    pub fn said(&self, kind: &str, namespace: &str, name: &str) -> String {
+        let job = self.read(kind, namespace, name);
         let text = |pointer: &str| {
             job.pointer(pointer)
                 .and_then(Value::as_str)

@@ -1,0 +1,141 @@
+//! What an administrator applies to install a plugin, as objects.
+//!
+//! The library of `strategyctl`, for tests and tools that install plugins by themselves.
+
+use std::collections::BTreeSet;
+
+use backup_api::{StrategyPlugin, names::GROUP};
+use backup_engine::{proposed_grant, strategy_definition};
+use backup_sandbox::{Manifest, Strategy};
+use kube::core::{ApiResource, GroupVersionKind};
+use serde_json::{Value, json};
+
+/// The ServiceAccount of the host.
+#[derive(Clone, Debug)]
+pub struct HostAccount {
+    /// Its namespace, where the plugin's own account goes too.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// The definition of the strategy kind, a StrategyPlugin that grants the usual place in storage, a ServiceAccount with
+/// the least rights that the manifest asks for, and the host's right to act as it.
+///
+/// # Errors
+/// Never for a strategy that was loaded.
+pub fn installation(
+    strategy: &Strategy,
+    file: &str,
+    host: &HostAccount,
+) -> serde_json::Result<Vec<Value>> {
+    let manifest = strategy.manifest();
+    let mut grant = proposed_grant(manifest, file, &host.namespace);
+    grant.digest = Some(strategy.digest().to_owned());
+    let account = grant.service_account.name.clone();
+    let plugin = serde_json::to_value(StrategyPlugin::new(&manifest.name, grant))?;
+    let mut documents = vec![strategy_definition(manifest), plugin];
+    documents.extend(account_and_rights(manifest, &account, host));
+    Ok(documents)
+}
+
+fn account_and_rights(manifest: &Manifest, account: &str, host: &HostAccount) -> Vec<Value> {
+    let rbac = "rbac.authorization.k8s.io";
+    let subject =
+        |name: &str| json!({ "kind": "ServiceAccount", "name": name, "namespace": host.namespace });
+    let namespaced = |name: &str| json!({ "name": name, "namespace": host.namespace });
+    let role = format!("{GROUP}:strategy-{}", manifest.name);
+    let impersonation = format!("{account}-impersonation");
+    vec![
+        json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": namespaced(account), "automountServiceAccountToken": false }),
+        json!({
+            "apiVersion": format!("{rbac}/v1"), "kind": "ClusterRole",
+            "metadata": { "name": role }, "rules": rules(manifest),
+        }),
+        json!({
+            "apiVersion": format!("{rbac}/v1"), "kind": "ClusterRoleBinding",
+            "metadata": { "name": role },
+            "roleRef": { "apiGroup": rbac, "kind": "ClusterRole", "name": role },
+            "subjects": [subject(account)],
+        }),
+        json!({
+            "apiVersion": format!("{rbac}/v1"), "kind": "Role",
+            "metadata": namespaced(&impersonation),
+            "rules": [{
+                "apiGroups": [""], "resources": ["serviceaccounts"], "resourceNames": [account],
+                "verbs": ["impersonate"],
+            }],
+        }),
+        json!({
+            "apiVersion": format!("{rbac}/v1"), "kind": "RoleBinding",
+            "metadata": namespaced(&impersonation),
+            "roleRef": { "apiGroup": rbac, "kind": "Role", "name": impersonation },
+            "subjects": [subject(&host.name)],
+        }),
+    ]
+}
+
+/// The least rights: what the manifest reads and writes, its applications, and their Helm releases by label.
+fn rules(manifest: &Manifest) -> Vec<Value> {
+    let mut rights: BTreeSet<(String, String, String)> = BTreeSet::new();
+    let mut grant = |group: &str, resource: &str, verbs: &[&str]| {
+        for verb in verbs {
+            rights.insert((group.to_owned(), resource.to_owned(), (*verb).to_owned()));
+        }
+    };
+    for application in &manifest.applications {
+        let kind = GroupVersionKind::gvk(&application.group, "v1alpha1", &application.kind);
+        grant(
+            &application.group,
+            &ApiResource::from_gvk(&kind).plural,
+            &["get", "list", "watch"],
+        );
+    }
+    grant(
+        "helm.toolkit.fluxcd.io",
+        "helmreleases",
+        &["get", "list", "watch"],
+    );
+    for read in &manifest.reads {
+        let (group, resource) = resource(&read.api_version, &read.kind);
+        grant(&group, &resource, &["get", "list", "watch"]);
+        if read.logs {
+            grant(&group, "pods/log", &["get"]);
+        }
+    }
+    for written in &manifest.writes {
+        let (group, resource) = resource(&written.api_version, &written.kind);
+        for action in &written.actions {
+            grant(&group, &resource, verbs(action));
+        }
+    }
+    let mut rules: Vec<(String, String, Vec<String>)> = vec![];
+    for (group, resource, verb) in rights {
+        match rules
+            .last_mut()
+            .filter(|(g, r, _)| *g == group && *r == resource)
+        {
+            Some((_, _, verbs)) => verbs.push(verb),
+            None => rules.push((group, resource, vec![verb])),
+        }
+    }
+    let rule = |(group, resource, verbs)| json!({ "apiGroups": [group], "resources": [resource], "verbs": verbs });
+    rules.into_iter().map(rule).collect()
+}
+
+/// What an action needs: server-side apply is a patch that may create.
+fn verbs(action: &str) -> &'static [&'static str] {
+    match action {
+        "create" => &["get", "create"],
+        "apply" => &["create", "patch"],
+        "merge" => &["patch"],
+        _ => &["list", "delete"],
+    }
+}
+
+/// Group and plural of a kind.
+fn resource(api_version: &str, kind: &str) -> (String, String) {
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+    (group.to_owned(), resource.plural)
+}

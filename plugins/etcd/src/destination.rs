@@ -1,0 +1,326 @@
+//! Where snapshots lie.
+
+use backup_strategy::{covers, prelude::*};
+use serde::{Deserialize, Serialize};
+
+use crate::{Etcd, metadata, spec::Switch};
+
+/// The document that is kept with a Backup.
+const RESOURCES: (&str, &str) = ("backups.cozystack.io/v1alpha1", "EtcdBackupSnapshot");
+
+/// A place in a bucket, word for word as the operator has it: in an EtcdSnapshot `key` is the folder, and the operator
+/// adds the file's name; in the bootstrap of an EtcdCluster it is the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct S3 {
+    pub bucket: String,
+    pub endpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// None leaves it to the operator, also in what is kept for a restore.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub force_path_style: Option<bool>,
+    pub credentials_secret_ref: SecretRef,
+}
+
+/// Names a Secret of the application's namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct SecretRef {
+    pub name: String,
+}
+
+impl S3 {
+    /// What the settings ask for. What they leave out follows the BackupClass, then the platform's storage.
+    pub fn of_settings(cx: &Context<Etcd>) -> Outcome<Self> {
+        let settings = cx.spec()?.template.destination.s3;
+        let parameters = cx.parameters()?;
+        let platform = cx.bucket();
+
+        let named = settings.credentials_secret_ref.map(|secret| secret.name);
+        let secret = first(parameters.secret, named);
+        // Settings with credentials of their own are about a storage of their own.
+        let follows = secret
+            .as_ref()
+            .is_none_or(|name| *name == platform.credentials_secret);
+        let platforms = |text: &str| follows.then(|| text.to_owned());
+        let switch = parameters
+            .force_path_style
+            .map(|switch| switch == Switch::True);
+        let style = switch.or(settings.force_path_style);
+
+        let missing = |field: &str| {
+            format!(
+                "template.destination.s3.{field} is empty, and credentials of one's own need it"
+            )
+        };
+        let s3 = Self {
+            bucket: first(
+                first(parameters.bucket, settings.bucket),
+                platforms(&platform.name),
+            )
+            .or_fail("InvalidSpec", missing("bucket"))?,
+            endpoint: first(
+                first(parameters.endpoint, settings.endpoint),
+                platforms(&platform.endpoint),
+            )
+            .or_fail("InvalidSpec", missing("endpoint"))?,
+            key: first(
+                first(parameters.key, settings.key),
+                cx.prefixes().first().cloned(),
+            )
+            .map(|key| folder(&key)),
+            region: first(
+                first(parameters.region, settings.region),
+                platforms(&platform.region),
+            ),
+            force_path_style: style.or(follows.then_some(platform.force_path_style)),
+            credentials_secret_ref: SecretRef {
+                name: secret.unwrap_or(platform.credentials_secret),
+            },
+        };
+        // Without a folder of its own a snapshot would lie among those of other tenants.
+        if s3.key.is_none() {
+            return fail("InvalidSpec", missing("key"));
+        }
+        Ok(s3)
+    }
+
+    /// Where a finished backup lies; `key` is the file.
+    ///
+    /// The document that was kept with the Backup comes first, then its metadata, which is all that some old Backups
+    /// have. The artifact's URI has the last word about the file, as long as it is about the same bucket: agents of the
+    /// operator before 0.5 added a revision to the file's name.
+    pub fn of_backup(source: &FinishedBackup) -> Outcome<Self> {
+        let said = |key: &str| source.metadata(key).filter(|text| !text.is_empty());
+        let kept = kept(source)?.or_else(|| {
+            Some(Self {
+                bucket: said(metadata::BUCKET)?.into(),
+                endpoint: said(metadata::ENDPOINT)?.into(),
+                key: said(metadata::KEY).map(Into::into),
+                region: said(metadata::REGION).map(Into::into),
+                force_path_style: said(metadata::FORCE_PATH_STYLE).map(|text| text == "true"),
+                credentials_secret_ref: SecretRef {
+                    name: said(metadata::SECRET)?.into(),
+                },
+            })
+        });
+        let mut s3 = kept.or_fail(
+            "MetadataMissing",
+            format!(
+                "Backup {} does not say where its snapshot lies",
+                source.name
+            ),
+        )?;
+        let artifact = source
+            .artifact_uri
+            .as_deref()
+            .and_then(|uri| s3.file_of(uri));
+        s3.key = artifact.or_else(|| s3.file(said(metadata::BACKUP_NAME)));
+        if s3.key.is_none() {
+            return fail(
+                "MetadataMissing",
+                format!(
+                    "Backup {} does not say which object its snapshot is",
+                    source.name
+                ),
+            );
+        }
+        Ok(s3)
+    }
+
+    /// The key of a snapshot's file, as the operator makes it of the folder.
+    pub fn file(&self, snapshot: Option<&str>) -> Option<String> {
+        let folder = self.key.as_deref().unwrap_or_default();
+        match snapshot {
+            Some(name) if folder.is_empty() || folder.ends_with('/') => {
+                Some(format!("{folder}{name}.db"))
+            }
+            Some(name) => Some(format!("{folder}/{name}.db")),
+            None => Some(folder.to_owned()).filter(|file| !file.is_empty()),
+        }
+    }
+
+    /// The key of a URI, if it is a file in this bucket.
+    fn file_of(&self, uri: &str) -> Option<String> {
+        let (bucket, key) = uri.strip_prefix("s3://")?.split_once('/')?;
+        (bucket == self.bucket && !key.is_empty() && !key.ends_with('/')).then(|| key.to_owned())
+    }
+
+    pub fn uri(&self) -> String {
+        format!(
+            "s3://{}/{}",
+            self.bucket,
+            self.key.as_deref().unwrap_or_default()
+        )
+    }
+
+    /// The path of the file in the platform's bucket, if that is where it lies and where this strategy may look. A key
+    /// with an empty segment, which old settings could lead to, is no path.
+    pub fn in_sight(&self, cx: &Context<Etcd>) -> Option<String> {
+        let key = self.key.clone()?;
+        let is_path = key
+            .split('/')
+            .all(|segment| !matches!(segment, "" | "." | ".."));
+        let granted = cx
+            .prefixes()
+            .iter()
+            .any(|prefix| covers(prefix, &key) && *prefix != key);
+        (is_path && granted && self.is_platforms(&cx.bucket())).then_some(key)
+    }
+
+    /// Whether it lies in the platform's bucket. Another service may have a bucket of the same name.
+    fn is_platforms(&self, platform: &Bucket) -> bool {
+        self.bucket == platform.name && same_service(&self.endpoint, &platform.endpoint)
+    }
+
+    /// The operator trusts public certificate authorities only and cannot be given another.
+    pub fn is_trusted(&self, cx: &Context<Etcd>) -> Outcome<()> {
+        if same_service(&self.endpoint, &cx.bucket().endpoint) && cx.ca_key().is_some() {
+            return fail(
+                "PrivateCAUnsupported",
+                format!(
+                    "{} has a certificate of a private authority, and the etcd operator cannot be told to trust it; \
+                     give the storage a certificate of a public authority",
+                    self.endpoint
+                ),
+            );
+        }
+        Ok(())
+    }
+
+    /// Kept with the Backup.
+    pub fn resources(&self, parameters: &Value) -> Value {
+        pruned(json!({
+            "apiVersion": RESOURCES.0,
+            "kind": RESOURCES.1,
+            "destination": { "s3": self },
+            "parameters": parameters,
+        }))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Header {
+    api_version: Option<String>,
+    kind: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Resources {
+    destination: Option<Destination>,
+}
+
+/// The member of this name in settings and in what is kept.
+#[derive(Deserialize)]
+pub struct Destination {
+    pub s3: Option<S3>,
+}
+
+/// The place in the document that was kept with a Backup. A document of another kind is not guessed at; one that cannot
+/// be read is passed over, because the metadata says the same.
+fn kept(source: &FinishedBackup) -> Outcome<Option<S3>> {
+    if let Ok(Some(header)) = source.resources::<Header>() {
+        let (version, kind) = (
+            header.api_version.unwrap_or_default(),
+            header.kind.unwrap_or_default(),
+        );
+        if (version.as_str(), kind.as_str()) != RESOURCES {
+            return fail(
+                "UnrecognisedSnapshot",
+                format!(
+                    "Backup {} keeps a {kind} of {version}, which this strategy does not know; take the backup anew, or \
+                     clear status.underlyingResources to go by its driverMetadata",
+                    source.name
+                ),
+            );
+        }
+    }
+    let resources = source.resources::<Resources>().ok().flatten();
+    let s3 = resources
+        .and_then(|resources| resources.destination)
+        .and_then(|destination| destination.s3);
+    Ok(s3.filter(|s3| !s3.bucket.is_empty()))
+}
+
+/// Whether the document that was kept with a Backup cannot be read.
+pub fn is_malformed(source: &FinishedBackup) -> bool {
+    source.resources::<Header>().is_err() || source.resources::<Resources>().is_err()
+}
+
+/// The first that is set: a template that has nothing to set renders to an empty text.
+fn first(one: Option<String>, other: Option<String>) -> Option<String> {
+    one.filter(|text| !text.is_empty())
+        .or(other)
+        .filter(|text| !text.is_empty())
+}
+
+/// Operator and host put it together with the file's name in the same way only if it ends in one slash.
+fn folder(key: &str) -> String {
+    format!("{}/", key.trim_matches('/'))
+}
+
+fn same_service(one: &str, other: &str) -> bool {
+    one.trim_end_matches('/') == other.trim_end_matches('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn s3(key: &str) -> S3 {
+        S3 {
+            bucket: "b".into(),
+            key: Some(key.into()),
+            ..S3::default()
+        }
+    }
+
+    #[test]
+    fn the_operator_names_files_after_the_snapshot() {
+        let file = |folder: &str, name| s3(folder).file(name).unwrap_or_default();
+        assert_eq!(file("", Some("bk")), "bk.db");
+        assert_eq!(file("etcd/", Some("bk")), "etcd/bk.db");
+        assert_eq!(file("etcd", Some("bk")), "etcd/bk.db");
+        assert_eq!(
+            file("tenant-acme/etcd/", Some("bk")),
+            "tenant-acme/etcd/bk.db"
+        );
+        assert_eq!(file("etcd/old.db", None), "etcd/old.db");
+        assert_eq!(s3("").file(None), None);
+        // Only what this strategy writes is brought to one slash; the operator keeps what is there.
+        assert_eq!(file("etcd//", Some("bk")), "etcd//bk.db");
+        assert_eq!(folder("/etcd//"), "etcd/");
+    }
+
+    #[test]
+    fn an_artifact_counts_only_in_the_same_bucket() {
+        let file_of = |uri| s3("").file_of(uri);
+        assert_eq!(
+            file_of("s3://b/etcd/bk-rev2.db"),
+            Some("etcd/bk-rev2.db".into())
+        );
+        assert_eq!(file_of("s3://b/bk.db"), Some("bk.db".into()));
+        for unusable in [
+            "",
+            "file:///b/bk.db",
+            "s3://other/bk.db",
+            "s3://b/etcd/",
+            "s3://b/",
+            "s3://b",
+        ] {
+            assert_eq!(file_of(unusable), None, "{unusable}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_set_stays_unset() {
+        assert_eq!(
+            json!(s3("etcd/")),
+            json!({ "bucket": "b", "endpoint": "", "key": "etcd/", "credentialsSecretRef": { "name": "" } })
+        );
+    }
+}

@@ -1,0 +1,575 @@
+//! The etcd operator's objects, as far as they are looked at and written, and what stands around them.
+
+use std::collections::BTreeMap;
+
+use backup_strategy::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::destination::{Destination, S3};
+
+/// The chart's EtcdCluster has this name whatever the application is called, so that there is one in a namespace.
+pub const CLUSTER: &str = "etcd";
+/// Members that the operator runs when `spec.replicas` is absent.
+const REPLICAS: i64 = 3;
+/// Seconds after which the operator gives up on a cluster that does not come up, when the spec is silent.
+const PROGRESS_DEADLINE: i64 = 600;
+/// The operator appends it to a snapshot's name to name the Job.
+const JOB_SUFFIX: &str = "-snapshot";
+/// The longest name of a snapshot: its Job's name becomes a label of the Pod.
+pub const SNAPSHOT_NAME: u32 = 63 - 9;
+/// Labels under this prefix tell whose an object is, and are the host's to set: a restored cluster carries those of the
+/// RestoreJob that made it.
+const HOST_LABELS: &str = "backups.cozystack.io/";
+/// Holds the whole object once more.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// An etcd cluster.
+#[derive(Deserialize)]
+pub struct EtcdCluster {
+    pub metadata: Metadata,
+    /// Whole: a restore writes back what it found.
+    #[serde(default)]
+    pub spec: Value,
+    #[serde(default)]
+    status: ClusterStatus,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct ClusterStatus {
+    conditions: Vec<Condition>,
+    ready_members: i64,
+}
+
+impl Object for EtcdCluster {
+    const API_VERSION: &str = "etcd-operator.cozystack.io/v1alpha2";
+    const KIND: &str = "EtcdCluster";
+}
+
+impl EtcdCluster {
+    fn availability(&self) -> Option<&Condition> {
+        Condition::named(&self.status.conditions, "Available")
+    }
+
+    pub fn is_available(&self) -> bool {
+        self.availability().is_some_and(Condition::is_true)
+    }
+
+    /// What the operator says of it.
+    pub fn state(&self) -> String {
+        match self.availability() {
+            Some(condition) => condition.to_string(),
+            None => "the operator has not said yet whether it is Available".into(),
+        }
+    }
+
+    /// Whether the operator has given up on bringing it up from a snapshot.
+    pub fn has_failed_to_bootstrap(&self) -> bool {
+        self.availability()
+            .is_some_and(|condition| !condition.is_true() && condition.reason == "BootstrapFailed")
+    }
+
+    pub fn replicas(&self) -> i64 {
+        self.spec["replicas"].as_i64().unwrap_or(REPLICAS)
+    }
+
+    /// Available is said as soon as the first member answers; the others join after it.
+    pub fn ready_members(&self) -> i64 {
+        self.status.ready_members
+    }
+}
+
+/// An EtcdCluster as a restore found it, kept until the restore is over: from the deletion on there is no other record
+/// of it.
+#[derive(Deserialize, Serialize)]
+pub struct Captured {
+    uid: String,
+    /// The chart's among them: without them Helm takes the cluster for somebody else's.
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+    /// Without `bootstrap`, which tells of an earlier restore, if of any.
+    spec: Value,
+}
+
+impl Captured {
+    pub fn of(cluster: &EtcdCluster) -> Self {
+        let Metadata {
+            uid,
+            labels,
+            annotations,
+            ..
+        } = cluster.metadata.clone();
+        let mut spec = cluster.spec.clone();
+        if let Some(spec) = spec.as_object_mut() {
+            spec.remove("bootstrap");
+        }
+        Self {
+            uid,
+            labels: labels
+                .into_iter()
+                .filter(|(key, _)| !key.starts_with(HOST_LABELS))
+                .collect(),
+            annotations: annotations
+                .into_iter()
+                .filter(|(key, _)| key != LAST_APPLIED)
+                .collect(),
+            spec,
+        }
+    }
+
+    /// The cluster as it was, without its data.
+    pub fn cluster(&self, namespace: &str) -> Value {
+        pruned(json!({
+            "apiVersion": EtcdCluster::API_VERSION,
+            "kind": EtcdCluster::KIND,
+            "metadata": {
+                "name": CLUSTER,
+                "namespace": namespace,
+                "labels": self.labels,
+                "annotations": self.annotations,
+            },
+            "spec": self.spec,
+        }))
+    }
+
+    /// The cluster as it was, to come up from a snapshot. With `seconds` the operator is as patient as that.
+    pub fn cluster_from(&self, namespace: &str, snapshot: &S3, seconds: Option<u32>) -> Value {
+        let mut cluster = self.cluster(namespace);
+        cluster["spec"]["bootstrap"] = json!({ "restore": { "source": { "s3": snapshot } } });
+        let patience = self.spec["progressDeadlineSeconds"]
+            .as_i64()
+            .unwrap_or(PROGRESS_DEADLINE);
+        if let Some(seconds) = seconds.filter(|seconds| i64::from(*seconds) > patience) {
+            cluster["spec"]["progressDeadlineSeconds"] = seconds.into();
+        }
+        cluster
+    }
+
+    /// Whether this cluster took its place and comes from the snapshot. One that Helm has rendered again in between has
+    /// no bootstrap, and holds nothing.
+    pub fn is_restored_as(&self, cluster: &EtcdCluster, snapshot: &S3) -> bool {
+        let source = &cluster.spec["bootstrap"]["restore"]["source"]["s3"];
+        cluster.metadata.uid != self.uid
+            && !cluster.metadata.is_being_deleted()
+            && source["bucket"] == snapshot.bucket.as_str()
+            && source["key"].as_str() == snapshot.key.as_deref()
+    }
+}
+
+/// A snapshot of a cluster, stored in a bucket.
+#[derive(Deserialize)]
+pub struct EtcdSnapshot {
+    pub metadata: Metadata,
+    #[serde(default)]
+    spec: SnapshotSpec,
+    #[serde(default)]
+    status: SnapshotStatus,
+}
+
+#[derive(Deserialize, Default)]
+struct SnapshotSpec {
+    destination: Option<Destination>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct SnapshotStatus {
+    phase: String,
+    artifact: Option<SnapshotArtifact>,
+    conditions: Vec<Condition>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct SnapshotArtifact {
+    uri: String,
+    size_bytes: Option<u64>,
+    checksum: Option<String>,
+}
+
+/// How far a snapshot is.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Completion<'a> {
+    /// With the operator's word for how far.
+    Running(&'a str),
+    Done,
+    /// The operator never tries again.
+    Failed(String),
+}
+
+impl Object for EtcdSnapshot {
+    const API_VERSION: &str = EtcdCluster::API_VERSION;
+    const KIND: &str = "EtcdSnapshot";
+}
+
+impl EtcdSnapshot {
+    /// A snapshot of the cluster.
+    pub fn of(destination: &S3, namespace: &str, name: &str) -> Value {
+        json!({
+            "apiVersion": Self::API_VERSION,
+            "kind": Self::KIND,
+            "metadata": { "name": name, "namespace": namespace },
+            "spec": { "clusterRef": { "name": CLUSTER }, "destination": { "s3": destination } },
+        })
+    }
+
+    pub fn completion(&self) -> Completion<'_> {
+        match self.status.phase.as_str() {
+            "Complete" => Completion::Done,
+            "Failed" => Completion::Failed(self.explanation()),
+            "" => Completion::Running("Pending"),
+            phase => Completion::Running(phase),
+        }
+    }
+
+    /// The latest condition that tells of a failure, or the latest of all.
+    fn explanation(&self) -> String {
+        let tells = |condition: &&Condition| {
+            condition.r#type.eq_ignore_ascii_case("failed")
+                || condition.reason.starts_with("Failed")
+                || (condition.r#type == "Available" && condition.status == "False")
+        };
+        let conditions = &self.status.conditions;
+        let latest = |condition: &&Condition| condition.last_transition_time;
+        let condition = conditions.iter().filter(tells).max_by_key(latest);
+        match condition.or_else(|| conditions.iter().max_by_key(latest)) {
+            Some(Condition {
+                reason, message, ..
+            }) if message.is_empty() => reason.clone(),
+            Some(Condition {
+                reason, message, ..
+            }) => format!("{message} ({reason})"),
+            None => "the operator gives no reason".into(),
+        }
+    }
+
+    /// Where it was told to go: the folder. What is set anew while a job runs is for the next one.
+    pub fn destination(&self) -> Option<&S3> {
+        self.spec.destination.as_ref()?.s3.as_ref()
+    }
+
+    /// Where it went, as the operator says.
+    pub fn artifact(&self) -> Option<Artifact> {
+        let SnapshotArtifact {
+            uri,
+            size_bytes,
+            checksum,
+        } = self.status.artifact.as_ref()?;
+        let artifact = Artifact {
+            uri: uri.clone(),
+            size_bytes: *size_bytes,
+            checksum: checksum.clone(),
+        };
+        Some(artifact).filter(|artifact| !artifact.uri.is_empty())
+    }
+
+    /// When it was stored: the state that it holds is no younger.
+    pub fn stored_at(&self) -> Option<Timestamp> {
+        let ready =
+            Condition::named(&self.status.conditions, "Ready").filter(|ready| ready.is_true());
+        ready?.last_transition_time
+    }
+}
+
+/// The name of a snapshot's Job.
+pub fn job_of(snapshot: &str) -> String {
+    format!("{snapshot}{JOB_SUFFIX}")
+}
+
+/// A Pod of a snapshot's Job.
+#[derive(Deserialize)]
+pub struct Pod {
+    #[serde(default)]
+    status: PodStatus,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct PodStatus {
+    container_statuses: Vec<ContainerStatus>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ContainerStatus {
+    state: ContainerState,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ContainerState {
+    waiting: Option<ContainerWaiting>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ContainerWaiting {
+    reason: String,
+    message: String,
+}
+
+impl Object for Pod {
+    const API_VERSION: &str = "v1";
+    const KIND: &str = "Pod";
+}
+
+impl Pod {
+    /// Why it cannot start, if somebody has to do something about it, such as create a Secret.
+    pub fn obstacle(&self) -> Option<String> {
+        let stuck = [
+            "CreateContainerConfigError",
+            "ErrImagePull",
+            "ImagePullBackOff",
+            "InvalidImageName",
+        ];
+        let waiting = self
+            .status
+            .container_statuses
+            .iter()
+            .find_map(|container| container.state.waiting.as_ref());
+        waiting
+            .filter(|waiting| stuck.contains(&waiting.reason.as_str()))
+            .map(|waiting| format!("{}: {}", waiting.reason, waiting.message))
+    }
+}
+
+/// A member of a cluster. Its finalizer holds it until it has left.
+#[derive(Deserialize)]
+pub struct EtcdMember {
+    pub metadata: Metadata,
+    #[serde(default)]
+    spec: MemberSpec,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct MemberSpec {
+    cluster_name: String,
+}
+
+impl Object for EtcdMember {
+    const API_VERSION: &str = EtcdCluster::API_VERSION;
+    const KIND: &str = "EtcdMember";
+}
+
+impl EtcdMember {
+    pub fn is_of(&self, cluster: &str) -> bool {
+        self.spec.cluster_name == cluster
+    }
+}
+
+/// The data of a member.
+#[derive(Deserialize)]
+pub struct Volume {
+    pub metadata: Metadata,
+}
+
+impl Object for Volume {
+    const API_VERSION: &str = "v1";
+    const KIND: &str = "PersistentVolumeClaim";
+}
+
+impl Volume {
+    /// The labels that the operator puts on the volumes of the cluster. The first alone would match those of a Helm
+    /// release of that name, too.
+    pub const LABELS: &'static [(&'static str, &'static str)] = &[
+        ("app.kubernetes.io/instance", CLUSTER),
+        ("app.kubernetes.io/managed-by", "etcd-operator"),
+    ];
+}
+
+/// The Helm release of an application.
+#[derive(Deserialize)]
+pub struct HelmRelease {
+    #[serde(default)]
+    spec: ReleaseSpec,
+    #[serde(default)]
+    status: ReleaseStatus,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ReleaseSpec {
+    suspend: bool,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ReleaseStatus {
+    conditions: Vec<Condition>,
+}
+
+impl Object for HelmRelease {
+    const API_VERSION: &str = "helm.toolkit.fluxcd.io/v2";
+    const KIND: &str = "HelmRelease";
+}
+
+impl HelmRelease {
+    pub fn is_suspended(&self) -> bool {
+        self.spec.suspend
+    }
+
+    /// Whether Helm is at work. What it has begun it finishes, also after it was suspended.
+    pub fn is_busy(&self) -> bool {
+        Condition::named(&self.status.conditions, "Reconciling").is_some_and(Condition::is_true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cluster(uid: &str, spec: Value) -> EtcdCluster {
+        let labels = [
+            ("app.kubernetes.io/managed-by", "Helm"),
+            ("backups.cozystack.io/owned-by.UID", "old-job"),
+        ];
+        let metadata = Metadata {
+            uid: uid.into(),
+            labels: labels.map(|(key, value)| (key.into(), value.into())).into(),
+            annotations: [
+                (LAST_APPLIED.into(), "{}".into()),
+                ("meta.helm.sh/release-name".into(), "etcd".into()),
+            ]
+            .into(),
+            ..Metadata::default()
+        };
+        EtcdCluster {
+            metadata,
+            spec,
+            status: ClusterStatus::default(),
+        }
+    }
+
+    fn snapshot(key: &str) -> S3 {
+        S3 {
+            bucket: "b".into(),
+            key: Some(key.into()),
+            ..S3::default()
+        }
+    }
+
+    #[test]
+    fn a_cluster_is_created_as_it_was_with_another_bootstrap() {
+        let spec = json!({ "version": "3.6.4", "replicas": 1, "bootstrap": { "restore": { "source": { "pvc": {} } } } });
+        let captured = Captured::of(&cluster("1", spec));
+        let restored = captured.cluster_from("tenant-acme", &snapshot("etcd/bk.db"), None);
+        assert_eq!(
+            restored["metadata"],
+            json!({
+                "name": "etcd",
+                "namespace": "tenant-acme",
+                "labels": { "app.kubernetes.io/managed-by": "Helm" },
+                "annotations": { "meta.helm.sh/release-name": "etcd" },
+            })
+        );
+        let source = json!({ "s3": snapshot("etcd/bk.db") });
+        assert_eq!(
+            restored["spec"],
+            json!({ "version": "3.6.4", "replicas": 1, "bootstrap": { "restore": { "source": source } } })
+        );
+        assert_eq!(
+            captured.cluster("tenant-acme")["spec"],
+            json!({ "version": "3.6.4", "replicas": 1 })
+        );
+    }
+
+    #[test]
+    fn the_operator_is_made_as_patient_as_the_restore() {
+        let patience = |spec: Value, seconds| {
+            let captured = Captured::of(&cluster("1", spec));
+            captured.cluster_from("n", &snapshot("k"), seconds)["spec"]["progressDeadlineSeconds"]
+                .as_i64()
+        };
+        assert_eq!(patience(json!({}), None), None);
+        assert_eq!(patience(json!({}), Some(60)), None);
+        assert_eq!(patience(json!({}), Some(7200)), Some(7200));
+        assert_eq!(
+            patience(json!({ "progressDeadlineSeconds": 900 }), Some(700)),
+            Some(900)
+        );
+    }
+
+    #[test]
+    fn a_cluster_that_helm_rendered_again_is_not_taken_for_the_restored_one() {
+        let from = |key: &str| json!({ "bootstrap": { "restore": { "source": { "s3": { "bucket": "b", "key": key } } } } });
+        let captured = Captured::of(&cluster("1", json!({})));
+        let is_restored =
+            |found: &EtcdCluster| captured.is_restored_as(found, &snapshot("etcd/bk.db"));
+        assert!(is_restored(&cluster("2", from("etcd/bk.db"))));
+        assert!(!is_restored(&cluster("2", json!({}))), "rendered again");
+        assert!(
+            !is_restored(&cluster("2", from("etcd/other.db"))),
+            "from another snapshot"
+        );
+        assert!(
+            !is_restored(&cluster("1", from("etcd/bk.db"))),
+            "restored from the same snapshot once before"
+        );
+        let mut going = cluster("2", from("etcd/bk.db"));
+        going.metadata.deletion_timestamp = Some(Timestamp(1));
+        assert!(!is_restored(&going), "on its way out");
+    }
+
+    #[test]
+    fn the_condition_that_tells_of_a_failure_explains_it() {
+        let condition = |kind: &str, status: &str, reason: &str, message: &str, at| Condition {
+            r#type: kind.into(),
+            status: status.into(),
+            reason: reason.into(),
+            message: message.into(),
+            last_transition_time: Some(Timestamp(at)),
+        };
+        let explained = |conditions: Vec<Condition>| {
+            let status = SnapshotStatus {
+                phase: "Failed".into(),
+                artifact: None,
+                conditions,
+            };
+            let snapshot = EtcdSnapshot {
+                metadata: Metadata::default(),
+                spec: SnapshotSpec::default(),
+                status,
+            };
+            match snapshot.completion() {
+                Completion::Failed(why) => why,
+                other => format!("{other:?}"),
+            }
+        };
+        let ready = condition("Ready", "False", "JobFailed", "the Job failed", 2);
+        let failed = condition("Failed", "True", "Timeout", "too slow", 1);
+        let unavailable = condition("Available", "False", "QuorumLost", "no quorum", 1);
+        assert_eq!(explained(vec![ready.clone()]), "the Job failed (JobFailed)");
+        assert_eq!(explained(vec![ready.clone(), failed]), "too slow (Timeout)");
+        assert_eq!(
+            explained(vec![ready.clone(), unavailable]),
+            "no quorum (QuorumLost)"
+        );
+        assert_eq!(
+            explained(vec![condition("Other", "True", "New", "n", 1), ready]),
+            "the Job failed (JobFailed)"
+        );
+        assert_eq!(explained(vec![]), "the operator gives no reason");
+    }
+
+    #[test]
+    fn phases_of_the_operator() {
+        let completion = |phase: &str| {
+            let status = SnapshotStatus {
+                phase: phase.into(),
+                ..SnapshotStatus::default()
+            };
+            let snapshot = EtcdSnapshot {
+                metadata: Metadata::default(),
+                spec: SnapshotSpec::default(),
+                status,
+            };
+            format!("{:?}", snapshot.completion())
+        };
+        assert_eq!(completion(""), r#"Running("Pending")"#);
+        assert_eq!(completion("Started"), r#"Running("Started")"#);
+        assert_eq!(completion("Complete"), "Done");
+    }
+}

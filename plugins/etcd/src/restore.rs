@@ -1,0 +1,319 @@
+//! Restores a cluster in place: it is deleted with its data and created again from a snapshot.
+//!
+//! | | what the cluster shows | what is done |
+//! |---|---|---|
+//! | 1 | the old cluster, and its Helm release goes on | look for the snapshot; suspend the release |
+//! | 2 | the old cluster, and its release rests | remember the cluster, try the new one, delete the old |
+//! | 3 | the cluster is captured and still there | delete it again |
+//! | 4 | it is gone, its members or volumes are not | wait: a new cluster would take them for its own |
+//! | 5 | nothing is left | create the new cluster |
+//! | 6 | the new cluster comes up | wait until all members are there |
+//! | 7 | all members are there | resume the release |
+//!
+//! Helm would render the cluster again as soon as it is gone, empty: therefore the release rests from 1 to 7.
+//!
+//! Every evaluation goes by what it sees, and by what was remembered before the deletion. So it does not matter where
+//! the last one was cut off.
+
+use backup_strategy::prelude::*;
+
+use crate::{
+    Etcd,
+    check::{Sight, stored},
+    destination::{self, S3},
+    is_the_charts,
+    operator::{CLUSTER, Captured, EtcdCluster, EtcdMember, HelmRelease, Volume},
+};
+
+/// What the host keeps is at most 64 KiB; some of it is for what surrounds the spec.
+const CAPTURED_BYTES: usize = 60 << 10;
+
+pub fn restore(cx: &Context<Etcd>) -> Outcome<()> {
+    let source = cx
+        .source()
+        .or_fail("NoBackup", "there is no backup to restore")?;
+    is_in_place(&source.application, &cx.subject())?;
+    is_accepted(cx)?;
+    let options = cx.options()?;
+    let snapshot = S3::of_backup(&source)?;
+    snapshot.is_trusted(cx)?;
+    if destination::is_malformed(&source) {
+        let message =
+            "the Backup's status.underlyingResources cannot be read; going by its driverMetadata";
+        cx.event(Severity::Warning, "MalformedSnapshot", message);
+    }
+
+    let namespace = cx.subject().namespace;
+    let found = cx.get::<EtcdCluster>(CLUSTER)?;
+    let Some(captured) = cx.state()? else {
+        let cluster = found.filter(|cluster| !cluster.metadata.is_being_deleted()).or_fail(
+            "EtcdClusterNotFound",
+            format!(
+                "there is no EtcdCluster {namespace}/{CLUSTER} to restore in place; create the application again, then \
+                 restore into it"
+            ),
+        )?;
+        is_stored(cx, &snapshot)?;
+        let captured = capture(&cluster)?;
+        release_is_held(cx)?;
+        release_is_idle(cx)?;
+        cx.remember(&captured)?;
+        return replace(
+            cx,
+            &cluster,
+            &captured.cluster_from(&namespace, &snapshot, options.seconds()),
+        );
+    };
+
+    let message = "the EtcdCluster as it was is kept in status.strategy.state";
+    cx.condition("EtcdClusterSpecCaptured", true, "SpecCaptured", message);
+    match found {
+        Some(cluster) if captured.is_restored_as(&cluster, &snapshot) => {
+            is_purged(cx);
+            is_complete(&cluster, &options)?;
+            cx.resume(&release(cx));
+            Ok(())
+        }
+        other => {
+            release_is_held(cx)?;
+            let restored = captured.cluster_from(&namespace, &snapshot, options.seconds());
+            if let Some(cluster) = other {
+                return replace(cx, &cluster, &restored);
+            }
+            nothing_is_left(cx)?;
+            is_purged(cx);
+            cx.create(Lifetime::Kept, &restored);
+            wait(
+                "EtcdClusterBootstrapping",
+                "the EtcdCluster is created from the snapshot",
+            )
+            .at_most(options.deadline())
+        }
+    }
+}
+
+/// What a RestoreJob has left that came to nothing. The release is put back by the host in any case; here this comes
+/// after the cluster, so that Helm does not render one of its own first.
+pub fn abort(cx: &Context<Etcd>) -> Outcome<()> {
+    let found = cx.get::<EtcdCluster>(CLUSTER)?;
+    if let Some(captured) = cx.state()? {
+        match found {
+            Some(cluster) if cluster.metadata.is_being_deleted() => {
+                return purging(&[CLUSTER.into()]);
+            }
+            // The old one, which was never deleted, or a new one: whatever it holds is the tenant's to look at.
+            Some(_) => {}
+            None => {
+                nothing_is_left(cx)?;
+                cx.create(Lifetime::Kept, &captured.cluster(&cx.subject().namespace));
+                let message = "the restore has failed after the EtcdCluster was deleted; it was created again as it \
+                    was, and is empty; restore a Backup into it";
+                cx.event(Severity::Warning, "EtcdClusterRecreatedEmpty", message);
+            }
+        }
+    }
+    cx.resume(&release(cx));
+    Ok(())
+}
+
+/// A reference to a target names no namespace, and there is one etcd in each.
+fn is_in_place(source: &ApplicationRef, target: &ApplicationRef) -> Outcome<()> {
+    if (&source.group, &source.kind) != (&target.group, &target.kind) {
+        return fail(
+            "UnsupportedTarget",
+            format!(
+                "a backup of {}/{} cannot be restored into {}/{}",
+                source.group, source.kind, target.group, target.kind
+            ),
+        );
+    }
+    if (&source.namespace, &source.name) != (&target.namespace, &target.name) {
+        return fail(
+            "ToCopyUnsupported",
+            format!(
+                "an etcd can be restored in place only, not to-copy: the backup is of {}, the target is {}; leave \
+                 targetApplicationRef out",
+                source.name, target.name
+            ),
+        );
+    }
+    is_the_charts(target)
+}
+
+/// What the API server has refused as invalid it refuses for good. Refused otherwise, the next look shows why: another
+/// cluster is there, or the old one has changed.
+fn is_accepted(cx: &Context<Etcd>) -> Outcome<()> {
+    let Some(refusal) = cx.refused().filter(|refusal| refusal.reason == "Invalid") else {
+        return Ok(());
+    };
+    let outcome = match refusal.action.as_str() {
+        "dry-run" => {
+            "the cluster was left alone, since it could not be created again from the snapshot"
+        }
+        _ => "the API server does not accept it",
+    };
+    fail(
+        "EtcdClusterRefused",
+        format!("{outcome}: {}", refusal.message),
+    )
+}
+
+/// A cluster is not deleted for a snapshot that is gone.
+fn is_stored(cx: &Context<Etcd>, snapshot: &S3) -> Outcome<()> {
+    match stored(cx, snapshot) {
+        Sight::Missing => fail(
+            "SnapshotGone",
+            format!(
+                "{} is no longer there; the cluster was left alone",
+                snapshot.uri()
+            ),
+        ),
+        // What lies elsewhere only the operator can see.
+        Sight::Seen(_) | Sight::Hidden => Ok(()),
+    }
+}
+
+fn capture(cluster: &EtcdCluster) -> Outcome<Captured> {
+    if cluster.spec.as_object().is_none_or(|spec| spec.is_empty()) {
+        return fail(
+            "EtcdClusterSpecEmpty",
+            "the EtcdCluster has an empty spec; it was left alone",
+        );
+    }
+    if cluster.replicas() == 0 {
+        return fail(
+            "EtcdClusterPaused",
+            "the EtcdCluster is paused (spec.replicas is 0), and would not come up from a snapshot; resume it first",
+        );
+    }
+    let captured = Captured::of(cluster);
+    let size = json!(captured).to_string().len();
+    if size > CAPTURED_BYTES {
+        return fail(
+            "EtcdClusterTooLarge",
+            format!(
+                "the EtcdCluster has {size} bytes, which exceeds the {CAPTURED_BYTES} that can be kept while it is \
+                 deleted; it was left alone"
+            ),
+        );
+    }
+    Ok(captured)
+}
+
+/// Deletes the cluster that is there, if the API server would accept the new one.
+///
+/// The trial has a name of its own: the cluster's name is taken still.
+fn replace(cx: &Context<Etcd>, cluster: &EtcdCluster, restored: &Value) -> Outcome<()> {
+    if !cluster.metadata.is_being_deleted() {
+        let mut trial = restored.clone();
+        trial["metadata"]["name"] = cx.child_name("trial").into();
+        cx.dry_run(&trial);
+        cx.delete::<EtcdCluster>(
+            CLUSTER,
+            Some(&cluster.metadata.uid),
+            Propagation::Background,
+        );
+    }
+    purging(&[CLUSTER.into()])
+}
+
+/// An EtcdCluster is gone at once when it is deleted; its members leave one after the other, and then their volumes go.
+fn nothing_is_left(cx: &Context<Etcd>) -> Outcome<()> {
+    let members = cx.find::<EtcdMember>(&[])?.into_iter();
+    let members = members.filter(|member| member.is_of(CLUSTER));
+    let members = members.map(|member| member.metadata.name);
+    let volumes = cx.find::<Volume>(Volume::LABELS)?.into_iter();
+    let volumes = volumes.map(|volume| volume.metadata.name);
+    let left: Vec<String> = members.chain(volumes).collect();
+    if left.is_empty() {
+        Ok(())
+    } else {
+        purging(&left)
+    }
+}
+
+/// Bounded, because a finalizer that nobody removes holds them for ever.
+fn purging(left: &[String]) -> Outcome<()> {
+    wait(
+        "EtcdClusterPurging",
+        format!("waiting until these are gone: {}", left.join(", ")),
+    )
+    .at_most(30.minutes())
+}
+
+fn is_purged(cx: &Context<Etcd>) {
+    cx.condition(
+        "TargetPurged",
+        true,
+        "ClusterPurged",
+        "the old EtcdCluster is gone with its members and volumes",
+    );
+}
+
+/// Whether the new cluster is there with all of its members.
+fn is_complete(cluster: &EtcdCluster, options: &crate::spec::Options) -> Outcome<()> {
+    if cluster.has_failed_to_bootstrap() {
+        return fail(
+            "BootstrapFailed",
+            format!(
+                "the EtcdCluster did not come up from the snapshot: {}; if it needed more time, restore again with a \
+                 larger restoreTimeoutSeconds",
+                cluster.state()
+            ),
+        );
+    }
+    if !cluster.is_available() {
+        return wait(
+            "EtcdClusterBootstrapping",
+            format!(
+                "the EtcdCluster comes up from the snapshot: {}",
+                cluster.state()
+            ),
+        )
+        .at_most(options.deadline());
+    }
+    let (ready, wanted) = (cluster.ready_members(), cluster.replicas());
+    if ready < wanted {
+        return wait(
+            "EtcdMembersJoining",
+            format!("{ready} of {wanted} members have joined"),
+        )
+        .at_most(options.deadline());
+    }
+    Ok(())
+}
+
+/// The chart is released under the application's name.
+fn release(cx: &Context<Etcd>) -> String {
+    cx.release().unwrap_or_else(|| cx.subject().name)
+}
+
+/// Sees to it that Helm renders nothing until the restore is over, also when somebody has resumed it in between.
+fn release_is_held(cx: &Context<Etcd>) -> Outcome<()> {
+    let name = release(cx);
+    match cx.get::<HelmRelease>(&name)? {
+        Some(release) if !release.is_suspended() => {
+            cx.suspend(&name);
+            wait(
+                "HelmReleaseSuspending",
+                format!("HelmRelease {name} is being suspended"),
+            )
+            .at_most(10.minutes())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Waits for what Helm has begun. Not once the cluster is deleted: a word that was left behind by a Helm controller
+/// that crashed must not hold up what cannot wait any more.
+fn release_is_idle(cx: &Context<Etcd>) -> Outcome<()> {
+    let name = release(cx);
+    match cx.get::<HelmRelease>(&name)? {
+        Some(release) if release.is_busy() => wait(
+            "HelmReleaseBusy",
+            format!("HelmRelease {name} is being reconciled"),
+        )
+        .at_most(15.minutes()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,382 @@
+//! The etcd operator, and Helm beside it.
+
+use std::sync::Arc;
+
+use backup_engine::{
+    MemoryStorage,
+    cluster::{ApiError, Caller, Cluster, Part},
+    reference,
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::play::{all, set_status, text};
+
+/// Of the operator's kinds.
+pub(crate) const API_VERSION: &str = "etcd-operator.cozystack.io/v1alpha2";
+const MANAGER: &str = "etcd-operator";
+const MEMBER_FINALIZER: &str = "etcd-operator.cozystack.io/member-cleanup";
+const VOLUME_FINALIZER: &str = "kubernetes.io/pvc-protection";
+
+/// How it goes with what the operator is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum EtcdFate {
+    /// Snapshots complete, clusters come up, members leave.
+    #[default]
+    Completes,
+    /// Snapshots fail for good, with this message.
+    SnapshotFails(String),
+    /// The Pod of a snapshot's Job cannot start, for this reason.
+    SnapshotStuck(String),
+    /// Snapshots never go on.
+    SnapshotStalls,
+    /// Clusters do not come up from a snapshot, with this message.
+    BootstrapFails(String),
+    /// Clusters never come up.
+    BootstrapStalls,
+    /// A cluster answers, but no member joins its first.
+    NobodyJoins,
+    /// Members never leave.
+    MembersStay,
+}
+
+/// The operator: it takes snapshots, brings clusters up, and sees members off, one step at a time. Helm renders a
+/// cluster that is missing, unless its release is suspended.
+pub struct EtcdOperator {
+    storage: Arc<MemoryStorage>,
+    fate: EtcdFate,
+    /// Where it looks; everywhere when none.
+    namespace: Option<String>,
+}
+
+impl EtcdOperator {
+    /// An operator that writes to a storage.
+    #[must_use]
+    pub fn new(storage: Arc<MemoryStorage>, fate: EtcdFate) -> Self {
+        Self {
+            storage,
+            fate,
+            namespace: None,
+        }
+    }
+
+    /// The same operator, that looks at one namespace only.
+    #[must_use]
+    pub fn of_namespace(mut self, namespace: &str) -> Self {
+        self.namespace = Some(namespace.to_owned());
+        self
+    }
+
+    /// The objects of a kind where it looks.
+    async fn all<C: Cluster>(
+        &self,
+        cluster: &C,
+        api_version: &str,
+        kind: &str,
+    ) -> Result<Vec<Value>, ApiError> {
+        let mut found = all(cluster, api_version, kind).await?;
+        if let Some(namespace) = &self.namespace {
+            found.retain(|object| text(object, "/metadata/namespace") == namespace);
+        }
+        Ok(found)
+    }
+
+    /// One step of each object that has one to make, in words.
+    ///
+    /// # Errors
+    /// What the cluster refuses.
+    pub async fn step<C: Cluster>(
+        &self,
+        cluster: &C,
+        now: Timestamp,
+    ) -> Result<Vec<String>, ApiError> {
+        let mut steps = vec![];
+        for release in self
+            .all(cluster, "helm.toolkit.fluxcd.io/v2", "HelmRelease")
+            .await?
+        {
+            steps.extend(render(cluster, &release).await?);
+        }
+        for volume in self.all(cluster, "v1", "PersistentVolumeClaim").await? {
+            steps.extend(let_go(cluster, &volume, VOLUME_FINALIZER).await?);
+        }
+        if self.fate != EtcdFate::MembersStay {
+            for member in self.all(cluster, API_VERSION, "EtcdMember").await? {
+                steps.extend(let_go(cluster, &member, MEMBER_FINALIZER).await?);
+            }
+        }
+        for found in self.all(cluster, API_VERSION, "EtcdCluster").await? {
+            steps.extend(self.bring_up(cluster, &found, now).await?);
+        }
+        for found in self.all(cluster, API_VERSION, "EtcdSnapshot").await? {
+            steps.extend(self.take(cluster, &found, now).await?);
+        }
+        Ok(steps)
+    }
+
+    /// Takes a snapshot one step further.
+    async fn take<C: Cluster>(
+        &self,
+        cluster: &C,
+        snapshot: &Value,
+        now: Timestamp,
+    ) -> Result<Option<String>, ApiError> {
+        let name = text(snapshot, "/metadata/name");
+        let ready = |status: &str, reason: &str, message: &str| {
+            json!([{
+                "type": "Ready", "status": status, "reason": reason, "message": message,
+                "lastTransitionTime": now.to_string(),
+            }])
+        };
+        let status = match (text(snapshot, "/status/phase"), &self.fate) {
+            ("", _) => {
+                json!({ "phase": "Pending", "conditions": ready("False", "JobCreated", "the Job is created") })
+            }
+            ("Pending", EtcdFate::SnapshotStuck(why)) => {
+                stick(cluster, snapshot, why).await?;
+                return Ok(None);
+            }
+            ("Pending", EtcdFate::SnapshotFails(why)) => {
+                json!({ "phase": "Failed", "conditions": ready("False", "JobFailed", why) })
+            }
+            ("Pending", EtcdFate::SnapshotStalls) => return Ok(None),
+            ("Pending", _) => {
+                json!({ "phase": "Started", "conditions": ready("False", "JobRunning", "the Job runs") })
+            }
+            ("Started", _) => {
+                let s3 = "/spec/destination/s3";
+                let folder = text(snapshot, &format!("{s3}/key"));
+                let key = match folder {
+                    "" => format!("{name}.db"),
+                    folder if folder.ends_with('/') => format!("{folder}{name}.db"),
+                    folder => format!("{folder}/{name}.db"),
+                };
+                let at = u64::try_from(now.as_second()).unwrap_or_default();
+                self.storage.put(&key, 20_512, at);
+                json!({
+                    "phase": "Complete",
+                    "conditions": ready("True", "SnapshotStored", "the snapshot is stored"),
+                    "artifact": {
+                        "uri": format!("s3://{}/{key}", text(snapshot, &format!("{s3}/bucket"))),
+                        "sizeBytes": 20_512,
+                        "checksum": format!("sha256:{}", "0f".repeat(32)),
+                    },
+                })
+            }
+            _ => return Ok(None),
+        };
+        set_status(cluster, MANAGER, snapshot, &status).await?;
+        Ok(Some(format!(
+            "EtcdSnapshot {name} is {}",
+            text(&status, "/phase")
+        )))
+    }
+
+    /// Takes a cluster one step further: its first member, its first answer, all of its members.
+    async fn bring_up<C: Cluster>(
+        &self,
+        cluster: &C,
+        etcd: &Value,
+        now: Timestamp,
+    ) -> Result<Option<String>, ApiError> {
+        let available = |status: &str, reason: &str, message: &str, ready: i64| {
+            json!({
+                "readyMembers": ready,
+                "conditions": [{
+                    "type": "Available", "status": status, "reason": reason, "message": message,
+                    "lastTransitionTime": now.to_string(),
+                }],
+            })
+        };
+        let source = "/spec/bootstrap/restore/source/s3";
+        let from_snapshot = etcd.pointer(source).is_some();
+        let key = text(etcd, &format!("{source}/key"));
+        let is_stored = self.storage.keys().iter().any(|stored| stored == key);
+        let status = match (text(etcd, "/status/conditions/0/reason"), &self.fate) {
+            ("", EtcdFate::BootstrapStalls) if from_snapshot => return Ok(None),
+            ("", _) => {
+                grow(cluster, etcd, 0..1).await?;
+                available("False", "Bootstrapping", "the first member starts", 0)
+            }
+            ("Bootstrapping", EtcdFate::BootstrapFails(why)) if from_snapshot => {
+                available("False", "BootstrapFailed", why, 0)
+            }
+            ("Bootstrapping", _) if from_snapshot && !is_stored => {
+                available("False", "BootstrapFailed", "no such object", 0)
+            }
+            ("Bootstrapping", _) => available("True", "ClusterDiscovered", "a member answers", 1),
+            ("ClusterDiscovered", EtcdFate::NobodyJoins) => return Ok(None),
+            ("ClusterDiscovered", _) => {
+                let replicas = etcd
+                    .pointer("/spec/replicas")
+                    .and_then(Value::as_i64)
+                    .unwrap_or(3);
+                grow(cluster, etcd, 1..replicas).await?;
+                available("True", "QuorumHealthy", "all members answer", replicas)
+            }
+            _ => return Ok(None),
+        };
+        set_status(cluster, MANAGER, etcd, &status).await?;
+        Ok(Some(format!(
+            "EtcdCluster {} is {}",
+            text(etcd, "/metadata/name"),
+            text(&status, "/conditions/0/reason")
+        )))
+    }
+}
+
+/// A member of a cluster. The first characters of the cluster's UID stand for the random ones of a generated name.
+pub(crate) fn member(cluster: &Value, index: i64) -> Value {
+    let name = text(cluster, "/metadata/name");
+    let uid = text(cluster, "/metadata/uid").replace('-', "");
+    let generation = uid.get(uid.len().saturating_sub(6)..).unwrap_or_default();
+    json!({
+        "apiVersion": API_VERSION,
+        "kind": "EtcdMember",
+        "metadata": {
+            "name": format!("{name}-{generation}{index}"),
+            "namespace": text(cluster, "/metadata/namespace"),
+            "labels": labels(name),
+            "finalizers": [MEMBER_FINALIZER],
+            "ownerReferences": [owner(cluster)],
+        },
+        "spec": { "clusterName": name },
+    })
+}
+
+/// The volume of a member.
+pub(crate) fn volume(member: &Value) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {
+            "name": format!("data-{}", text(member, "/metadata/name")),
+            "namespace": text(member, "/metadata/namespace"),
+            "labels": labels(text(member, "/spec/clusterName")),
+            "finalizers": [VOLUME_FINALIZER],
+            "ownerReferences": [owner(member)],
+        },
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": { "requests": { "storage": "4Gi" } },
+        },
+    })
+}
+
+fn labels(cluster: &str) -> Value {
+    json!({
+        "app.kubernetes.io/name": "etcd",
+        "app.kubernetes.io/instance": cluster,
+        "app.kubernetes.io/managed-by": "etcd-operator",
+        "etcd-operator.cozystack.io/cluster": cluster,
+    })
+}
+
+fn owner(object: &Value) -> Value {
+    json!({
+        "apiVersion": text(object, "/apiVersion"),
+        "kind": text(object, "/kind"),
+        "name": text(object, "/metadata/name"),
+        "uid": text(object, "/metadata/uid"),
+        "controller": true,
+        "blockOwnerDeletion": true,
+    })
+}
+
+async fn grow<C: Cluster>(
+    cluster: &C,
+    etcd: &Value,
+    members: std::ops::Range<i64>,
+) -> Result<(), ApiError> {
+    let host = Caller::host();
+    for index in members {
+        let made = cluster
+            .create(&host, MANAGER, &member(etcd, index), false)
+            .await?;
+        cluster
+            .create(&host, MANAGER, &volume(&made), false)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Helm, for one release: renders the cluster when it is missing.
+async fn render<C: Cluster>(cluster: &C, release: &Value) -> Result<Option<String>, ApiError> {
+    let namespace = text(release, "/metadata/namespace");
+    let is_suspended = release.pointer("/spec/suspend") == Some(&json!(true));
+    let clusters = all(cluster, API_VERSION, "EtcdCluster").await?;
+    let is_there = clusters
+        .iter()
+        .any(|found| text(found, "/metadata/namespace") == namespace);
+    if is_suspended || is_there {
+        return Ok(None);
+    }
+    let rendered = json!({
+        "apiVersion": API_VERSION,
+        "kind": "EtcdCluster",
+        "metadata": {
+            "name": "etcd",
+            "namespace": namespace,
+            "labels": { "app.kubernetes.io/managed-by": "Helm" },
+        },
+        "spec": { "version": "3.6.4", "replicas": 3, "storage": { "size": "4Gi" } },
+    });
+    cluster
+        .create(&Caller::host(), "helm-controller", &rendered, false)
+        .await?;
+    Ok(Some("Helm renders EtcdCluster etcd again".to_owned()))
+}
+
+/// Removes a finalizer from what is being deleted.
+async fn let_go<C: Cluster>(
+    cluster: &C,
+    object: &Value,
+    finalizer: &str,
+) -> Result<Option<String>, ApiError> {
+    let finalizers = object.pointer("/metadata/finalizers");
+    let is_held = finalizers.is_some_and(|held| *held == json!([finalizer]));
+    if object.pointer("/metadata/deletionTimestamp").is_none() || !is_held {
+        return Ok(None);
+    }
+    let patch = json!({ "metadata": { "finalizers": null } });
+    cluster
+        .merge(
+            &Caller::host(),
+            MANAGER,
+            &reference(object),
+            &patch,
+            Part::Main,
+        )
+        .await?;
+    let (kind, name) = (text(object, "/kind"), text(object, "/metadata/name"));
+    Ok(Some(format!("{kind} {name} is gone")))
+}
+
+/// The Pod of a snapshot's Job that cannot start.
+async fn stick<C: Cluster>(cluster: &C, snapshot: &Value, why: &str) -> Result<(), ApiError> {
+    let host = Caller::host();
+    let job = format!("{}-snapshot", text(snapshot, "/metadata/name"));
+    let pod = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": format!("{job}-x"),
+            "namespace": text(snapshot, "/metadata/namespace"),
+            "labels": { "batch.kubernetes.io/job-name": job },
+            "ownerReferences": [owner(snapshot)],
+        },
+        "spec": { "containers": [{ "name": "snapshot-agent", "image": "etcd-operator" }] },
+    });
+    match cluster.create(&host, MANAGER, &pod, false).await {
+        Ok(pod) => {
+            let waiting = json!({ "reason": "CreateContainerConfigError", "message": why });
+            let status = json!({
+                "phase": "Pending",
+                "containerStatuses": [{ "name": "snapshot-agent", "state": { "waiting": waiting } }],
+            });
+            set_status(cluster, MANAGER, &pod, &status).await
+        }
+        // It is there already.
+        Err(_) => Ok(()),
+    }
+}
