@@ -5,7 +5,10 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::condition::Condition;
+use crate::{
+    condition::Condition,
+    reference::{ApplicationReference, StrategyReference},
+};
 
 /// How far a job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -74,6 +77,12 @@ pub struct StrategyProgress {
     /// The plugin that works on the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plugin: Option<PluginIdentity>,
+    /// The strategy object that the job works with, so that undoing needs neither class nor Backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy_ref: Option<StrategyReference>,
+    /// The application that the job works on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application_ref: Option<ApplicationReference>,
     /// What the strategy remembers, as JSON text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 65536))]

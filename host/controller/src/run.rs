@@ -35,6 +35,11 @@ use crate::{
 /// # Errors
 /// When it cannot start: no API server, no cache folder, an address in use.
 pub fn run(options: Options, compile: &[&str]) -> anyhow::Result<()> {
+    // Two libraries come in with our dependencies; without this word rustls chooses neither. A second word changes
+    // nothing, which is why what it answers is not looked at.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
     let compiler =
         Compiler::child(compile.iter().copied()).context("the running program is not found")?;
     let sandbox = Sandbox::new(SandboxSettings::new(&options.compiled_cache, compiler))

@@ -102,6 +102,8 @@ impl Work {
                 Some(changed) = self.changes.recv() => self.changed(&mut queue, &changed),
                 Some(kind) = self.strategy_kinds.recv() => {
                     self.watches.ensure(Watched::all(Account::Host, STRATEGY_API_VERSION, &kind));
+                    // Whoever waited for this plugin need wait no longer.
+                    queue.wake_all();
                 }
                 Some(passed) = ended.recv() => self.passed(&mut queue, passed),
                 Some(_) = passes.join_next() => {}

@@ -5,7 +5,7 @@
 //! written last. Every action can be repeated, so a pass that was cut off anywhere is simply done again.
 
 use backup_api::{
-    Reason, RefusedAction, SuspendedRelease,
+    ApplicationReference, Reason, RefusedAction, SuspendedRelease,
     names::{OWNED_BY_NAME, OWNED_BY_NAMESPACE, OWNED_BY_UID},
 };
 use backup_sandbox::{
@@ -39,7 +39,15 @@ impl<C: Cluster> Host<C> {
         ledger: &mut Ledger,
     ) -> Result<(), Stop> {
         ledger.start();
-        ledger.strategy().plugin = Some(case.binding.serving.identity());
+        let subject = &case.request.subject;
+        let strategy = ledger.strategy();
+        strategy.plugin = Some(case.binding.serving.identity());
+        strategy.strategy_ref = Some(case.binding.strategy_ref.clone());
+        strategy.application_ref = Some(ApplicationReference {
+            api_group: subject.group.clone(),
+            kind: subject.kind.clone(),
+            name: subject.name.clone(),
+        });
         if let Some(state) = &plan.remember {
             ledger.strategy().state.clone_from(state);
         }
@@ -99,11 +107,13 @@ impl<C: Cluster> Host<C> {
             Action::Create { object, lifetime } => {
                 self.create(case, &manager, object, *lifetime).await
             }
-            Action::DryRun { object } => self
-                .cluster
-                .create(caller, &manager, object, true)
-                .await
-                .map(|_| ()),
+            Action::DryRun { object } => {
+                match self.cluster.create(caller, &manager, object, true).await {
+                    // The API server looks at an object before it looks for its name: this one would do.
+                    Err(error) if error.reason == ApiReason::AlreadyExists => Ok(()),
+                    tried => tried.map(|_| ()),
+                }
+            }
             Action::Apply { object } => self
                 .cluster
                 .apply(caller, &manager, object, Part::Main)

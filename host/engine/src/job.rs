@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    admit::Case,
+    admit::{Applicant, Case},
     cluster::{ApiError, ApiReason, Caller, Cluster},
     guard::guard,
     host::Host,
@@ -30,6 +30,7 @@ use crate::{
     ledger::{Ledger, later},
     object,
     queue::Key,
+    restore_job::finished,
     stop::Stop,
 };
 
@@ -430,16 +431,66 @@ impl<C: Cluster> Host<C> {
         )))
     }
 
+    /// What undoing is about, from what the job noted when it began: neither class nor Backup nor the strategy object
+    /// need to be there any more.
+    async fn undo_case(
+        &self,
+        job: &Job,
+        ledger: &Ledger,
+        interest: &mut Interest,
+    ) -> Result<Case, Stop> {
+        let noted = ledger.job.strategy.as_ref();
+        let noted = noted.and_then(|noted| {
+            noted
+                .strategy_ref
+                .clone()
+                .zip(noted.application_ref.clone())
+        });
+        let Some((strategy_ref, application)) = noted else {
+            return Err(Stop::fail("the job has not noted what it works with"));
+        };
+        interest.strategy(&strategy_ref);
+        let (metadata, kind) = match job {
+            Job::Backup(job) => (&job.metadata, "BackupJob"),
+            Job::Restore(job) => (&job.metadata, "RestoreJob"),
+        };
+        let namespace = metadata.namespace.as_deref().unwrap_or_default();
+        let source = match job {
+            Job::Backup(_) => None,
+            Job::Restore(job) => self.backup_if_there(job, namespace).await?,
+        };
+        let parameters = match job {
+            Job::Backup(job) => self.class_parameters(job).await?,
+            Job::Restore(_) => source
+                .as_ref()
+                .map(|backup| backup.spec.parameters.clone())
+                .unwrap_or_default(),
+        };
+        let options = match job {
+            Job::Restore(job) => job.spec.options.clone(),
+            Job::Backup(_) => None,
+        };
+        let binding = self.resolve_noted(strategy_ref, parameters).await?;
+        let applicant = Applicant {
+            kind,
+            namespace,
+            name: metadata.name.as_deref().unwrap_or_default(),
+            uid: metadata.uid.as_deref().unwrap_or_default(),
+            subject: application_ref(&application, namespace),
+            status: &ledger.job,
+            options: options.map_or("{}".to_owned(), |options| options.to_string()),
+            source: source.as_ref().map(finished),
+        };
+        self.admit(binding, &applicant).await
+    }
+
     async fn undo_pass(
         &self,
         job: &Job,
         ledger: &mut Ledger,
         interest: &mut Interest,
     ) -> Result<Option<Option<Timestamp>>, Stop> {
-        let case = match job {
-            Job::Backup(job) => self.backup_case(job, interest).await?,
-            Job::Restore(job) => self.restore_case(job, interest).await?,
-        };
+        let case = self.undo_case(job, ledger, interest).await?;
         if !answers_abort(&case) {
             return Ok(None);
         }

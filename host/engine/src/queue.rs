@@ -101,6 +101,14 @@ impl Queue {
         }
     }
 
+    /// Everything that is tracked is due: something changed that all may depend on, such as a plugin that serves now.
+    pub fn wake_all(&mut self) {
+        let keys: Vec<Key> = self.tracked.keys().cloned().collect();
+        for key in keys {
+            self.enqueue(key);
+        }
+    }
+
     /// The next key that is due. It stays out until [`Queue::passed`] or [`Queue::failed`].
     pub fn take(&mut self, now: Timestamp) -> Option<Key> {
         while let Some((at, key)) = self.timed.first().cloned() {

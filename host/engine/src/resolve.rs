@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use backup_api::{
-    ApplicationReference, Backup, BackupClass, Reason, StrategyBinding, StrategyReference,
+    ApplicationReference, Backup, BackupClass, BackupJob, Reason, StrategyBinding,
+    StrategyReference,
     names::{API_VERSION, APPLICATION_GROUP, STRATEGY_API_VERSION, STRATEGY_GROUP},
 };
 use backup_sandbox::contract::ApplicationRef;
@@ -91,6 +92,49 @@ impl<C: Cluster> Host<C> {
             serving,
             parameters: backup.spec.parameters.clone(),
         })
+    }
+
+    /// Finds the plugin for what a job noted when it began. The strategy object may be gone.
+    pub(crate) async fn resolve_noted(
+        &self,
+        strategy_ref: StrategyReference,
+        parameters: BTreeMap<String, String>,
+    ) -> Result<Binding, Stop> {
+        let Some(serving) = self.strategies.serving(&strategy_ref.kind) else {
+            return Err(self.configuration_missing(
+                Reason::PluginNotReady,
+                format!("no plugin serves strategies of kind {}", strategy_ref.kind),
+            ));
+        };
+        let target = object::target(
+            STRATEGY_API_VERSION,
+            &strategy_ref.kind,
+            None,
+            &strategy_ref.name,
+        );
+        let strategy = self.cluster.get(&Caller::host(), &target).await?;
+        Ok(Binding {
+            class: String::new(),
+            strategy_ref,
+            strategy,
+            serving,
+            parameters,
+        })
+    }
+
+    /// The parameters of a job's class; none where the class is gone or binds the application no more.
+    pub(crate) async fn class_parameters(
+        &self,
+        job: &BackupJob,
+    ) -> Result<BTreeMap<String, String>, Stop> {
+        let class = &job.spec.backup_class_name;
+        let target = object::target(API_VERSION, "BackupClass", None, class);
+        let found = self.cluster.get(&Caller::host(), &target).await?;
+        let binding =
+            found.and_then(|found| binding_of(class, &found, &job.spec.application_ref).ok());
+        Ok(binding
+            .map(|binding| binding.parameters)
+            .unwrap_or_default())
     }
 
     async fn plugin_and_strategy(

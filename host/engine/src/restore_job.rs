@@ -66,6 +66,18 @@ impl<C: Cluster> Host<C> {
         }
     }
 
+    /// The Backup that a job names, if it is there and can be read, in whatever state.
+    pub(crate) async fn backup_if_there(
+        &self,
+        job: &RestoreJob,
+        namespace: &str,
+    ) -> Result<Option<Backup>, Stop> {
+        let name = &job.spec.backup_ref.name;
+        let target = object::target(API_VERSION, "Backup", Some(namespace), name);
+        let found = self.cluster.get(&Caller::host(), &target).await?;
+        Ok(found.and_then(|found| serde_json::from_value(found).ok()))
+    }
+
     /// The Backup that a job names, which must be whole.
     async fn backup_to_restore(&self, job: &RestoreJob, namespace: &str) -> Result<Backup, Stop> {
         let name = &job.spec.backup_ref.name;

@@ -2,7 +2,7 @@
 //!
 //! | rule | what it finds |
 //! |---|---|
-//! | platform credentials | the exact access key or secret key of the platform's storage, anywhere in a text |
+//! | platform credentials | the exact access key or secret key of the platform's storage, of 8 characters or more, anywhere in a text |
 //! | private key | a PEM header of a private key |
 //! | AWS access key id | `AKIA` or `ASIA` and 16 capital letters or digits, as a word of its own |
 //! | literal password | a value, not a reference, in a field named like one: `password`, `secretKey`, `token`, … |
@@ -26,6 +26,10 @@ const SECRET_FIELDS: [&str; 12] = [
     "clientsecret",
     "bearertoken",
 ];
+
+/// A shorter key is no secret, and is found in half of what is written: `admin`, `minio`. Keys that are made by
+/// storage services have 20 characters and more.
+const SHORTEST: usize = 8;
 
 /// What the rules compare with.
 pub(crate) struct Secrets<'a> {
@@ -57,7 +61,7 @@ impl<'a> Secrets<'a> {
     }
 
     fn rule(&self, field: &str, text: &str) -> Option<&'static str> {
-        let holds = |secret: &str| !secret.is_empty() && text.contains(secret);
+        let holds = |secret: &str| secret.len() >= SHORTEST && text.contains(secret);
         if holds(&self.location.secret_key) || holds(&self.location.access_key) {
             return Some("the platform's own credentials");
         }
@@ -120,10 +124,11 @@ mod tests {
             bucket: String::new(),
             region: String::new(),
             force_path_style: false,
-            access_key: "ak-1".to_owned(),
-            secret_key: "sk-1".to_owned(),
+            access_key: "access-key-1".to_owned(),
+            secret_key: "secret-key-1".to_owned(),
         };
-        let found = Secrets::new(&location).find(&json!({ "env": [{ "value": "key=sk-1" }] }));
+        let found =
+            Secrets::new(&location).find(&json!({ "env": [{ "value": "key=secret-key-1" }] }));
         assert_eq!(
             found.unwrap(),
             "/env/0/value holds the platform's own credentials"

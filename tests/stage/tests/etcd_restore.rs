@@ -627,6 +627,35 @@ async fn a_job_that_is_deleted_midway_gives_the_cluster_and_the_release_back() {
     assert_eq!(play(&mut stage, &operator).await, RESTORED);
 }
 
+/// The undoing goes by what the job noted when it began: neither Backup nor strategy object need to be there.
+#[tokio::test]
+async fn a_backup_and_a_strategy_that_are_deleted_midway_do_not_cost_the_cluster() {
+    let mut stage = stage().await;
+    let before = cluster(&stage);
+    let operator = operator(&stage, EtcdFate::Completes);
+    restore(&stage);
+    for _ in 0..20 {
+        stage.runner.settle().await.unwrap();
+        if cluster(&stage).is_null() {
+            break;
+        }
+        turn(&stage, &operator).await;
+    }
+    stage.delete("Backup", TENANT, "ad-hoc").await.unwrap();
+    let strategies = "strategy.backups.cozystack.io/v1alpha1";
+    stage
+        .delete_cluster_scoped(strategies, "Etcd", "cozy-default-etcd")
+        .await
+        .unwrap();
+    let said = play(&mut stage, &operator).await;
+    assert!(
+        said.starts_with("Failed RestoreFailed: Backup ad-hoc does not exist"),
+        "{said}"
+    );
+    assert_eq!(cluster(&stage)["spec"], before["spec"]);
+    assert!(!is_suspended(&stage));
+}
+
 #[tokio::test]
 async fn a_job_that_is_deleted_before_anything_was_touched_leaves_the_cluster_alone() {
     let mut stage = stage().await;

@@ -22,6 +22,7 @@
 mod audit;
 mod bundle;
 mod component;
+mod controlplane;
 mod debian;
 mod demo;
 mod process;
@@ -52,6 +53,9 @@ enum Command {
     Test(test::Options),
     /// Carry one backup through on an in-memory cluster and show what happens
     Demo,
+    /// Start or end a real control plane for work by hand
+    #[command(subcommand)]
+    Controlplane(controlplane::Action),
     /// Check the dependencies' licences, sources and known vulnerabilities
     Audit(audit::Options),
 }
@@ -61,6 +65,7 @@ fn main() -> ExitCode {
         Command::Bundle(options) => bundle::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Test(options) => Ok(test::run(&options)),
         Command::Demo => demo::run().map(|()| ExitCode::SUCCESS),
+        Command::Controlplane(action) => controlplane::run(&action).map(|()| ExitCode::SUCCESS),
         Command::Audit(options) => audit::run(&options).map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {

@@ -1,0 +1,368 @@
+//! A platform and a tenant on the shared control plane.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use backup_engine::{
+    MemoryStorage,
+    cluster::{ApiError, Caller, Cluster, DeleteOptions, Part},
+};
+use backup_sandbox::contract::{ObjectRef, Selector};
+use backupstrategy_controller::RealCluster;
+use controlplane::ControlPlane;
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use kube::{
+    Api, Client,
+    core::{ApiResource, DynamicObject, GroupVersionKind},
+    runtime::watcher,
+};
+use serde_json::{Value, json};
+use stage::{Cnpg, Fate, Stage};
+use strategyctl::{HostAccount, installation};
+use tokio::{
+    sync::{Mutex, MutexGuard},
+    task::JoinHandle,
+};
+
+/// Longer than anything here takes on a slow machine. A bound for what hangs, not a measure.
+const BOUND: Duration = Duration::from_secs(60);
+
+const API: &str = "backups.cozystack.io/v1alpha1";
+const HOST_NAMESPACE: &str = "cozy-backup-controller";
+
+/// One host at a time works on the shared cluster.
+pub async fn exclusively() -> MutexGuard<'static, ()> {
+    static ALONE: OnceLock<Mutex<()>> = OnceLock::new();
+    ALONE.get_or_init(Mutex::default).lock().await
+}
+
+/// A tenant with a database. What it leaves behind is removed with the control plane.
+pub struct Scene {
+    plane: &'static ControlPlane,
+    client: Client,
+    cluster: RealCluster,
+    namespace: String,
+}
+
+/// An operator that plays until it is dropped.
+pub struct Played(JoinHandle<()>);
+
+impl Drop for Played {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The host's kinds, and the operators': their real definitions where somebody has put them, else stand-ins.
+fn definitions() -> Vec<Value> {
+    let mut definitions: Vec<Value> = backup_api::definitions()
+        .iter()
+        .map(|crd| serde_json::to_value(crd).unwrap())
+        .collect();
+    let real = controlplane::operator_crds().unwrap();
+    for kind in stage::kinds() {
+        let stand_in = stage::crd(kind);
+        let name = &stand_in["metadata"]["name"];
+        let found = real.iter().find(|crd| crd["metadata"]["name"] == *name);
+        definitions.push(found.unwrap_or(&stand_in).clone());
+    }
+    definitions
+}
+
+impl Scene {
+    /// A platform with the CNPG plugin, and a new tenant with a database.
+    pub async fn new() -> Self {
+        let plane = controlplane::shared(&definitions()).unwrap();
+        let client = plane.client().await.unwrap();
+        let scene = Self {
+            plane,
+            cluster: RealCluster::new(client.clone()),
+            namespace: plane.namespace("tenant-acme").await.unwrap(),
+            client,
+        };
+        scene.platform().await;
+        scene.database().await;
+        scene
+    }
+
+    async fn platform(&self) {
+        let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": HOST_NAMESPACE } });
+        self.plane.apply(&[namespace]).await.unwrap();
+        let strategy = Stage::bundled("cnpg.wasm").unwrap();
+        let host = HostAccount {
+            namespace: HOST_NAMESPACE.to_owned(),
+            name: "backupstrategy-controller".to_owned(),
+        };
+        self.plane
+            .apply(&installation(&strategy, "cnpg.wasm", &host).unwrap())
+            .await
+            .unwrap();
+        self.plane
+            .apply(&stage::platform_objects(&key("access"), &key("secret")).unwrap())
+            .await
+            .unwrap();
+    }
+
+    /// The database, and what its operator says of it.
+    async fn database(&self) {
+        let objects = stage::postgres_objects(&self.namespace, "orders-db", "a-password").unwrap();
+        self.plane.apply(&objects).await.unwrap();
+        for object in objects
+            .iter()
+            .filter(|object| object.get("status").is_some())
+        {
+            let status = json!({ "status": object["status"] });
+            let target = backup_engine::reference(object);
+            self.cluster
+                .merge(&Caller::host(), "operator", &target, &status, Part::Status)
+                .await
+                .unwrap();
+        }
+    }
+
+    /// The administrator's kubeconfig.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.plane.kubeconfig()
+    }
+
+    /// A client of the administrator's.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Lets CloudNativePG play: it makes a step whenever one of its objects in this tenant changes.
+    pub fn play_cnpg(&self, fate: Fate) -> Played {
+        let cluster = self.cluster.clone();
+        let operator =
+            Cnpg::new(Arc::new(MemoryStorage::default()), fate).of_namespace(&self.namespace);
+        let watches = ["Cluster", "Backup"].map(|kind| self.watch("postgresql.cnpg.io/v1", kind));
+        Played(tokio::spawn(async move {
+            let [clusters, backups] = watches;
+            let mut changes = futures::stream::select(Box::pin(clusters), Box::pin(backups));
+            while changes.next().await.is_some() {
+                // What somebody else changed in between is looked at again at its own change.
+                operator.step(&cluster, Timestamp::now()).await.ok();
+            }
+        }))
+    }
+
+    /// A BackupJob of the tenant's database.
+    pub async fn backup_job(&self, name: &str) {
+        let job = json!({
+            "apiVersion": API, "kind": "BackupJob",
+            "metadata": { "name": name, "namespace": self.namespace },
+            "spec": {
+                "backupClassName": "cozy-default",
+                "applicationRef": { "kind": "Postgres", "name": "orders-db" },
+            },
+        });
+        self.plane.apply(&[job]).await.unwrap();
+    }
+
+    /// Waits until a StrategyPlugin serves.
+    pub async fn plugin_is_ready(&self, name: &str) {
+        let resource = resource(API, "StrategyPlugin");
+        let api: Api<DynamicObject> = Api::all_with(self.client(), &resource);
+        let is_ready = |plugin: &Value| plugin["status"]["conditions"][0]["status"] == "True";
+        wait(api, name, is_ready).await;
+    }
+
+    /// Waits until an object of the tenant's is so.
+    pub async fn until(&self, kind: &str, name: &str, so: impl Fn(&Value) -> bool) -> Value {
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.client(), &self.namespace, &resource(API, kind));
+        wait(api, name, so).await
+    }
+
+    /// Waits until a job has ended and is let go.
+    pub async fn ended(&self, kind: &str, name: &str) -> Value {
+        self.until(kind, name, |job| {
+            matches!(
+                job["status"]["phase"].as_str(),
+                Some("Succeeded" | "Failed")
+            )
+        })
+        .await
+    }
+
+    /// Waits until an object of the tenant's is gone.
+    pub async fn gone(&self, kind: &str, name: &str) {
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.client(), &self.namespace, &resource(API, kind));
+        let gone = async {
+            let mut states = std::pin::pin!(watcher::watch_object(api, name));
+            while let Some(state) = states.next().await {
+                if matches!(state, Ok(None)) {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(BOUND, gone).await.unwrap();
+    }
+
+    /// The requests that the host made for a job of this tenant.
+    pub fn requests_of_the_host(&self, job: &str) -> usize {
+        let purpose = format!("{}/{job}", self.namespace);
+        let path = format!("/namespaces/{}/", self.namespace);
+        let entries = self.plane.audit().unwrap();
+        let by_host = entries
+            .iter()
+            .filter(|entry| entry.user_agent.starts_with("backupstrategy-controller"));
+        by_host
+            .filter(|entry| {
+                entry.user_agent.contains(&purpose)
+                    || (entry.uri.contains(&path) && entry.uri.contains(job))
+            })
+            .count()
+    }
+
+    /// Something that is nobody's business.
+    pub async fn put_unrelated(&self, index: usize) {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!(
+            "unrelated-{index}-{}",
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
+        let object = json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name, "namespace": self.namespace },
+        });
+        self.plane.apply(&[object]).await.unwrap();
+    }
+
+    /// An object of the tenant's.
+    pub async fn read(&self, api_version: &str, kind: &str, name: &str) -> Option<Value> {
+        self.cluster
+            .get(&Caller::host(), &self.target(api_version, kind, name))
+            .await
+            .unwrap()
+    }
+
+    /// The tenant's objects of a kind.
+    pub async fn list(&self, api_version: &str, kind: &str) -> Vec<Value> {
+        let matching = Selector {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            namespace: Some(self.namespace.clone()),
+            labels: vec![],
+        };
+        self.cluster.list(&Caller::host(), &matching).await.unwrap()
+    }
+
+    /// Changes an object of the host's group.
+    pub async fn merge(&self, kind: &str, name: &str, patch: &Value) -> Result<Value, ApiError> {
+        let target = self.target(API, kind, name);
+        self.cluster
+            .merge(&Caller::host(), "test", &target, patch, Part::Main)
+            .await
+    }
+
+    /// Deletes an object of the host's group.
+    pub async fn delete(&self, kind: &str, name: &str) {
+        let target = self.target(API, kind, name);
+        self.cluster
+            .delete(&Caller::host(), &target, &DeleteOptions::default())
+            .await
+            .unwrap();
+    }
+
+    /// Takes the rights on a resource out of a ClusterRole. Gives back the rules that were there.
+    pub async fn take_rights(&self, role: &str, plural: &str) -> Value {
+        let target = cluster_role(role);
+        let found = self
+            .cluster
+            .get(&Caller::host(), &target)
+            .await
+            .unwrap()
+            .unwrap();
+        let rules = found["rules"].clone();
+        let others: Vec<Value> = rules
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|rule| rule["resources"][0] != plural)
+            .cloned()
+            .collect();
+        self.give_rights(role, json!(others)).await;
+        rules
+    }
+
+    /// Sets the rules of a ClusterRole.
+    pub async fn give_rights(&self, role: &str, rules: Value) {
+        let patch = json!({ "rules": rules });
+        self.cluster
+            .merge(
+                &Caller::host(),
+                "test",
+                &cluster_role(role),
+                &patch,
+                Part::Main,
+            )
+            .await
+            .unwrap();
+    }
+
+    fn target(&self, api_version: &str, kind: &str, name: &str) -> ObjectRef {
+        ObjectRef {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            namespace: Some(self.namespace.clone()),
+            name: name.to_owned(),
+        }
+    }
+
+    fn watch(
+        &self,
+        api_version: &str,
+        kind: &str,
+    ) -> impl futures::Stream<Item = ()> + Send + use<> {
+        let resource = resource(api_version, kind);
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.client(), &self.namespace, &resource);
+        watcher(api, watcher::Config::default()).map(|_| ())
+    }
+}
+
+/// A credential made for this run.
+fn key(kind: &str) -> String {
+    format!("{kind}-key-{}", std::process::id())
+}
+
+fn cluster_role(name: &str) -> ObjectRef {
+    ObjectRef {
+        api_version: "rbac.authorization.k8s.io/v1".to_owned(),
+        kind: "ClusterRole".to_owned(),
+        namespace: None,
+        name: name.to_owned(),
+    }
+}
+
+fn resource(api_version: &str, kind: &str) -> ApiResource {
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
+}
+
+/// Waits for an object by a watch.
+async fn wait(api: Api<DynamicObject>, name: &str, so: impl Fn(&Value) -> bool) -> Value {
+    let mut last = Value::Null;
+    let found = async {
+        let mut states = std::pin::pin!(watcher::watch_object(api, name));
+        while let Some(state) = states.next().await {
+            if let Ok(Some(object)) = state {
+                last = serde_json::to_value(object).unwrap();
+                if so(&last) {
+                    break;
+                }
+            }
+        }
+    };
+    let waited = tokio::time::timeout(BOUND, found).await;
+    assert!(waited.is_ok(), "{name} never was as awaited; it is {last}");
+    last
+}

@@ -1,0 +1,214 @@
+//! The host as a process, on a real API server.
+//!
+//! The API server is real, and so is the host: a process of its own that can be killed. Operators are played.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod cluster;
+mod host;
+mod proxy;
+
+use cluster::{Scene, exclusively};
+use host::HostProcess;
+use proxy::{At, Proxy};
+use serde_json::{Value, json};
+use stage::Fate;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documented_job_succeeds() {
+    let _alone = exclusively().await;
+    let scene = Scene::new().await;
+    let _operator = scene.play_cnpg(Fate::Completes);
+    let _host = HostProcess::start(&scene.kubeconfig());
+    scene.plugin_is_ready("cnpg").await;
+    scene.backup_job("ad-hoc").await;
+    let job = scene.ended("BackupJob", "ad-hoc").await;
+    assert_eq!(job["status"]["phase"], "Succeeded", "{job}");
+    assert_eq!(
+        job["metadata"].get("finalizers"),
+        None,
+        "a finished job is held by nobody"
+    );
+
+    let backup = scene
+        .read("backups.cozystack.io/v1alpha1", "Backup", "ad-hoc")
+        .await
+        .unwrap();
+    assert_eq!(backup["status"]["phase"], "Ready");
+    assert!(
+        backup["status"]["artifact"]["uri"]
+            .as_str()
+            .unwrap()
+            .starts_with("cnpg://")
+    );
+    assert_eq!(
+        backup["spec"]["driverMetadata"]["cnpg.io/cluster-name"],
+        "postgres-orders-db"
+    );
+    assert!(
+        backup["spec"]["plugin"]["digest"]
+            .as_str()
+            .unwrap()
+            .starts_with("sha256:")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_waiting_job_costs_no_requests() {
+    let _alone = exclusively().await;
+    let scene = Scene::new().await;
+    let _operator = scene.play_cnpg(Fate::Stalls);
+    let _host = HostProcess::start(&scene.kubeconfig());
+    scene.plugin_is_ready("cnpg").await;
+    scene.backup_job("ad-hoc").await;
+    scene
+        .until("BackupJob", "ad-hoc", |job| {
+            job["status"]["message"]
+                .as_str()
+                .is_some_and(|message| message.starts_with("BackupRunning"))
+        })
+        .await;
+    // A second job comes behind all passes of the first: when it has been looked at, the first is at rest.
+    scene.backup_job("behind").await;
+    let waits = |job: &Value| job["status"]["conditions"][0]["reason"] == "ApplicationBusy";
+    scene.until("BackupJob", "behind", waits).await;
+    let before = scene.requests_of_the_host("ad-hoc");
+    for index in 0..20 {
+        scene.put_unrelated(index).await;
+    }
+    assert_eq!(scene.requests_of_the_host("ad-hoc"), before);
+}
+
+/// Runs the job with the host killed at the nth write, and started again. Gives back whether there was such a write.
+async fn killed_at(nth: usize, at: At) -> bool {
+    let scene = Scene::new().await;
+    let _operator = scene.play_cnpg(Fate::Completes);
+    let proxy = Proxy::start(scene.client(), Some((nth, at))).await;
+    let mut host = HostProcess::start(&proxy.kubeconfig());
+    proxy.kills(&host);
+    scene.plugin_is_ready("cnpg").await;
+    scene.backup_job("ad-hoc").await;
+    let job = {
+        let ended = scene.ended("BackupJob", "ad-hoc");
+        tokio::pin!(ended);
+        loop {
+            tokio::select! {
+                job = &mut ended => break job,
+                () = proxy.was_hit() => {
+                    host = HostProcess::start(&proxy.kubeconfig());
+                    proxy.spares();
+                }
+            }
+        }
+    };
+    drop(host);
+    assert_eq!(
+        job["status"]["phase"], "Succeeded",
+        "killed {at:?} write {nth}: {job}"
+    );
+    let orders = scene.list("postgresql.cnpg.io/v1", "Backup").await;
+    assert_eq!(
+        orders.len(),
+        1,
+        "killed {at:?} write {nth}: one order to the operator"
+    );
+    proxy.has_hit()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_killed_at_any_write_ends_the_same_way() {
+    let _alone = exclusively().await;
+    for at in [At::Before, At::Behind] {
+        let mut nth = 0;
+        while killed_at(nth, at).await {
+            nth += 1;
+        }
+        assert!(nth >= 6, "only {nth} writes");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_right_is_named() {
+    let _alone = exclusively().await;
+    let scene = Scene::new().await;
+    let _operator = scene.play_cnpg(Fate::Completes);
+    let role = "backups.cozystack.io:strategy-cnpg";
+    let rules = scene.take_rights(role, "backups").await;
+    let _host = HostProcess::start(&scene.kubeconfig());
+    scene.plugin_is_ready("cnpg").await;
+    scene.backup_job("ad-hoc").await;
+    let refused = |job: &Value| {
+        job["status"]["conditions"]
+            .as_array()
+            .is_some_and(|conditions| {
+                conditions
+                    .iter()
+                    .any(|condition| condition["reason"] == "PermissionMissing")
+            })
+    };
+    let job = scene.until("BackupJob", "ad-hoc", refused).await;
+    let message = job["status"]["message"].as_str().unwrap();
+    assert!(
+        message.contains("system:serviceaccount:cozy-backup-controller:strategy-cnpg"),
+        "{message}"
+    );
+    assert!(message.contains("backups"), "{message}");
+    scene.give_rights(role, rules).await;
+    let job = scene.ended("BackupJob", "ad-hoc").await;
+    assert_eq!(job["status"]["phase"], "Succeeded", "{job}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_started_job_cannot_be_changed() {
+    let _alone = exclusively().await;
+    let scene = Scene::new().await;
+    let _operator = scene.play_cnpg(Fate::Stalls);
+    let _host = HostProcess::start(&scene.kubeconfig());
+    scene.plugin_is_ready("cnpg").await;
+    scene.backup_job("ad-hoc").await;
+    scene
+        .until("BackupJob", "ad-hoc", |job| {
+            job["status"]["startedAt"].is_string()
+        })
+        .await;
+    let change = json!({ "spec": { "applicationRef": { "name": "another", "kind": "Postgres" } } });
+    let error = scene
+        .merge("BackupJob", "ad-hoc", &change)
+        .await
+        .unwrap_err();
+    assert!(
+        error
+            .message
+            .contains("cannot be changed once it has started"),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_deleted_is_undone_and_gone() {
+    let _alone = exclusively().await;
+    let scene = Scene::new().await;
+    let _operator = scene.play_cnpg(Fate::Stalls);
+    let _host = HostProcess::start(&scene.kubeconfig());
+    scene.plugin_is_ready("cnpg").await;
+    scene.backup_job("ad-hoc").await;
+    let is_running = |job: &Value| {
+        job["status"]["message"]
+            .as_str()
+            .is_some_and(|message| message.starts_with("BackupRunning"))
+    };
+    scene.until("BackupJob", "ad-hoc", is_running).await;
+    scene.delete("BackupJob", "ad-hoc").await;
+    scene.gone("BackupJob", "ad-hoc").await;
+    assert!(
+        scene
+            .list("postgresql.cnpg.io/v1", "Backup")
+            .await
+            .is_empty(),
+        "the operator's order is withdrawn"
+    );
+}

@@ -1,0 +1,56 @@
+//! A real control plane for tests: etcd, kube-apiserver and kube-controller-manager on this machine.
+//!
+//! A test that asks what the API server really does, or what its controllers really delete, asks them. There is no
+//! container, no kubelet and no network beyond the loopback interface; what a kubelet or an operator would do, the
+//! test plays.
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! let plane = controlplane::shared(&[])?;
+//! let namespace = plane.namespace("tenant-acme").await?;
+//! plane
+//!     .apply(&[serde_json::json!({
+//!         "apiVersion": "v1",
+//!         "kind": "ConfigMap",
+//!         "metadata": { "name": "settings", "namespace": namespace },
+//!     })])
+//!     .await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! ```text
+//!  binaries ──► flags ──► server ──► plane ──► kubeconfigs, clients
+//!  found or     how each   started,   ready,     audit log
+//!  built once   is run     and ended  objects
+//! ```
+//!
+//! | room | holds |
+//! |---|---|
+//! | `binaries` | where the programs come from: `KUBEBUILDER_ASSETS`, or built once and kept |
+//! | `certificates` | the keys of one run: who answers, and who asks |
+//! | `flags` | the command lines |
+//! | `server` | one running program; it never outlives the test process |
+//! | `folder` | the files of one run, and their end |
+//! | `plane` | [`ControlPlane`]: start, clients, kubeconfigs |
+//! | `objects` | applying objects and definitions, namespaces, tokens |
+//! | `audit` | what was asked of the API server, by whom |
+//! | `operators` | the operators' real CRDs, where somebody has put them |
+//! | `detached` | one for work by hand: `cargo xtask controlplane up` |
+
+mod audit;
+mod binaries;
+mod certificates;
+pub mod detached;
+mod flags;
+mod folder;
+mod kubeconfig;
+mod objects;
+mod operators;
+mod plane;
+mod server;
+
+pub use audit::AuditEntry;
+pub use binaries::Binaries;
+pub use operators::operator_crds;
+pub use plane::{ControlPlane, shared};

@@ -1,0 +1,148 @@
+//! An S3 server for tests, in the process of the test: a folder behind the S3 protocol.
+//!
+//! It has one bucket and one pair of keys, made for it alone, and refuses requests that another key has signed. What
+//! it does not have is what no strategy here asks for: versions, locks, tags, life cycles.
+//!
+//! ```
+//! # fn example() -> anyhow::Result<()> {
+//! let s3 = s3::S3::start()?;
+//! println!("{}/{}", s3.endpoint, s3.bucket);
+//! # Ok(())
+//! # }
+//! ```
+
+use std::{
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    net::{Ipv4Addr, TcpListener},
+    path::PathBuf,
+    thread::JoinHandle,
+};
+
+use anyhow::{Context as _, Result, anyhow};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto::Builder,
+};
+use s3s::{
+    auth::SimpleAuth,
+    service::{S3Service, S3ServiceBuilder},
+};
+use s3s_fs::FileSystem;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+/// The one bucket.
+const BUCKET: &str = "backups";
+
+/// A running S3 server. It ends, and its objects with it, when dropped.
+#[derive(Debug)]
+pub struct S3 {
+    /// Where it is: `http://127.0.0.1:PORT`. Buckets are paths, not host names.
+    pub endpoint: String,
+    /// Who asks.
+    pub access_key: String,
+    /// How that is proven.
+    pub secret_key: String,
+    /// The bucket, which is there and empty. Any region will do.
+    pub bucket: String,
+    /// The folder with the objects. Look at objects through S3: the server has files of its own here.
+    pub root: PathBuf,
+    serving: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    _folder: TempDir,
+}
+
+impl S3 {
+    /// Starts one on a free port of the loopback interface. It has a thread and a runtime of its own, so it serves
+    /// also while the caller blocks.
+    ///
+    /// # Errors
+    /// When there is no place for its files, or no port.
+    pub fn start() -> Result<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix("s3-")
+            .tempdir()
+            .context("could not create a folder for the S3 server")?;
+        std::fs::create_dir(folder.path().join(BUCKET)).context("could not create the bucket")?;
+        let (access_key, secret_key) = (random(), random() + &random());
+        let files = FileSystem::new(folder.path())
+            .map_err(|error| anyhow!("could not serve the folder: {error:?}"))?;
+        let mut service = S3ServiceBuilder::new(files);
+        service.set_auth(SimpleAuth::from_single(
+            access_key.as_str(),
+            secret_key.as_str(),
+        ));
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("could not find a free port")?;
+        let address = listener
+            .local_addr()
+            .context("could not find a free port")?;
+        Ok(Self {
+            endpoint: format!("http://{address}"),
+            access_key,
+            secret_key,
+            bucket: BUCKET.to_owned(),
+            root: folder.path().to_owned(),
+            serving: Some(serve(listener, service.build())?),
+            _folder: folder,
+        })
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.serving.take() {
+            drop(stop);
+            // It can only have panicked, and then the test has seen more than this.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Sixteen digits that nobody can know: the standard library's random keys, which are made to be unpredictable.
+fn random() -> String {
+    format!("{:016x}", RandomState::new().build_hasher().finish())
+}
+
+/// Serves until the sender is dropped.
+fn serve(
+    listener: TcpListener,
+    service: S3Service,
+) -> Result<(oneshot::Sender<()>, JoinHandle<()>)> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("could not start a runtime")?;
+    let listener = {
+        let _entered = runtime.enter();
+        listener
+            .set_nonblocking(true)
+            .and_then(|()| tokio::net::TcpListener::from_std(listener))
+            .context("could not listen")?
+    };
+    let (stop, stopped) = oneshot::channel();
+    let thread = std::thread::Builder::new()
+        .name("s3".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                let accepting = tokio::spawn(accept(listener, service));
+                // An error is the drop that ends it.
+                let _ = stopped.await;
+                accepting.abort();
+            });
+        })
+        .context("could not start a thread")?;
+    Ok((stop, thread))
+}
+
+async fn accept(listener: tokio::net::TcpListener, service: S3Service) {
+    // An error ends the server: it means that the process has no file descriptors left.
+    while let Ok((connection, _)) = listener.accept().await {
+        let service = service.clone();
+        tokio::spawn(async move {
+            // What goes wrong on a connection, the client is told or has caused.
+            let _ = Builder::new(TokioExecutor::new())
+                .serve_connection(TokioIo::new(connection), service)
+                .await;
+        });
+    }
+}

@@ -1,0 +1,91 @@
+//! The server keeps objects for whoever has its keys.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected should stop right there"
+)]
+
+use futures::TryStreamExt as _;
+use object_store::{
+    ObjectStore, ObjectStoreExt as _,
+    aws::{AmazonS3, AmazonS3Builder},
+    path::Path,
+};
+use s3::S3;
+
+fn client(s3: &S3, secret_key: &str) -> AmazonS3 {
+    AmazonS3Builder::new()
+        .with_endpoint(&s3.endpoint)
+        .with_allow_http(true)
+        .with_region("any")
+        .with_bucket_name(&s3.bucket)
+        .with_access_key_id(&s3.access_key)
+        .with_secret_access_key(secret_key)
+        .build()
+        .unwrap()
+}
+
+async fn names(client: &AmazonS3, prefix: &str) -> Vec<String> {
+    let listed: Vec<_> = client
+        .list(Some(&Path::from(prefix)))
+        .try_collect()
+        .await
+        .unwrap();
+    listed
+        .into_iter()
+        .map(|object| object.location.to_string())
+        .collect()
+}
+
+#[tokio::test]
+async fn what_is_put_is_listed_read_and_deleted() {
+    let s3 = S3::start().unwrap();
+    let client = client(&s3, &s3.secret_key);
+    let path = Path::from("tenant-acme/orders-db/base.tar");
+    client.put(&path, "bytes".into()).await.unwrap();
+    assert_eq!(
+        names(&client, "tenant-acme").await,
+        ["tenant-acme/orders-db/base.tar"]
+    );
+    assert_eq!(names(&client, "tenant-other").await, Vec::<String>::new());
+    let read = client.get(&path).await.unwrap().bytes().await.unwrap();
+    assert_eq!(read, "bytes");
+    client.delete(&path).await.unwrap();
+    assert_eq!(names(&client, "tenant-acme").await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn who_has_another_secret_is_refused() {
+    let s3 = S3::start().unwrap();
+    let error = client(&s3, "another")
+        .put(&Path::from("a"), "bytes".into())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, object_store::Error::PermissionDenied { .. }),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn two_servers_know_nothing_of_each_other() {
+    let (one, other) = (S3::start().unwrap(), S3::start().unwrap());
+    assert_ne!(one.secret_key, other.secret_key);
+    client(&one, &one.secret_key)
+        .put(&Path::from("a"), "bytes".into())
+        .await
+        .unwrap();
+    assert_eq!(
+        names(&client(&other, &other.secret_key), "").await,
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn nothing_is_left_of_a_server_that_was_dropped() {
+    let s3 = S3::start().unwrap();
+    let root = s3.root.clone();
+    assert!(root.exists());
+    drop(s3);
+    assert!(!root.exists());
+}
