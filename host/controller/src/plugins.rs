@@ -20,6 +20,15 @@ use crate::{options::Options, real::RealCluster};
 /// The host's field manager for StrategyPlugins.
 const MANAGER: &str = "backups.cozystack.io/host";
 
+/// What the queue has to hear of plugins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// A strategy kind is served, or was looked at again.
+    Looked(String),
+    /// Every StrategyPlugin that there was at the start has been looked at.
+    AllLooked,
+}
+
 /// Loads plugins, and lets them serve.
 #[derive(Clone)]
 pub(crate) struct Plugins {

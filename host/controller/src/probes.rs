@@ -21,7 +21,10 @@ pub(crate) struct Readiness(Arc<AtomicBool>);
 
 impl Readiness {
     pub(crate) fn set(&self, is_ready: bool) {
-        self.0.store(is_ready, Ordering::Release);
+        let was_ready = self.0.swap(is_ready, Ordering::AcqRel);
+        if is_ready && !was_ready {
+            tracing::info!("the host is ready");
+        }
     }
 
     fn get(&self) -> bool {

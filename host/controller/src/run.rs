@@ -20,7 +20,7 @@ use tokio::{
 use crate::{
     metrics::Metrics,
     options::Options,
-    plugins::Plugins,
+    plugins::{News, Plugins},
     probes::{Readiness, serve_metrics, serve_probes},
     real::RealCluster,
     s3::S3,
@@ -87,20 +87,21 @@ async fn serve(options: Options, sandbox: Sandbox) -> anyhow::Result<()> {
         tokio::spawn(serve_metrics(address, metrics.clone(), told(stop.clone())));
     }
     let (changed, changes) = unbounded_channel();
-    let (kind, strategy_kinds) = unbounded_channel();
+    let (news, plugin_news) = unbounded_channel();
     let plugins = Plugins::new(
         cluster.clone(),
         Arc::new(sandbox),
         strategies,
         options.clone(),
     );
-    tokio::spawn(follow_plugins(client, plugins, kind));
+    tokio::spawn(follow_plugins(client, plugins, news));
     let work = Work {
         host,
         settings: options.settings(),
         watches: Watches::new(cluster, changed),
         changes,
-        strategy_kinds,
+        plugin_news,
+        plugins_looked_at: false,
         metrics,
         readiness,
         workers: options.workers.max(1),
@@ -116,7 +117,7 @@ async fn serve(options: Options, sandbox: Sandbox) -> anyhow::Result<()> {
 }
 
 /// Loads every StrategyPlugin that there is, and again when it changes.
-async fn follow_plugins(client: Client, plugins: Plugins, kinds: UnboundedSender<String>) {
+async fn follow_plugins(client: Client, plugins: Plugins, news: UnboundedSender<News>) {
     let api: Api<StrategyPlugin> = Api::all(client);
     let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
     while let Some(event) = events.next().await {
@@ -134,10 +135,12 @@ async fn follow_plugins(client: Client, plugins: Plugins, kinds: UnboundedSender
                     tracing::warn!(%error, "the status of a StrategyPlugin cannot be written");
                 }
                 // Nobody listens once the host stops.
-                kinds.send(plugin.spec.strategy_kind.clone()).ok();
+                news.send(News::Looked(plugin.spec.strategy_kind.clone()))
+                    .ok();
             }
             Ok(Event::Delete(plugin)) => plugins.remove(&plugin),
-            Ok(Event::Init | Event::InitDone) => {}
+            Ok(Event::InitDone) => drop(news.send(News::AllLooked)),
+            Ok(Event::Init) => {}
             Err(error) => {
                 tracing::warn!(%error, "the watch of StrategyPlugins failed and is begun anew")
             }

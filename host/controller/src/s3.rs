@@ -1,6 +1,6 @@
 //! The platform's object storage: lists and removals, by the host itself.
 
-use backup_engine::{Location, Storage, StorageError, covers};
+use backup_engine::{Location, Storage, StorageError};
 use backup_sandbox::contract::StoredObject;
 use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture};
 use object_store::{
@@ -35,6 +35,14 @@ fn bucket(at: &Location) -> Result<AmazonS3, StorageError> {
         .map_err(failed)
 }
 
+fn stored(object: object_store::ObjectMeta) -> StoredObject {
+    StoredObject {
+        key: object.location.to_string(),
+        size_bytes: object.size,
+        modified_at: u64::try_from(object.last_modified.timestamp()).unwrap_or_default(),
+    }
+}
+
 impl Storage for S3 {
     fn objects<'a>(
         &'a self,
@@ -46,21 +54,25 @@ impl Storage for S3 {
         Box::pin(async move {
             let bucket = bucket(at)?;
             let prefix = Path::from(path);
-            let listed = match after {
+            // A list by prefix gives what lies below it; an object at the path itself comes before those.
+            let mut found = match bucket.head(&prefix).await {
+                Ok(object) if after.is_none_or(|after| path > after) => vec![stored(object)],
+                Ok(_) | Err(object_store::Error::NotFound { .. }) => vec![],
+                Err(error) => return Err(failed(error)),
+            };
+            let below = match after {
                 Some(after) => bucket.list_with_offset(Some(&prefix), &Path::from(after)),
                 None => bucket.list(Some(&prefix)),
             };
-            listed
-                .map_ok(|found| StoredObject {
-                    key: found.location.to_string(),
-                    size_bytes: found.size,
-                    modified_at: u64::try_from(found.last_modified.timestamp()).unwrap_or_default(),
-                })
-                .try_filter(|object| futures::future::ready(covers(path, &object.key)))
-                .take(limit)
+            let room = limit.saturating_sub(found.len());
+            let below: Vec<StoredObject> = below
+                .map_ok(stored)
+                .take(room)
                 .try_collect()
                 .await
-                .map_err(failed)
+                .map_err(failed)?;
+            found.extend(below);
+            Ok(found)
         })
     }
 

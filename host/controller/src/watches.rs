@@ -24,7 +24,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 use tokio::{
-    sync::mpsc::UnboundedSender,
+    sync::{Notify, mpsc::UnboundedSender},
     task::JoinSet,
     time::{Duration, sleep},
 };
@@ -74,6 +74,8 @@ pub(crate) struct Watches {
     changes: UnboundedSender<Changed>,
     /// Each with whether it has seen the cluster.
     running: HashMap<Watched, Arc<AtomicBool>>,
+    /// Told whenever one of them has.
+    pub(crate) seen: Arc<Notify>,
     tasks: JoinSet<()>,
 }
 
@@ -83,6 +85,7 @@ impl Watches {
             cluster,
             changes,
             running: HashMap::new(),
+            seen: Arc::default(),
             tasks: JoinSet::new(),
         }
     }
@@ -95,10 +98,11 @@ impl Watches {
         }
         let seen = Arc::new(AtomicBool::new(false));
         self.running.insert(watched.clone(), Arc::clone(&seen));
+        let told = Arc::clone(&self.seen);
         self.tasks.spawn(watch(
             self.cluster.clone(),
             watched,
-            seen,
+            (seen, told),
             self.changes.clone(),
         ));
         false
@@ -117,7 +121,7 @@ impl Watches {
 async fn watch(
     cluster: RealCluster,
     watched: Watched,
-    seen: Arc<AtomicBool>,
+    (seen, told): (Arc<AtomicBool>, Arc<Notify>),
     changes: UnboundedSender<Changed>,
 ) {
     let resource = loop {
@@ -148,6 +152,7 @@ async fn watch(
             Ok(Event::Init) => continue,
             Ok(Event::InitDone) => {
                 seen.store(true, Ordering::Release);
+                told.notify_one();
                 continue;
             }
             Err(error) => {

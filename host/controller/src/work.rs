@@ -16,6 +16,7 @@ use tokio::{
 
 use crate::{
     metrics::Metrics,
+    plugins::News,
     probes::Readiness,
     real::RealCluster,
     watches::{Changed, Watched, Watches},
@@ -48,7 +49,9 @@ pub(crate) struct Work {
     pub settings: Settings,
     pub watches: Watches,
     pub changes: UnboundedReceiver<Changed>,
-    pub strategy_kinds: UnboundedReceiver<String>,
+    pub plugin_news: UnboundedReceiver<News>,
+    /// Whether every StrategyPlugin that there was at the start has been looked at.
+    pub plugins_looked_at: bool,
     pub metrics: Metrics,
     pub readiness: Readiness,
     pub workers: usize,
@@ -72,6 +75,7 @@ impl Work {
         let mut passes: JoinSet<()> = JoinSet::new();
         let (done, mut ended) = unbounded_channel();
         let mut stop = std::pin::pin!(stop);
+        let seen = Arc::clone(&self.watches.seen);
         loop {
             while passes.len() < self.workers
                 && let Some(key) = queue.take(Timestamp::now())
@@ -95,18 +99,16 @@ impl Work {
             self.metrics
                 .active
                 .set(i64::try_from(passes.len()).unwrap_or(i64::MAX));
-            self.readiness.set(self.watches.have_seen(&own));
+            self.readiness
+                .set(self.plugins_looked_at && self.watches.have_seen(&own));
             let next = queue.next_at().map_or(Duration::from_secs(3600), until);
             tokio::select! {
                 () = &mut stop => break,
                 Some(changed) = self.changes.recv() => self.changed(&mut queue, &changed),
-                Some(kind) = self.strategy_kinds.recv() => {
-                    self.watches.ensure(Watched::all(Account::Host, STRATEGY_API_VERSION, &kind));
-                    // Whoever waited for this plugin need wait no longer.
-                    queue.wake_all();
-                }
+                Some(news) = self.plugin_news.recv() => self.heard(&mut queue, news),
                 Some(passed) = ended.recv() => self.passed(&mut queue, passed),
                 Some(_) = passes.join_next() => {}
+                () = seen.notified() => {}
                 () = sleep(next) => {}
             }
         }
@@ -119,6 +121,18 @@ impl Work {
             tracing::warn!(
                 "passes under way took too long and are cut off; they are done again at the next start"
             );
+        }
+    }
+
+    fn heard(&mut self, queue: &mut Queue, news: News) {
+        match news {
+            News::Looked(kind) => {
+                self.watches
+                    .ensure(Watched::all(Account::Host, STRATEGY_API_VERSION, &kind));
+                // Whoever waited for this plugin need wait no longer.
+                queue.wake_all();
+            }
+            News::AllLooked => self.plugins_looked_at = true,
         }
     }
 

@@ -240,7 +240,13 @@ pub(crate) fn member(cluster: &Value, index: i64) -> Value {
             "finalizers": [MEMBER_FINALIZER],
             "ownerReferences": [owner(cluster)],
         },
-        "spec": { "clusterName": name },
+        "spec": {
+            "clusterName": name,
+            "version": text(cluster, "/spec/version"),
+            "storage": { "size": text(cluster, "/spec/storage/size") },
+            "clusterToken": uid,
+            "initialCluster": format!("{name}-{generation}{index}"),
+        },
     })
 }
 

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use ::s3::S3;
 use backup_engine::{
     MemoryStorage,
     cluster::{ApiError, Caller, Cluster, DeleteOptions, Part},
@@ -24,7 +25,7 @@ use kube::{
     runtime::watcher,
 };
 use serde_json::{Value, json};
-use stage::{Cnpg, Fate, Stage};
+use stage::{Cnpg, EtcdFate, EtcdOperator, Fate, Stage};
 use strategyctl::{HostAccount, installation};
 use tokio::{
     sync::{Mutex, MutexGuard},
@@ -79,40 +80,44 @@ fn definitions() -> Vec<Value> {
 impl Scene {
     /// A platform with the CNPG plugin, and a new tenant with a database.
     pub async fn new() -> Self {
+        let scene = Self::empty().await;
+        scene.install("cnpg.wasm").await;
+        let objects = stage::platform_objects(&key("access"), &key("secret")).unwrap();
+        scene.plane.apply(&objects).await.unwrap();
+        let database = stage::postgres_objects(&scene.namespace, "orders-db", "a-password");
+        scene.put_with_status(database.unwrap()).await;
+        scene
+    }
+
+    /// The host's namespace and a new tenant's.
+    async fn empty() -> Self {
         let plane = controlplane::shared(&definitions()).unwrap();
         let client = plane.client().await.unwrap();
-        let scene = Self {
+        let host = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": HOST_NAMESPACE } });
+        plane.apply(&[host]).await.unwrap();
+        Self {
             plane,
             cluster: RealCluster::new(client.clone()),
             namespace: plane.namespace("tenant-acme").await.unwrap(),
             client,
-        };
-        scene.platform().await;
-        scene.database().await;
-        scene
+        }
     }
 
-    async fn platform(&self) {
-        let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": HOST_NAMESPACE } });
-        self.plane.apply(&[namespace]).await.unwrap();
-        let strategy = Stage::bundled("cnpg.wasm").unwrap();
+    /// Installs a plugin of the bundle, as an administrator would.
+    async fn install(&self, file: &str) {
+        let strategy = Stage::bundled(file).unwrap();
         let host = HostAccount {
             namespace: HOST_NAMESPACE.to_owned(),
             name: "backupstrategy-controller".to_owned(),
         };
         self.plane
-            .apply(&installation(&strategy, "cnpg.wasm", &host).unwrap())
-            .await
-            .unwrap();
-        self.plane
-            .apply(&stage::platform_objects(&key("access"), &key("secret")).unwrap())
+            .apply(&installation(&strategy, file, &host).unwrap())
             .await
             .unwrap();
     }
 
-    /// The database, and what its operator says of it.
-    async fn database(&self) {
-        let objects = stage::postgres_objects(&self.namespace, "orders-db", "a-password").unwrap();
+    /// Puts objects, and what operators say of them.
+    async fn put_with_status(&self, objects: Vec<Value>) {
         self.plane.apply(&objects).await.unwrap();
         for object in objects
             .iter()
@@ -120,11 +125,95 @@ impl Scene {
         {
             let status = json!({ "status": object["status"] });
             let target = backup_engine::reference(object);
+            let host = Caller::host();
             self.cluster
-                .merge(&Caller::host(), "operator", &target, &status, Part::Status)
+                .merge(&host, "operator", &target, &status, Part::Status)
                 .await
                 .unwrap();
         }
+    }
+
+    /// A platform with the Etcd plugin and storage that answers, and a new tenant with an etcd that has come up.
+    pub async fn with_etcd() -> (Self, Played) {
+        let scene = Self::empty().await;
+        let s3 = s3();
+        let mut objects = stage::platform_etcd_objects(&s3.access_key, &s3.secret_key).unwrap();
+        for object in objects
+            .iter_mut()
+            .filter(|object| object["kind"] == "Secret")
+        {
+            object["stringData"]["endpoint"] = json!(s3.endpoint);
+            object["stringData"]["bucketName"] = json!(s3.bucket);
+        }
+        // The class binds both kinds, so both strategies are defined.
+        scene.install("cnpg.wasm").await;
+        scene.install("etcd.wasm").await;
+        scene.plane.apply(&objects).await.unwrap();
+        let operator = scene.play_etcd();
+        scene
+            .put_with_status(stage::etcd_objects(&scene.namespace, "etcd").unwrap())
+            .await;
+        (scene, operator)
+    }
+
+    /// Lets the etcd operator play, with what it stores put where the host looks for it.
+    fn play_etcd(&self) -> Played {
+        let (cluster, storage) = (self.cluster.clone(), Arc::new(MemoryStorage::default()));
+        let operator = EtcdOperator::new(Arc::clone(&storage), EtcdFate::Completes)
+            .of_namespace(&self.namespace);
+        let api = "etcd-operator.cozystack.io/v1alpha2";
+        let watched = [
+            (api, "EtcdCluster"),
+            (api, "EtcdSnapshot"),
+            (api, "EtcdMember"),
+            ("v1", "PersistentVolumeClaim"),
+            ("helm.toolkit.fluxcd.io/v2", "HelmRelease"),
+        ];
+        let watches = watched.map(|(api_version, kind)| Box::pin(self.watch(api_version, kind)));
+        Played(tokio::spawn(async move {
+            let mut changes = futures::stream::select_all(watches);
+            while changes.next().await.is_some() {
+                // What somebody else changed in between is looked at again at its own change.
+                operator.step(&cluster, Timestamp::now()).await.ok();
+                for key in storage.keys() {
+                    let file = s3().root.join(&s3().bucket).join(key);
+                    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+                    std::fs::write(file, [0; 20_512]).unwrap();
+                }
+            }
+        }))
+    }
+
+    /// A job of the tenant's etcd.
+    pub async fn etcd_backup_job(&self, name: &str) {
+        self.job(
+            "BackupJob",
+            name,
+            &json!({
+                "backupClassName": "cozy-default",
+                "applicationRef": { "kind": "Etcd", "name": "etcd" },
+            }),
+        )
+        .await;
+    }
+
+    /// A restore of one of the tenant's Backups in place.
+    pub async fn restore_job(&self, name: &str, backup: &str) {
+        self.job(
+            "RestoreJob",
+            name,
+            &json!({ "backupRef": { "name": backup } }),
+        )
+        .await;
+    }
+
+    async fn job(&self, kind: &str, name: &str, spec: &Value) {
+        let job = json!({
+            "apiVersion": API, "kind": kind,
+            "metadata": { "name": name, "namespace": self.namespace },
+            "spec": spec,
+        });
+        self.plane.apply(&[job]).await.unwrap();
     }
 
     /// The administrator's kubeconfig.
@@ -155,15 +244,15 @@ impl Scene {
 
     /// A BackupJob of the tenant's database.
     pub async fn backup_job(&self, name: &str) {
-        let job = json!({
-            "apiVersion": API, "kind": "BackupJob",
-            "metadata": { "name": name, "namespace": self.namespace },
-            "spec": {
+        self.job(
+            "BackupJob",
+            name,
+            &json!({
                 "backupClassName": "cozy-default",
                 "applicationRef": { "kind": "Postgres", "name": "orders-db" },
-            },
-        });
-        self.plane.apply(&[job]).await.unwrap();
+            }),
+        )
+        .await;
     }
 
     /// Waits until a StrategyPlugin serves.
@@ -327,6 +416,12 @@ impl Scene {
             Api::namespaced_with(self.client(), &self.namespace, &resource);
         watcher(api, watcher::Config::default()).map(|_| ())
     }
+}
+
+/// The storage of the run.
+fn s3() -> &'static S3 {
+    static S3: OnceLock<S3> = OnceLock::new();
+    S3.get_or_init(|| S3::start().unwrap())
 }
 
 /// A credential made for this run.

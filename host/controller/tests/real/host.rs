@@ -4,7 +4,7 @@ use std::{
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc::channel},
 };
 
 /// A running host. It is killed when dropped.
@@ -13,7 +13,7 @@ pub struct HostProcess {
 }
 
 impl HostProcess {
-    /// Starts the host with a kubeconfig and the built strategies.
+    /// Starts the host with a kubeconfig and the built strategies, and waits until it says that it is ready.
     pub fn start(kubeconfig: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_backupstrategy-controller"))
             .env("KUBECONFIG", kubeconfig)
@@ -35,12 +35,18 @@ impl HostProcess {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (ready, is_ready) = channel();
         // Shown with the test's own output, and read in any case: a full pipe would stop the host.
         std::thread::spawn(move || {
-            lines
-                .map_while(Result::ok)
-                .for_each(|line| eprintln!("host: {line}"))
+            for line in lines.map_while(Result::ok) {
+                eprintln!("host: {line}");
+                if line.contains("the host is ready") {
+                    ready.send(()).ok();
+                }
+            }
         });
+        // Fails at once where the host ends before it is ready.
+        is_ready.recv().unwrap();
         Self {
             child: Arc::new(Mutex::new(child)),
         }

@@ -212,3 +212,70 @@ async fn a_job_that_is_deleted_is_undone_and_gone() {
         "the operator's order is withdrawn"
     );
 }
+
+/// Restores an etcd in place with the host killed at the nth write of the restore. Gives back whether there was one.
+async fn restore_killed_at(nth: usize, at: At) -> bool {
+    let (scene, _operator) = Scene::with_etcd().await;
+    let proxy = Proxy::start(scene.client(), Some((nth, at))).await;
+    let mut host = HostProcess::start(&proxy.kubeconfig());
+    scene.plugin_is_ready("etcd").await;
+    scene.etcd_backup_job("ad-hoc").await;
+    let job = scene.ended("BackupJob", "ad-hoc").await;
+    assert_eq!(job["status"]["phase"], "Succeeded", "{job}");
+    let api = "etcd-operator.cozystack.io/v1alpha2";
+    let before = scene.read(api, "EtcdCluster", "etcd").await.unwrap();
+
+    proxy.kills(&host);
+    scene.restore_job("back", "ad-hoc").await;
+    let job = {
+        let ended = scene.ended("RestoreJob", "back");
+        tokio::pin!(ended);
+        loop {
+            tokio::select! {
+                job = &mut ended => break job,
+                () = proxy.was_hit() => {
+                    host = HostProcess::start(&proxy.kubeconfig());
+                    proxy.spares();
+                }
+            }
+        }
+    };
+    drop(host);
+    assert_eq!(
+        job["status"]["phase"], "Succeeded",
+        "killed {at:?} write {nth}: {job}"
+    );
+    let clusters = scene.list(api, "EtcdCluster").await;
+    assert_eq!(clusters.len(), 1, "killed {at:?} write {nth}");
+    let after = &clusters[0];
+    assert_ne!(
+        after["metadata"]["uid"], before["metadata"]["uid"],
+        "it was created anew"
+    );
+    assert!(
+        after["spec"]["bootstrap"]["restore"].is_object(),
+        "from the snapshot"
+    );
+    assert_eq!(
+        after["spec"]["tls"], before["spec"]["tls"],
+        "and otherwise as it was"
+    );
+    let release = scene
+        .read("helm.toolkit.fluxcd.io/v2", "HelmRelease", "etcd")
+        .await
+        .unwrap();
+    assert_ne!(release["spec"]["suspend"], true, "the release goes on");
+    proxy.has_hit()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_in_place_survives_a_kill_at_any_write() {
+    let _alone = exclusively().await;
+    for at in [At::Before, At::Behind] {
+        let mut nth = 0;
+        while restore_killed_at(nth, at).await {
+            nth += 1;
+        }
+        assert!(nth >= 8, "only {nth} writes");
+    }
+}
