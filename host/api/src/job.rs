@@ -83,6 +83,9 @@ pub struct StrategyProgress {
     /// The application that the job works on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application_ref: Option<ApplicationReference>,
+    /// By when the job must have ended: set when work begins, by the class or the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Time>,
     /// What the strategy remembers, as JSON text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 65536))]

@@ -26,7 +26,8 @@ pub use backup::{
     Backup, BackupArtifact, BackupPhase, BackupSpec, BackupStatus, DeletionPolicy, StorageLocation,
 };
 pub use backup_class::{
-    ApplicationSelector, BackupClass, BackupClassSpec, BackupClassStatus, StrategyBinding,
+    ApplicationSelector, BackupClass, BackupClassSpec, BackupClassStatus, BindingStatus,
+    StrategyBinding,
 };
 pub use backup_job::{BackupJob, BackupJobSpec, BackupJobStatus};
 pub use condition::{Condition, set_condition};
@@ -45,7 +46,7 @@ pub use strategy_plugin::{
 
 pub use k8s_openapi::{
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-    apimachinery::pkg::apis::meta::v1::Time,
+    apimachinery::pkg::apis::meta::v1::{LabelSelector, Time},
 };
 use kube::CustomResourceExt as _;
 

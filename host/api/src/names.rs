@@ -1,5 +1,7 @@
 //! Names that other software relies on. None of them can change.
 
+use sha2::{Digest as _, Sha256};
+
 /// The group of tenant-facing kinds.
 pub const GROUP: &str = "backups.cozystack.io";
 /// Its only version.
@@ -22,6 +24,26 @@ pub const OWNED_BY_NAMESPACE: &str = "backups.cozystack.io/owned-by.BackupJobNam
 /// On operator objects and Backups: that job's UID, so that a job created anew under an old name starts anew.
 pub const OWNED_BY_UID: &str = "backups.cozystack.io/owned-by.UID";
 
+/// On BackupJobs and Backups: the Plan that they belong to, as [`label_value`] writes it.
+pub const PLAN: &str = "backups.cozystack.io/plan";
+
+/// A name as a label's value: itself where it fits into the 63 characters that a value may have, else its beginning
+/// and a hash of all of it.
+#[must_use]
+pub fn label_value(name: &str) -> String {
+    const LONGEST: usize = 63;
+    if name.len() <= LONGEST {
+        return name.to_owned();
+    }
+    let hash: String = Sha256::digest(name)
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let beginning: String = name.chars().take(LONGEST - 1 - hash.len()).collect();
+    format!("{beginning}-{hash}")
+}
+
 /// Keeps a Backup or RestoreJob until the host has cleaned up.
 pub const FINALIZER: &str = "backups.cozystack.io/cleanup";
 /// Set by old versions; honoured and removed like [`FINALIZER`].
@@ -33,3 +55,18 @@ pub const CREDENTIALS_SECRET: &str = "cozy-backups-creds";
 pub const MANAGED_BY: &str = "apps.cozystack.io/managed-by";
 /// The value of [`MANAGED_BY`].
 pub const MANAGED_BY_VALUE: &str = "cozystack-backups";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_is_shortened_to_a_label_of_its_own() {
+        assert_eq!(label_value("nightly"), "nightly");
+        let long = "a".repeat(250);
+        let other = format!("{}b", "a".repeat(249));
+        assert_eq!(label_value(&long).len(), 63);
+        assert_ne!(label_value(&long), label_value(&other));
+        assert!(label_value(&long).ends_with(|c: char| c.is_ascii_alphanumeric()));
+    }
+}

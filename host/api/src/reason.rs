@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Why a job or Backup is not ready, or what made it so. The list is closed: reasons are also labels of metrics.
+/// Why a job, Backup, Plan or BackupClass is not ready, or what made it so. The list is closed: reasons are also labels of metrics.
 /// A strategy's own reason stands in the condition's message and in the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
@@ -42,6 +42,28 @@ pub enum Reason {
     RestoreCompleted,
     /// The current storage is not the one that the Backup was written to.
     StorageChanged,
+    /// The BackupClass does not allow its use in this namespace.
+    NamespaceNotAllowed,
+    /// The Backup's data was there when it was last looked at.
+    Available,
+    /// The Backup's data is gone, or can be restored no more.
+    Lost,
+    /// It could not be looked whether the Backup's data is there.
+    NotChecked,
+    /// The Backup is deleted, and its objects and data are being removed.
+    Forgetting,
+    /// The Backup's objects and data could not be removed, and are left where they are.
+    LeftBehind,
+    /// The Plan makes jobs at its times.
+    Scheduled,
+    /// The Plan makes no jobs while it is suspended.
+    Suspended,
+    /// The Plan's schedule, time zone or retention cannot be read.
+    PlanInvalid,
+    /// Every binding of the BackupClass is in order.
+    BindingsReady,
+    /// A binding of the BackupClass is not in order.
+    BindingNotReady,
 }
 
 impl Reason {
@@ -67,6 +89,17 @@ impl Reason {
             Self::RestoreFailed => "RestoreFailed",
             Self::RestoreCompleted => "RestoreCompleted",
             Self::StorageChanged => "StorageChanged",
+            Self::NamespaceNotAllowed => "NamespaceNotAllowed",
+            Self::Available => "Available",
+            Self::Lost => "Lost",
+            Self::NotChecked => "NotChecked",
+            Self::Forgetting => "Forgetting",
+            Self::LeftBehind => "LeftBehind",
+            Self::Scheduled => "Scheduled",
+            Self::Suspended => "Suspended",
+            Self::PlanInvalid => "PlanInvalid",
+            Self::BindingsReady => "BindingsReady",
+            Self::BindingNotReady => "BindingNotReady",
         }
     }
 }

@@ -83,7 +83,7 @@ impl Work {
                 let (host, done) = (Arc::clone(&self.host), done.clone());
                 passes.spawn(async move {
                     let began = Instant::now();
-                    let result = host.reconcile_job(&key).await;
+                    let result = host.reconcile(&key).await;
                     // The receiver lives as long as this loop.
                     done.send(Passed {
                         key,

@@ -56,9 +56,11 @@ impl<C: Cluster> Host<C> {
         interest: &mut Interest,
     ) -> Result<Case, Stop> {
         let reference = &job.spec.application_ref;
-        let binding = self.resolve(&job.spec.backup_class_name, reference).await?;
-        interest.strategy(&binding.strategy_ref);
         let namespace = job.metadata.namespace.as_deref().unwrap_or_default();
+        let binding = self
+            .resolve(&job.spec.backup_class_name, namespace, reference)
+            .await?;
+        interest.strategy(&binding.strategy_ref);
         let status = job
             .status
             .as_ref()

@@ -38,7 +38,7 @@ impl<C: Cluster> Host<C> {
         plan: &Plan,
         ledger: &mut Ledger,
     ) -> Result<(), Stop> {
-        ledger.start();
+        ledger.start(case.binding.job_deadline);
         let subject = &case.request.subject;
         let strategy = ledger.strategy();
         strategy.plugin = Some(case.binding.serving.identity());

@@ -90,7 +90,7 @@ impl<C: Cluster> Host<C> {
     ///
     /// # Errors
     /// A request that failed and may succeed later: do the pass again, after a pause that grows.
-    pub async fn reconcile_job(&self, key: &Key) -> Result<Next, ApiError> {
+    pub(crate) async fn reconcile_job(&self, key: &Key) -> Result<Next, ApiError> {
         let target = object::target(API_VERSION, &key.kind, Some(&key.namespace), &key.name);
         let Some(found) = self.cluster.get(&Caller::host(), &target).await? else {
             return Ok(Next::gone());
@@ -173,12 +173,10 @@ impl<C: Cluster> Host<C> {
                 Stopped::Failed(message) => return self.fail(job, ledger, message).await,
             },
         };
-        let deadline = ledger.job.started_at.as_ref();
-        let deadline = deadline.map(|start| later(start.0, self.settings.job_deadline));
-        if deadline.is_some_and(|at| self.now() >= at) {
+        let deadline = ledger.deadline();
+        if let Some(at) = deadline.filter(|at| self.now() >= *at) {
             let said = ledger.job.message.clone().unwrap_or_default();
-            let hours = self.settings.job_deadline.as_secs() / 3600;
-            let message = format!("not finished after {hours} hours; it last said: {said}");
+            let message = format!("not finished by {at}; it last said: {said}");
             return self.fail(job, ledger, message).await;
         }
         Ok(again

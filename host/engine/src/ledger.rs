@@ -99,9 +99,17 @@ impl Ledger {
         self.job.phase.is_some_and(JobPhase::is_final)
     }
 
-    /// Work begins, if it has not.
-    pub(crate) fn start(&mut self) {
-        self.job.started_at.get_or_insert(Time(self.now));
+    /// Work begins, if it has not, and must have ended after so long.
+    pub(crate) fn start(&mut self, deadline: Duration) {
+        let started_at = self.job.started_at.get_or_insert(Time(self.now)).0;
+        let deadline = Time(later(started_at, deadline));
+        self.strategy().deadline.get_or_insert(deadline);
+    }
+
+    /// By when a job that has begun must have ended.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        let deadline = self.job.strategy.as_ref()?.deadline.as_ref()?;
+        Some(deadline.0)
     }
 
     /// Sets the host's own condition, with the message for the tenant. Once work has begun the phase does not go

@@ -16,6 +16,7 @@ use crate::{
     interest::{Interest, Next, selects},
     ledger::later,
     object,
+    reconcile::needs_passes,
 };
 
 /// The pauses after requests that failed and may succeed later: doubled each time, from and up to this.
@@ -97,6 +98,14 @@ impl Queue {
             }
         }
         for key in woken {
+            self.enqueue(key);
+        }
+    }
+
+    /// An object was seen or changed: whoever depends on it is due, and it itself where it has a reconciler.
+    pub fn seen(&mut self, object: &Value) {
+        self.changed(object);
+        if let Some(key) = needs_passes(object) {
             self.enqueue(key);
         }
     }

@@ -1,11 +1,11 @@
 //! The first stage: from a job to the strategy and the plugin that will do it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use backup_api::{
-    ApplicationReference, Backup, BackupClass, BackupJob, Reason, StrategyBinding,
-    StrategyReference,
-    names::{API_VERSION, APPLICATION_GROUP, STRATEGY_API_VERSION, STRATEGY_GROUP},
+    ApplicationReference, Backup, BackupClass, BackupClassSpec, BackupJob, DeletionPolicy, Reason,
+    StrategyBinding, StrategyReference,
+    names::{API_VERSION, STRATEGY_API_VERSION, STRATEGY_GROUP},
 };
 use backup_sandbox::contract::ApplicationRef;
 use serde_json::Value;
@@ -30,6 +30,10 @@ pub(crate) struct Binding {
     pub serving: Arc<Serving>,
     /// The class's parameters.
     pub parameters: BTreeMap<String, String>,
+    /// How long a job may take in all.
+    pub job_deadline: Duration,
+    /// What the class says becomes of a new Backup's data, where it says something.
+    pub deletion_policy: Option<DeletionPolicy>,
 }
 
 impl<C: Cluster> Host<C> {
@@ -40,11 +44,10 @@ impl<C: Cluster> Host<C> {
     pub(crate) async fn resolve(
         &self,
         class: &str,
+        namespace: &str,
         application: &ApplicationReference,
     ) -> Result<Binding, Stop> {
-        let host = Caller::host();
-        let target = object::target(API_VERSION, "BackupClass", None, class);
-        let Some(found) = self.cluster.get(&host, &target).await? else {
+        let Some(found) = self.class(class).await? else {
             return Err(self.configuration_missing(
                 Reason::BackupClassNotFound,
                 format!(
@@ -52,8 +55,9 @@ impl<C: Cluster> Host<C> {
                 ),
             ));
         };
+        self.may_use(class, &found, namespace).await?;
         let binding = binding_of(class, &found, application)?;
-        let strategy_ref = binding.strategy_ref;
+        let strategy_ref = binding.strategy_ref.clone();
         if strategy_ref.api_group != STRATEGY_GROUP {
             return Err(Stop::Foreign);
         }
@@ -65,8 +69,60 @@ impl<C: Cluster> Host<C> {
             strategy_ref,
             strategy: Some(strategy),
             serving,
-            parameters: binding.parameters,
+            parameters: binding.parameters.clone(),
+            job_deadline: self.job_deadline(Some(&found)),
+            deletion_policy: found.deletion_policy,
         })
+    }
+
+    /// A BackupClass's spec; none where there is no such class.
+    pub(crate) async fn class(&self, name: &str) -> Result<Option<BackupClassSpec>, Stop> {
+        let target = object::target(API_VERSION, "BackupClass", None, name);
+        let Some(found) = self.cluster.get(&Caller::host(), &target).await? else {
+            return Ok(None);
+        };
+        let parsed: BackupClass = serde_json::from_value(found)
+            .map_err(|error| Stop::fail(format!("BackupClass {name} cannot be read: {error}")))?;
+        Ok(Some(parsed.spec))
+    }
+
+    /// Whether a class may be used in a namespace.
+    pub(crate) async fn may_use(
+        &self,
+        name: &str,
+        class: &BackupClassSpec,
+        namespace: &str,
+    ) -> Result<(), Stop> {
+        if class.allowed_namespaces.is_none() {
+            return Ok(());
+        }
+        let target = object::target("v1", "Namespace", None, namespace);
+        let found = self.cluster.get(&Caller::host(), &target).await?;
+        let labels = found
+            .as_ref()
+            .and_then(|found| found.pointer("/metadata/labels"))
+            .and_then(|labels| serde_json::from_value(labels.clone()).ok())
+            .unwrap_or_default();
+        match class.allows(&labels) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Stop::fail(format!(
+                "{}: BackupClass {name} is not for namespace {namespace}; name another of `kubectl get backupclasses`, or ask the platform's operator",
+                Reason::NamespaceNotAllowed
+            ))),
+            Err(problem) => Err(Stop::Wait {
+                reason: Reason::BindingNotReady,
+                message: format!("BackupClass {name}: {problem}"),
+                give_up_after: Some(self.settings.configuration_deadline),
+            }),
+        }
+    }
+
+    fn job_deadline(&self, class: Option<&BackupClassSpec>) -> Duration {
+        class
+            .and_then(|class| class.job_timeout_seconds)
+            .map_or(self.settings.job_deadline, |seconds| {
+                Duration::from_secs(seconds.into())
+            })
     }
 
     /// Finds strategy and plugin for what is to be done with a Backup.
@@ -82,15 +138,27 @@ impl<C: Cluster> Host<C> {
                 strategy_ref.api_group
             )));
         }
+        let name = backup.spec.backup_class_name.clone().unwrap_or_default();
+        // A Backup outlives its class.
+        let class = if name.is_empty() {
+            None
+        } else {
+            self.class(&name).await?
+        };
+        if let Some(class) = &class {
+            self.may_use(&name, class, &application.namespace).await?;
+        }
         let (serving, strategy) = self
             .plugin_and_strategy(&strategy_ref, &application.group, &application.kind)
             .await?;
         Ok(Binding {
-            class: backup.spec.backup_class_name.clone().unwrap_or_default(),
+            class: name,
             strategy_ref,
             strategy: Some(strategy),
             serving,
             parameters: backup.spec.parameters.clone(),
+            job_deadline: self.job_deadline(class.as_ref()),
+            deletion_policy: None,
         })
     }
 
@@ -119,6 +187,8 @@ impl<C: Cluster> Host<C> {
             strategy,
             serving,
             parameters,
+            job_deadline: self.settings.job_deadline,
+            deletion_policy: None,
         })
     }
 
@@ -127,13 +197,13 @@ impl<C: Cluster> Host<C> {
         &self,
         job: &BackupJob,
     ) -> Result<BTreeMap<String, String>, Stop> {
-        let class = &job.spec.backup_class_name;
-        let target = object::target(API_VERSION, "BackupClass", None, class);
-        let found = self.cluster.get(&Caller::host(), &target).await?;
-        let binding =
-            found.and_then(|found| binding_of(class, &found, &job.spec.application_ref).ok());
+        let name = &job.spec.backup_class_name;
+        let class = self.class(name).await?;
+        let binding = class
+            .as_ref()
+            .and_then(|class| binding_of(name, class, &job.spec.application_ref).ok());
         Ok(binding
-            .map(|binding| binding.parameters)
+            .map(|binding| binding.parameters.clone())
             .unwrap_or_default())
     }
 
@@ -184,25 +254,21 @@ impl<C: Cluster> Host<C> {
 }
 
 /// The first binding of the class that fits the application's group and kind.
-fn binding_of(
-    class: &str,
-    found: &Value,
+fn binding_of<'a>(
+    name: &str,
+    class: &'a BackupClassSpec,
     application: &ApplicationReference,
-) -> Result<StrategyBinding, Stop> {
-    let parsed: BackupClass = serde_json::from_value(found.clone())
-        .map_err(|error| Stop::fail(format!("BackupClass {class} cannot be read: {error}")))?;
-    parsed
-        .spec
+) -> Result<&'a StrategyBinding, Stop> {
+    class
         .strategies
-        .into_iter()
+        .iter()
         .find(|binding| {
-            let group = binding.application.api_group.as_deref().unwrap_or_default();
-            let group = if group.is_empty() { APPLICATION_GROUP } else { group };
-            group == application.group() && binding.application.kind == application.kind
+            binding.application.group() == application.group()
+                && binding.application.kind == application.kind
         })
         .ok_or_else(|| {
             Stop::fail(format!(
-                "BackupClass {class} has no strategy for applications of kind {} in {}; name a class that has one",
+                "BackupClass {name} has no strategy for applications of kind {} in {}; name a class that has one",
                 application.kind,
                 application.group()
             ))

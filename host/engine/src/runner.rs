@@ -5,18 +5,16 @@
 
 use std::sync::Arc;
 
-use backup_api::names::{API_VERSION, FINALIZER};
 use jiff::Timestamp;
-use serde_json::Value;
 
 use crate::{
     cluster::{
-        ApiError,
+        ApiError, Cluster,
         memory::{Changes, MemoryCluster},
     },
     host::{Clock, Host},
-    object,
     queue::{Key, Queue},
+    reconcile::needs_passes,
 };
 
 /// So many passes without rest are a loop: no job needs more than a few for each change.
@@ -30,8 +28,11 @@ pub fn memory_clock(cluster: &MemoryCluster) -> Clock {
 }
 
 /// Makes passes over a cluster in memory.
-pub struct Runner {
-    host: Arc<Host<MemoryCluster>>,
+///
+/// The host may see that cluster through another that wraps it; changes are those of the one in memory.
+pub struct Runner<C = MemoryCluster> {
+    host: Arc<Host<C>>,
+    cluster: MemoryCluster,
     queue: Queue,
     changes: Changes,
 }
@@ -51,16 +52,30 @@ pub struct Passed {
 pub struct Restless(pub Key);
 
 impl Runner {
-    /// A runner that knows of all jobs that the cluster has now.
+    /// A runner that knows of everything that the host's cluster has now.
     #[must_use]
     pub fn new(host: Arc<Host<MemoryCluster>>) -> Self {
-        let changes = host.cluster().changes();
+        let cluster = host.cluster().clone();
+        Self::over(host, cluster)
+    }
+}
+
+impl<C: Cluster> Runner<C> {
+    /// A runner of a host that works on `cluster`, directly or through another.
+    #[must_use]
+    pub fn over(host: Arc<Host<C>>, cluster: MemoryCluster) -> Self {
+        let changes = cluster.changes();
         let mut queue = Queue::default();
-        for object in host.cluster().objects() {
-            seen(&mut queue, &object);
+        for key in cluster
+            .objects()
+            .iter()
+            .filter_map(|seen| needs_passes(seen))
+        {
+            queue.enqueue(key);
         }
         Self {
             host,
+            cluster,
             queue,
             changes,
         }
@@ -68,7 +83,7 @@ impl Runner {
 
     /// The host that it runs.
     #[must_use]
-    pub fn host(&self) -> &Arc<Host<MemoryCluster>> {
+    pub fn host(&self) -> &Arc<Host<C>> {
         &self.host
     }
 
@@ -77,7 +92,7 @@ impl Runner {
         self.listen();
         let now = self.host.now();
         let key = self.queue.take(now)?;
-        let failed = match self.host.reconcile_job(&key).await {
+        let failed = match self.host.reconcile(&key).await {
             Ok(next) => {
                 self.queue.passed(&key, next);
                 None
@@ -115,33 +130,15 @@ impl Runner {
     fn listen(&mut self) {
         loop {
             match self.changes.try_next() {
-                Ok(Some(change)) => {
-                    self.queue.changed(&change.object);
-                    seen(&mut self.queue, &change.object);
-                }
+                Ok(Some(change)) => self.queue.seen(&change.object),
                 Ok(None) => return,
                 // Whoever missed something looks at everything again.
                 Err(_) => {
-                    for object in self.host.cluster().objects() {
-                        self.queue.changed(&object);
-                        seen(&mut self.queue, &object);
+                    for object in self.cluster.objects() {
+                        self.queue.seen(&object);
                     }
                 }
             }
         }
-    }
-}
-
-/// A job that has not ended, or that is still held, needs a pass.
-fn seen(queue: &mut Queue, object: &Value) {
-    let key = Key::of(object);
-    let is_ours = object::text(object, &["apiVersion"]) == API_VERSION;
-    let has_ended = matches!(
-        object::text(object, &["status", "phase"]),
-        "Succeeded" | "Failed"
-    );
-    let is_job = matches!(key.kind.as_str(), "BackupJob" | "RestoreJob");
-    if is_ours && is_job && (!has_ended || object::has_finalizer(object, FINALIZER)) {
-        queue.enqueue(key);
     }
 }

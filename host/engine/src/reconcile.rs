@@ -1,0 +1,48 @@
+//! Which objects the host makes passes over, and which reconciler makes them.
+
+use backup_api::names::{API_VERSION, FINALIZER};
+use serde_json::Value;
+
+use crate::{
+    cluster::{ApiError, Cluster},
+    host::Host,
+    interest::Next,
+    object,
+    queue::Key,
+};
+
+impl<C: Cluster> Host<C> {
+    /// One pass over an object: what it needs next, and when to look again. An object that is gone, or of a kind that
+    /// has no reconciler, needs nothing.
+    ///
+    /// # Errors
+    /// A request that failed and may succeed later: do the pass again, after a pause that grows.
+    pub async fn reconcile(&self, key: &Key) -> Result<Next, ApiError> {
+        match key.kind.as_str() {
+            "BackupJob" | "RestoreJob" => self.reconcile_job(key).await,
+            _ => Ok(Next::gone()),
+        }
+    }
+}
+
+/// The key of an object that needs a pass once it is seen; none where nothing is left to do, or it is no business of
+/// the host's.
+///
+/// A job that has ended needs none, but for one that is still held.
+#[must_use]
+pub fn needs_passes(object: &Value) -> Option<Key> {
+    if object::text(object, &["apiVersion"]) != API_VERSION {
+        return None;
+    }
+    let key = Key::of(object);
+    match key.kind.as_str() {
+        "BackupJob" | "RestoreJob" => {
+            let has_ended = matches!(
+                object::text(object, &["status", "phase"]),
+                "Succeeded" | "Failed"
+            );
+            (!has_ended || object::has_finalizer(object, FINALIZER)).then_some(key)
+        }
+        _ => None,
+    }
+}

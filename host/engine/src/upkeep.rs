@@ -1,0 +1,84 @@
+//! What all reconcilers write to the host's own objects: a status, and the finalizer.
+
+use backup_api::names::{FINALIZER, LEGACY_FINALIZER};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{
+    cluster::{ApiError, ApiReason, Caller, Cluster, Part},
+    object,
+};
+
+/// The host's field manager for its own objects.
+pub(crate) const MANAGER: &str = "backups.cozystack.io/host";
+
+/// Writes an object's status, unless the cluster has it. Whoever wrote in between is not overwritten: the write is
+/// refused as a conflict, and the next pass reads again.
+///
+/// Gives back the object as it is now.
+pub(crate) async fn write_status<C: Cluster>(
+    cluster: &C,
+    found: &Value,
+    status: &impl Serialize,
+) -> Result<Option<Value>, ApiError> {
+    let status = serde_json::to_value(status).map_err(|error| {
+        ApiError::new(
+            ApiReason::Invalid,
+            format!("the status cannot be written: {error}"),
+        )
+    })?;
+    if found.get("status") == Some(&status) {
+        return Ok(None);
+    }
+    let target = object::reference(found);
+    let mut metadata = json!({
+        "name": target.name,
+        // The status subresource does not look at a UID; this pins the object all the same.
+        "resourceVersion": object::resource_version(found),
+    });
+    if let Some(namespace) = target.namespace {
+        metadata["namespace"] = json!(namespace);
+    }
+    let object = json!({
+        "apiVersion": target.api_version,
+        "kind": target.kind,
+        "metadata": metadata,
+        "status": status,
+    });
+    cluster
+        .apply(&Caller::host(), MANAGER, &object, Part::Status)
+        .await
+        .map(Some)
+}
+
+/// Holds an object by the host's finalizer. Gives back the object as it is now.
+pub(crate) async fn hold<C: Cluster>(cluster: &C, found: &Value) -> Result<Value, ApiError> {
+    let mut finalizers = object::finalizers_without(found, FINALIZER);
+    finalizers.push(FINALIZER.to_owned());
+    write_finalizers(cluster, found, &finalizers).await
+}
+
+/// Lets go of an object, also where an old version held it. One that is gone needs no letting go.
+pub(crate) async fn let_go<C: Cluster>(cluster: &C, found: &Value) -> Result<(), ApiError> {
+    let mut others = object::finalizers_without(found, FINALIZER);
+    others.retain(|finalizer| finalizer != LEGACY_FINALIZER);
+    match write_finalizers(cluster, found, &others).await {
+        Err(error) if error.reason != ApiReason::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+async fn write_finalizers<C: Cluster>(
+    cluster: &C,
+    found: &Value,
+    finalizers: &[String],
+) -> Result<Value, ApiError> {
+    let patch = json!({ "metadata": {
+        "resourceVersion": object::resource_version(found),
+        "finalizers": finalizers,
+    } });
+    let target = object::reference(found);
+    cluster
+        .merge(&Caller::host(), MANAGER, &target, &patch, Part::Main)
+        .await
+}
