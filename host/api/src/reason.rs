@@ -64,6 +64,8 @@ pub enum Reason {
     BindingsReady,
     /// A binding of the BackupClass is not in order.
     BindingNotReady,
+    /// The parameters of a binding hold credentials, or are not what the strategy takes.
+    ParametersInvalid,
 }
 
 impl Reason {
@@ -100,6 +102,7 @@ impl Reason {
             Self::PlanInvalid => "PlanInvalid",
             Self::BindingsReady => "BindingsReady",
             Self::BindingNotReady => "BindingNotReady",
+            Self::ParametersInvalid => "ParametersInvalid",
         }
     }
 }

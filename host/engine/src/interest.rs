@@ -25,6 +25,14 @@ pub struct Interest {
 }
 
 impl Interest {
+    /// An object and nothing else.
+    pub(crate) fn of(target: ObjectRef) -> Self {
+        Self {
+            objects: vec![target],
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn of_job(target: &ObjectRef, job: &Job) -> Self {
         let namespace = target.namespace.as_deref();
         let source = match job {

@@ -13,6 +13,7 @@
 
 mod admit;
 mod backup_job;
+mod class;
 pub mod cluster;
 mod commit;
 mod credentials;

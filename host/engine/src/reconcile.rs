@@ -20,6 +20,7 @@ impl<C: Cluster> Host<C> {
     pub async fn reconcile(&self, key: &Key) -> Result<Next, ApiError> {
         match key.kind.as_str() {
             "BackupJob" | "RestoreJob" => self.reconcile_job(key).await,
+            "BackupClass" => self.reconcile_class(key).await,
             _ => Ok(Next::gone()),
         }
     }
@@ -43,6 +44,7 @@ pub fn needs_passes(object: &Value) -> Option<Key> {
             );
             (!has_ended || object::has_finalizer(object, FINALIZER)).then_some(key)
         }
+        "BackupClass" => Some(key),
         _ => None,
     }
 }
