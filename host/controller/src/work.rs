@@ -1,6 +1,6 @@
 //! The queue and the passes under way.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use backup_api::names::{API_VERSION, CREDENTIALS_SECRET, OWNED_BY_UID, STRATEGY_API_VERSION};
 use backup_engine::{
@@ -79,6 +79,8 @@ pub(crate) struct Work {
     pub metrics: Metrics,
     pub readiness: Readiness,
     pub workers: usize,
+    /// Whose last pass depended on something that was not watched yet.
+    pub unwatched: BTreeSet<Key>,
 }
 
 /// A pass that ended.
@@ -132,7 +134,12 @@ impl Work {
                 Some(news) = self.plugin_news.recv() => self.heard(&mut queue, news),
                 Some(passed) = ended.recv() => self.passed(&mut queue, passed),
                 Some(_) = passes.join_next() => {}
-                () = seen.notified() => {}
+                () = seen.notified() => {
+                    // What changed before the watch began was not told.
+                    for key in std::mem::take(&mut self.unwatched) {
+                        queue.enqueue(key);
+                    }
+                }
                 () = sleep(next) => {}
             }
         }
@@ -193,6 +200,7 @@ impl Work {
             Ok(mut next) => {
                 if !self.are_watched(&next) {
                     // Nothing would tell of a change yet.
+                    self.unwatched.insert(key.clone());
                     let look_again = Timestamp::now() + self.settings.look_again;
                     next.at = Some(next.at.map_or(look_again, |at| at.min(look_again)));
                 }

@@ -1,7 +1,7 @@
 //! The reconciler of BackupClasses: tells for every binding whether jobs of its kind can be carried out, before a
 //! tenant finds out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use backup_api::{
     BackupClass, BackupClassStatus, BindingStatus, Condition, Reason, StrategyBinding,
@@ -15,7 +15,6 @@ use crate::{
     cluster::{ApiError, Caller, Cluster},
     host::{Evaluator, Host},
     interest::{Interest, Next},
-    ledger::later,
     object,
     queue::Key,
     secrets,
@@ -48,14 +47,8 @@ impl<C: Cluster> Host<C> {
             strategies.push(self.binding_status(binding, is_first).await?);
         }
         let status = self.class_status(&class, strategies);
-        let is_ready = status.strategies.iter().all(|binding| binding.ready);
         upkeep::write_status(&self.cluster, &found, &status).await?;
-        // A plugin that comes wakes nobody by itself where there are no watches.
-        let next = match is_ready {
-            true => Next::quiet(),
-            false => Next::at(later(self.now(), self.settings.look_again)),
-        };
-        Ok(next.watching(interest))
+        Ok(Next::quiet().watching(interest))
     }
 
     fn class_status(
@@ -64,7 +57,7 @@ impl<C: Cluster> Host<C> {
         strategies: Vec<BindingStatus>,
     ) -> BackupClassStatus {
         let mut status = class.status.clone().unwrap_or_default();
-        let selector = class.spec.allows(&std::collections::BTreeMap::new()).err();
+        let selector = class.spec.allows(&BTreeMap::new()).err();
         let (reason, message) = ready(&strategies, selector);
         let is_ready = reason == Reason::BindingsReady;
         let mut condition = Condition::new("Ready", is_ready, reason.as_str(), message, self.now());

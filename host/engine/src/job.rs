@@ -13,7 +13,9 @@
 
 use std::time::Duration;
 
-use backup_api::{BackupJob, Failing, JobPhase, Reason, RestoreJob, Time, names::API_VERSION};
+use backup_api::{
+    BackupJob, Failing, JobPhase, ObjectMeta, Reason, RestoreJob, Time, names::API_VERSION,
+};
 use backup_sandbox::{
     Finished, Question, Reply,
     contract::{ApplicationRef, Failure, ObjectRef, Progress, Step, Wait},
@@ -73,6 +75,21 @@ impl Job {
         match self {
             Self::Backup(_) => Question::Backup,
             Self::Restore(_) => Question::Restore,
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Backup(_) => "BackupJob",
+            Self::Restore(_) => "RestoreJob",
+        }
+    }
+
+    /// What every object has.
+    pub(crate) fn metadata(&self) -> &ObjectMeta {
+        match self {
+            Self::Backup(job) => &job.metadata,
+            Self::Restore(job) => &job.metadata,
         }
     }
 
@@ -195,13 +212,12 @@ impl<C: Cluster> Host<C> {
     ) -> Result<Pass, Stop> {
         let question = job.question();
         let case = self.case(job, ledger, interest).await?;
-        if let Err(busy) = self
-            .take_application(&case.request.subject, job, ledger)
-            .await
-        {
+        let applications = self.applications_of(&case, ledger).await?;
+        if let Err(busy) = self.take_applications(&applications, job, ledger).await {
             interest.other_jobs(target.namespace.as_deref());
             return Err(busy);
         }
+        ledger.holds(&applications);
         let finished = self.evaluate(&case, question).await?;
         interest.reads(&case, &finished.reads);
         guard(&case, &finished)?;
@@ -261,6 +277,12 @@ impl<C: Cluster> Host<C> {
         finished: &Finished,
         ledger: &mut Ledger,
     ) -> Result<(), Stop> {
+        if let Some(wait) = awaits(&finished.answer)
+            && question != Question::Abort
+        {
+            // Written together with what must survive a crash: once the actions have run there is nothing to add.
+            note(wait, ledger);
+        }
         self.commit(case, question, &finished.plan, ledger).await?;
         ledger.strategy().setback = None;
         for condition in &finished.plan.conditions {
@@ -278,17 +300,12 @@ impl<C: Cluster> Host<C> {
     /// Notes what a strategy waits for; gives back when to ask again at the latest.
     fn waiting(&self, wait: &Wait, ledger: &mut Ledger) -> Result<Option<Timestamp>, Stop> {
         let after = |since, seconds: u32| later(since, Duration::from_secs(seconds.into()));
-        let since = ledger.wait(&wait.reason);
+        let since = note(wait, ledger);
         let gives_up = wait
             .give_up_after_seconds
             .map(|seconds| after(since, seconds));
-        let said = format!("{}: {}", wait.reason, wait.message);
         if gives_up.is_some_and(|at| self.now() >= at) {
-            return Err(Stop::fail(format!("{said} (gave up waiting)")));
-        }
-        match wait.started {
-            true => ledger.ready(JobPhase::Running, Reason::Running, &said),
-            false => ledger.ready(JobPhase::Pending, Reason::Waiting, &said),
+            return Err(Stop::fail(format!("{} (gave up waiting)", said(wait))));
         }
         let again = wait
             .ask_again_after_seconds
@@ -448,29 +465,23 @@ impl<C: Cluster> Host<C> {
             return Err(Stop::fail("the job has not noted what it works with"));
         };
         interest.strategy(&strategy_ref);
-        let (metadata, kind) = match job {
-            Job::Backup(job) => (&job.metadata, "BackupJob"),
-            Job::Restore(job) => (&job.metadata, "RestoreJob"),
-        };
+        let metadata = job.metadata();
         let namespace = metadata.namespace.as_deref().unwrap_or_default();
-        let source = match job {
-            Job::Backup(_) => None,
-            Job::Restore(job) => self.backup_if_there(job, namespace).await?,
-        };
-        let parameters = match job {
-            Job::Backup(job) => self.class_parameters(job).await?,
-            Job::Restore(_) => source
-                .as_ref()
-                .map(|backup| backup.spec.parameters.clone())
-                .unwrap_or_default(),
-        };
-        let options = match job {
-            Job::Restore(job) => job.spec.options.clone(),
-            Job::Backup(_) => None,
+        let (source, parameters, options) = match job {
+            Job::Backup(job) => (None, self.class_parameters(job).await?, None),
+            Job::Restore(job) => {
+                let source = self.backup_if_there(job, namespace).await?;
+                let parameters = source.as_ref().map(|backup| backup.spec.parameters.clone());
+                (
+                    source,
+                    parameters.unwrap_or_default(),
+                    job.spec.options.as_ref(),
+                )
+            }
         };
         let binding = self.resolve_noted(strategy_ref, parameters).await?;
         let applicant = Applicant {
-            kind,
+            kind: job.kind(),
             namespace,
             name: metadata.name.as_deref().unwrap_or_default(),
             uid: metadata.uid.as_deref().unwrap_or_default(),
@@ -530,6 +541,28 @@ pub(crate) fn wrong_answer() -> Stop {
         Reason::PluginError,
         "the strategy answered another question than it was asked",
     )
+}
+
+/// What the strategy waits for, if it does.
+fn awaits(answer: &Reply) -> Option<&Wait> {
+    match answer {
+        Reply::Progress(Progress::Waiting(wait)) | Reply::Step(Step::Waiting(wait)) => Some(wait),
+        _ => None,
+    }
+}
+
+/// Notes what a strategy waits for; gives back since when it has.
+fn note(wait: &Wait, ledger: &mut Ledger) -> Timestamp {
+    let since = ledger.wait(&wait.reason);
+    match wait.started {
+        true => ledger.ready(JobPhase::Running, Reason::Running, &said(wait)),
+        false => ledger.ready(JobPhase::Pending, Reason::Waiting, &said(wait)),
+    }
+    since
+}
+
+fn said(wait: &Wait) -> String {
+    format!("{}: {}", wait.reason, wait.message)
 }
 
 fn words(failure: &Failure) -> String {

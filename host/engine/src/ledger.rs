@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use backup_api::{
-    BackupJobStatus, Condition, JobPhase, JobStatus, LocalReference, Reason, RefusedAction,
-    RestoreJobStatus, Setback, StrategyProgress, Time, Waiting, names::FINALIZER, set_condition,
+    ApplicationReference, BackupJobStatus, Condition, JobPhase, JobStatus, LocalReference, Reason,
+    RefusedAction, RestoreJobStatus, Setback, StrategyProgress, Time, Waiting, names::FINALIZER,
+    set_condition,
 };
-use backup_sandbox::contract::ObjectRef;
+use backup_sandbox::contract::{ApplicationRef, ObjectRef};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -104,6 +105,22 @@ impl Ledger {
         let started_at = self.job.started_at.get_or_insert(Time(self.now)).0;
         let deadline = Time(later(started_at, deadline));
         self.strategy().deadline.get_or_insert(deadline);
+    }
+
+    /// Notes what the job holds beside its own application, which comes first.
+    pub(crate) fn holds(&mut self, applications: &[ApplicationRef]) {
+        let others = applications
+            .iter()
+            .skip(1)
+            .map(|held| ApplicationReference {
+                api_group: held.group.clone(),
+                kind: held.kind.clone(),
+                name: held.name.clone(),
+            });
+        let others: Vec<_> = others.collect();
+        if !others.is_empty() {
+            self.strategy().holds = others;
+        }
     }
 
     /// By when a job that has begun must have ended.

@@ -35,6 +35,8 @@ pub struct Runner<C = MemoryCluster> {
     cluster: MemoryCluster,
     queue: Queue,
     changes: Changes,
+    /// How often plugins had changed when this was last looked at.
+    plugin_changes: u64,
 }
 
 /// A pass that was made.
@@ -73,11 +75,13 @@ impl<C: Cluster> Runner<C> {
         {
             queue.enqueue(key);
         }
+        let plugin_changes = host.strategies.changes();
         Self {
             host,
             cluster,
             queue,
             changes,
+            plugin_changes,
         }
     }
 
@@ -128,6 +132,11 @@ impl<C: Cluster> Runner<C> {
 
     /// Tells the queue what changed.
     fn listen(&mut self) {
+        let plugin_changes = self.host.strategies.changes();
+        if plugin_changes != self.plugin_changes {
+            self.plugin_changes = plugin_changes;
+            self.queue.wake_all();
+        }
         loop {
             match self.changes.try_next() {
                 Ok(Some(change)) => self.queue.seen(&change.object),

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -66,6 +69,7 @@ impl Serving {
 #[derive(Default)]
 pub struct Strategies {
     serving: RwLock<BTreeMap<String, Arc<Serving>>>,
+    changes: AtomicU64,
 }
 
 impl Strategies {
@@ -76,6 +80,7 @@ impl Strategies {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(kind, Arc::new(plugin));
+        self.changes.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Stops serving a strategy kind.
@@ -84,6 +89,13 @@ impl Strategies {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(kind);
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How often a plugin began or ceased to serve: whoever waits for one looks again when it has grown.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// The plugin that serves a strategy kind.

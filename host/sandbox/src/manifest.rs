@@ -49,6 +49,9 @@ pub struct Manifest {
     /// Kinds that it writes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub writes: Vec<WrittenKind>,
+    /// Applications that a job works on beside its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<HeldKind>,
     /// Whether it suspends the application's HelmRelease.
     #[serde(default)]
     pub suspends_releases: bool,
@@ -81,6 +84,19 @@ pub struct ApplicationKind {
     pub group: String,
     /// `Postgres`.
     pub kind: String,
+}
+
+/// Applications that a job works on beside its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldKind {
+    /// The kind of the job's own application.
+    pub of: String,
+    /// Group of the others.
+    pub group: String,
+    /// Kind of the others.
+    pub kind: String,
+    /// Where their names stand in the job's own application: a JSON pointer, `*` for every item of a list.
+    pub names: String,
 }
 
 /// A kind that a strategy reads.

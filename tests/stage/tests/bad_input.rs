@@ -338,7 +338,7 @@ async fn parameters_that_hold_credentials_are_refused() {
     let first = said(&mut stage).await;
     assert!(
         first.starts_with(
-            "Failed BackupFailed: parameter secretKey of BackupClass cozy-default holds"
+            "Failed BackupFailed: BackupClass cozy-default: parameter secretKey holds"
         ),
         "{first}"
     );

@@ -149,10 +149,11 @@ impl Scene {
         scene.install("cnpg.wasm").await;
         scene.install("etcd.wasm").await;
         scene.plane.apply(&objects).await.unwrap();
-        let operator = scene.play_etcd();
         scene
             .put_with_status(stage::etcd_objects(&scene.namespace, "etcd").unwrap())
             .await;
+        // Behind them: a release without its cluster would make the operator, which plays Helm as well, install one.
+        let operator = scene.play_etcd();
         (scene, operator)
     }
 
@@ -214,6 +215,11 @@ impl Scene {
             "spec": spec,
         });
         self.plane.apply(&[job]).await.unwrap();
+    }
+
+    /// The tenant's namespace.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
     }
 
     /// The administrator's kubeconfig.
