@@ -106,7 +106,7 @@ impl<C: Cluster> Host<C> {
             return Ok(Next::at(until));
         }
         let job = Job::read(&key.kind, found)?;
-        let mut interest = Interest::of_job(&target, &job);
+        let mut interest = Interest::of_job(&target, &job, &self.settings.storage);
         let failing = ledger
             .job
             .strategy

@@ -45,7 +45,7 @@ mod upkeep;
 pub use credentials::{Credentials, ProjectionError};
 pub use definition::strategy_definition;
 pub use host::{Clock, Evaluator, Host};
-pub use interest::{Interest, Next};
+pub use interest::{Interest, Next, kinds_known};
 pub use object::reference;
 pub use queue::{Key, Queue};
 pub use reconcile::needs_passes;
