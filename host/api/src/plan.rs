@@ -19,7 +19,7 @@ use crate::{condition::Condition, reference::ApplicationReference};
     derive = "PartialEq",
     derive = "Default",
     category = "cozystack-backups",
-    doc = "Makes BackupJobs of one application on a schedule.",
+    doc = "Makes BackupJobs of one application on a schedule. A Plan that is deleted leaves its jobs and Backups as they are.",
     selectable = ".spec.applicationRef.apiGroup",
     selectable = ".spec.applicationRef.kind",
     selectable = ".spec.applicationRef.name",
@@ -184,4 +184,68 @@ pub struct NextRemoval {
     /// When they are too old; absent where they go after the next backup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<Time>,
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::CustomResourceExt as _;
+
+    use super::*;
+
+    fn schema(path: &str) -> serde_json::Value {
+        let definition = serde_json::to_value(Plan::crd()).unwrap();
+        let path = format!("/spec/versions/0/schema/openAPIV3Schema/properties/{path}");
+        definition.pointer(&path).cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_time_zone_that_is_named_twice_is_refused_before_anybody_looks_at_it() {
+        let rules = schema("spec/properties/schedule/x-kubernetes-validations").to_string();
+        assert!(rules.contains("not in both"), "{rules}");
+        assert!(
+            rules.contains("the only type of schedule is cron"),
+            "{rules}"
+        );
+    }
+
+    #[test]
+    fn every_field_of_a_plan_says_what_it_is() {
+        for part in [
+            "spec",
+            "spec/properties/schedule",
+            "spec/properties/retentionPolicy",
+            "status",
+        ] {
+            let fields = schema(&format!("{part}/properties"));
+            for (name, field) in fields.as_object().unwrap() {
+                assert!(field["description"].is_string(), "{part}: {name}");
+            }
+        }
+    }
+
+    // Defect 30 of the reference: no column told what a Plan does.
+    #[test]
+    fn a_list_of_plans_tells_what_they_do() {
+        let definition = serde_json::to_value(Plan::crd()).unwrap();
+        let columns = definition["spec"]["versions"][0]["additionalPrinterColumns"].clone();
+        let names: Vec<&str> = columns
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|column| column["name"].as_str())
+            .collect();
+        for name in [
+            "Application",
+            "Class",
+            "Schedule",
+            "Suspended",
+            "Ready",
+            "Last Success",
+            "Age",
+            "Next",
+            "Missed",
+        ] {
+            assert!(names.contains(&name), "{name}");
+        }
+    }
 }

@@ -16,7 +16,7 @@
 mod duration;
 mod events;
 mod jobs;
-mod kept;
+pub(crate) mod kept;
 mod pass;
 pub(crate) mod retention;
 mod schedule;

@@ -18,6 +18,10 @@ use crate::cluster::{ApiError, ApiReason};
 /// How late a job may be made where the Plan does not say: as the reference has it.
 const DEADLINE: i64 = 300;
 
+/// A message of a condition is no longer than this: it quotes what a tenant wrote, and the API server refuses a status
+/// with more than 32,768 characters in one.
+const MESSAGE: usize = 4096;
+
 /// What a Plan's spec says, read.
 pub(super) struct Terms {
     /// When jobs are made.
@@ -174,6 +178,7 @@ impl Pass {
     }
 
     fn condition(&mut self, type_: &str, status: bool, reason: Reason, message: &str) {
+        let message: String = message.chars().take(MESSAGE).collect();
         let mut condition = Condition::new(type_, status, reason.as_str(), message, self.now);
         condition.observed_generation = self.plan.metadata.generation;
         set_condition(&mut self.status.conditions, condition);

@@ -326,6 +326,45 @@ async fn finished_jobs_beyond_the_limits_go_and_others_stay() {
 }
 
 #[tokio::test]
+async fn a_job_that_only_carries_the_label_is_not_the_plans() {
+    let mut world = World::new();
+    let limits = json!({ "successfulJobsHistoryLimit": 0, "concurrencyPolicy": "Forbid" });
+    world.plan("hourly", "@hourly", &limits);
+    for (name, plan) in [
+        ("foreign", json!({ "name": "other" })),
+        ("none", Value::Null),
+    ] {
+        let mut job = json!({
+            "apiVersion": "backups.cozystack.io/v1alpha1",
+            "kind": "BackupJob",
+            "metadata": {
+                "name": name, "namespace": TENANT,
+                "labels": { "backups.cozystack.io/plan": "hourly" },
+            },
+            "spec": {
+                "backupClassName": "cozy-default",
+                "applicationRef": { "kind": "Postgres", "name": "orders-db" },
+                "planRef": plan,
+            },
+        });
+        if plan.is_null() {
+            job["spec"].as_object_mut().unwrap().remove("planRef");
+        }
+        world.stage.cluster.put(job).unwrap();
+    }
+    world.fate = Fate::Lasts;
+    world.pass(HOUR).await;
+    assert_eq!(
+        world.made.len(),
+        3,
+        "it is made, though others seem to be under way"
+    );
+    world.fate = Fate::Succeeds;
+    world.settle().await;
+    assert_eq!(world.jobs(), ["foreign", "none"]);
+}
+
+#[tokio::test]
 async fn a_running_job_is_never_history() {
     let mut world = World::new();
     world.fate = Fate::Lasts;

@@ -95,3 +95,17 @@ async fn a_plan_that_goes_wrong_keeps_what_it_knew() {
         "nothing is removed any more"
     );
 }
+
+#[tokio::test]
+async fn a_schedule_as_long_as_a_book_is_told_in_a_message_that_fits() {
+    let mut world = World::new();
+    world.plan("book", &"1,".repeat(50_000), &json!({}));
+    world.settle().await;
+    let said = world.condition("book", "Ready");
+    assert!(
+        said.starts_with("False PlanInvalid: spec.schedule.cron"),
+        "{}",
+        &said[..100]
+    );
+    assert!(said.len() < 5_000);
+}
