@@ -35,7 +35,9 @@ pub use job::{
     Failing, JobPhase, JobStatus, PluginIdentity, RefusedAction, Setback, StrategyProgress,
     SuspendedRelease, Waiting,
 };
-pub use plan::{ConcurrencyPolicy, Plan, PlanSpec, PlanStatus, RetentionPolicy, Schedule};
+pub use plan::{
+    ConcurrencyPolicy, NextRemoval, Plan, PlanSpec, PlanStatus, RetentionPolicy, Schedule,
+};
 pub use reason::Reason;
 pub use reference::{ApplicationReference, LocalReference, StrategyReference};
 pub use restore_job::{RestoreJob, RestoreJobSpec, RestoreJobStatus};

@@ -33,6 +33,15 @@ impl Interest {
         }
     }
 
+    /// Objects, and groups of objects.
+    pub(crate) fn of_all(objects: Vec<ObjectRef>, selectors: Vec<Selector>) -> Self {
+        Self {
+            objects,
+            selectors,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn of_job(target: &ObjectRef, job: &Job, storage: &StorageSettings) -> Self {
         let namespace = target.namespace.as_deref();
         let source = match job {

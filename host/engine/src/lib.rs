@@ -27,6 +27,7 @@ mod job;
 mod ledger;
 mod lock;
 mod object;
+mod plan;
 mod queue;
 mod reads;
 mod reconcile;

@@ -21,6 +21,7 @@ impl<C: Cluster> Host<C> {
         match key.kind.as_str() {
             "BackupJob" | "RestoreJob" => self.reconcile_job(key).await,
             "BackupClass" => self.reconcile_class(key).await,
+            "Plan" => self.reconcile_plan(key).await,
             _ => Ok(Next::gone()),
         }
     }
@@ -44,7 +45,7 @@ pub fn needs_passes(object: &Value) -> Option<Key> {
             );
             (!has_ended || object::has_finalizer(object, FINALIZER)).then_some(key)
         }
-        "BackupClass" => Some(key),
+        "BackupClass" | "Plan" => Some(key),
         _ => None,
     }
 }
