@@ -1,12 +1,15 @@
 //! What is particular to BackupJobs: where their strategy comes from, and the Backup that they lead to.
 
+use std::collections::BTreeMap;
+
 use backup_api::{
     Backup, BackupArtifact, BackupJob, BackupPhase, BackupSpec, BackupStatus, Condition,
-    LocalReference, Reason, StorageLocation, Time, names::API_VERSION, names::OWNED_BY_UID,
+    DeletionPolicy, LocalReference, Reason, StorageLocation, Time,
+    names::{API_VERSION, FINALIZER, OWNED_BY_UID, PLAN, label_value},
 };
 use backup_sandbox::{
     Question, Reply,
-    contract::{Path, Success},
+    contract::{Artifact, Path, Success},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -22,10 +25,8 @@ use crate::{
     ledger::Ledger,
     object,
     stop::Stop,
+    upkeep::MANAGER,
 };
-
-/// The host's field manager for Backups.
-const MANAGER: &str = "backups.cozystack.io/host";
 
 impl<C: Cluster> Host<C> {
     /// Where a backup of the job's application will lie, as its strategy says.
@@ -90,7 +91,7 @@ impl<C: Cluster> Host<C> {
         self.record_backup(job, case, success).await?;
         let name = job.metadata.name.clone().unwrap_or_default();
         let message = format!("Backup {name} is complete");
-        ledger.backup_ref = Some(LocalReference { name });
+        ledger.led_to(LocalReference { name });
         Ok(message)
     }
 
@@ -120,7 +121,14 @@ impl<C: Cluster> Host<C> {
         success: &Success,
     ) -> Result<(), Stop> {
         let name = job.metadata.name.clone().unwrap_or_default();
-        let backup = backup_of(job, case, success, self.now());
+        let mut backup = backup_of(job, case, success, self.now());
+        let artifact = backup
+            .status
+            .as_mut()
+            .and_then(|status| status.artifact.as_mut());
+        if let Some(artifact) = artifact {
+            self.fill_in_size(case, artifact).await;
+        }
         let mut object =
             serde_json::to_value(&backup).map_err(|error| Stop::fail(error.to_string()))?;
         let status = object
@@ -163,7 +171,7 @@ fn taken(name: &str) -> Stop {
 }
 
 /// A stop in words, where there is no status to write it to.
-fn explain(stop: &Stop) -> String {
+pub(crate) fn explain(stop: &Stop) -> String {
     match stop {
         Stop::Wait {
             reason, message, ..
@@ -203,32 +211,33 @@ fn backup_of(job: &BackupJob, case: &Case, success: &Success, now: Timestamp) ->
                 endpoint: case.credentials.location.endpoint.clone(),
                 bucket: case.credentials.location.bucket.clone(),
             }),
-            deletion_policy: None,
+            deletion_policy: Some(
+                case.binding
+                    .deletion_policy
+                    .unwrap_or(DeletionPolicy::Delete),
+            ),
         },
     );
     let uid = job.metadata.uid.as_deref().unwrap_or_default();
     let labels = job_labels(&name, &namespace, uid);
-    backup.metadata.labels = Some(
-        labels
-            .into_iter()
-            .map(|(key, value)| (key, value.as_str().unwrap_or_default().to_owned()))
-            .collect(),
-    );
+    let mut labels: BTreeMap<String, String> = labels
+        .into_iter()
+        .map(|(key, value)| (key, value.as_str().unwrap_or_default().to_owned()))
+        .collect();
+    if let Some(plan) = &job.spec.plan_ref {
+        labels.insert(PLAN.to_owned(), label_value(&plan.name));
+    }
+    backup.metadata.labels = Some(labels);
+    // From its first moment on: a deletion that comes right behind its creation has to remove the data, too.
+    backup.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
     backup.metadata.namespace = Some(namespace);
     backup.status = Some(BackupStatus {
         phase: Some(BackupPhase::Ready),
-        artifact: success.artifact.as_ref().map(|artifact| BackupArtifact {
-            uri: artifact.uri.clone(),
-            size_bytes: artifact
-                .size_bytes
-                .and_then(|bytes| i64::try_from(bytes).ok()),
-            checksum: artifact.checksum.clone(),
-        }),
+        artifact: success.artifact.as_ref().map(artifact_of),
         underlying_resources: success
             .resources
             .as_ref()
             .and_then(|text| serde_json::from_str::<Value>(text).ok()),
-        observed_generation: None,
         conditions: vec![Condition::new(
             "Ready",
             true,
@@ -236,6 +245,18 @@ fn backup_of(job: &BackupJob, case: &Case, success: &Success, now: Timestamp) ->
             "the backup is complete",
             now,
         )],
+        ..BackupStatus::default()
     });
     backup
+}
+
+/// A strategy's artifact, as it stands in a Backup.
+pub(crate) fn artifact_of(artifact: &Artifact) -> BackupArtifact {
+    BackupArtifact {
+        uri: artifact.uri.clone(),
+        size_bytes: artifact
+            .size_bytes
+            .and_then(|bytes| i64::try_from(bytes).ok()),
+        checksum: artifact.checksum.clone(),
+    }
 }

@@ -254,7 +254,7 @@ impl<C: Cluster> Host<C> {
     }
 
     /// Commits a plan, and notes what it says.
-    async fn carry_out(
+    pub(crate) async fn carry_out(
         &self,
         case: &Case,
         question: Question,
@@ -276,7 +276,7 @@ impl<C: Cluster> Host<C> {
     }
 
     /// Notes what a strategy waits for; gives back when to ask again at the latest.
-    fn waiting(&self, wait: &Wait, ledger: &mut Ledger) -> Result<Option<Timestamp>, Stop> {
+    pub(crate) fn waiting(&self, wait: &Wait, ledger: &mut Ledger) -> Result<Option<Timestamp>, Stop> {
         let after = |since, seconds: u32| later(since, Duration::from_secs(seconds.into()));
         let since = ledger.wait(&wait.reason);
         let gives_up = wait
@@ -518,10 +518,17 @@ enum Stopped {
 
 /// Whether the strategy undoes by itself; the contract's default is that there is nothing to undo.
 fn answers_abort(case: &Case) -> bool {
+    answers(case, Question::Abort)
+}
+
+/// Whether the strategy answers a question by itself, and not as the contract's default has it.
+pub(crate) fn answers(case: &Case, question: Question) -> bool {
     let questions = &case.binding.serving.strategy.manifest().questions;
-    questions
-        .as_ref()
-        .is_none_or(|questions| questions.iter().any(|question| question == "abort"))
+    questions.as_ref().is_none_or(|questions| {
+        questions
+            .iter()
+            .any(|answered| answered == question.as_str())
+    })
 }
 
 /// An answer that is none to the question.
@@ -532,11 +539,13 @@ pub(crate) fn wrong_answer() -> Stop {
     )
 }
 
-fn words(failure: &Failure) -> String {
+/// A strategy's failure, for a person.
+pub(crate) fn words(failure: &Failure) -> String {
     format!("{}: {}", failure.reason, failure.message)
 }
 
-fn deleted_at(object: &Value) -> Option<Timestamp> {
+/// Since when an object waits for its finalizers.
+pub(crate) fn deleted_at(object: &Value) -> Option<Timestamp> {
     object::text(object, &["metadata", "deletionTimestamp"])
         .parse()
         .ok()

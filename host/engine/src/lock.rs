@@ -1,14 +1,16 @@
-//! One job at a time for each application.
+//! One job at a time for each application, and no job while a Backup of it is removed.
+//!
+//! Removals share an application: each is about objects and data of its own.
 
 use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
+    collections::{BTreeMap, HashMap},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use backup_api::{
     ApplicationReference, JobPhase, JobStatus, Reason, RestoreJob, names::API_VERSION,
 };
-use backup_sandbox::contract::{ApplicationRef, Selector};
+use backup_sandbox::contract::{ApplicationRef, ObjectRef, Selector};
 use serde_json::Value;
 
 use crate::{
@@ -20,35 +22,78 @@ use crate::{
     stop::Stop,
 };
 
-/// Which job, by UID, holds an application. Filled from statuses after a restart: a job that has started holds
-/// its application until it ends.
+/// Who holds an application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Holder {
+    /// A job, by its UID.
+    Job(String),
+    /// Backups that are being removed, by their UIDs.
+    Removals(BTreeMap<String, ObjectRef>),
+}
+
+/// Which applications are held. Filled from statuses after a restart: a job that has started holds its application
+/// until it ends, and so does a removal.
 #[derive(Default)]
-pub(crate) struct Locks(Mutex<HashMap<ApplicationRef, String>>);
+pub(crate) struct Locks(Mutex<HashMap<ApplicationRef, Holder>>);
 
 impl Locks {
-    /// Gives the application to the job, unless a job of `live` has it. Gives back the holder's UID.
-    fn take(&self, application: &ApplicationRef, job: &str, live: &[&str]) -> Result<(), String> {
-        let mut holders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn holders(&self) -> MutexGuard<'_, HashMap<ApplicationRef, Holder>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the application to the job, unless a removal or a job of `live` has it. Gives back the holder.
+    fn take(&self, application: &ApplicationRef, job: &str, live: &[&str]) -> Result<(), Holder> {
+        let mut holders = self.holders();
         match holders.get(application) {
-            Some(holder) if holder != job && live.contains(&holder.as_str()) => Err(holder.clone()),
-            _ => {
-                holders.insert(application.clone(), job.to_owned());
-                Ok(())
+            Some(Holder::Job(holder)) if holder == job || !live.contains(&holder.as_str()) => {}
+            Some(holder) => return Err(holder.clone()),
+            None => {}
+        }
+        holders.insert(application.clone(), Holder::Job(job.to_owned()));
+        Ok(())
+    }
+
+    /// Gives the application to a removal beside others, unless a job of `live` has it. Gives back the holder's UID.
+    fn share(
+        &self,
+        application: &ApplicationRef,
+        (uid, backup): (&str, &ObjectRef),
+        live: &[&str],
+    ) -> Result<(), String> {
+        let mut holders = self.holders();
+        let mine = (uid.to_owned(), backup.clone());
+        match holders.get_mut(application) {
+            Some(Holder::Removals(removals)) => {
+                removals.insert(mine.0, mine.1);
             }
+            Some(Holder::Job(holder)) if live.contains(&holder.as_str()) => {
+                return Err(holder.clone());
+            }
+            _ => {
+                let removals = BTreeMap::from([mine]);
+                holders.insert(application.clone(), Holder::Removals(removals));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_held_by(&self, application: &ApplicationRef, uid: &str) -> bool {
+        match self.holders().get(application) {
+            Some(Holder::Job(holder)) => holder == uid,
+            Some(Holder::Removals(removals)) => removals.contains_key(uid),
+            None => false,
         }
     }
 
-    fn is_held_by(&self, application: &ApplicationRef, job: &str) -> bool {
-        let holders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        holders.get(application).is_some_and(|holder| holder == job)
-    }
-
-    /// Gives back what a job held.
-    pub(crate) fn release(&self, job: &str) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|_, holder| holder != job);
+    /// Gives back what a job or a removal held.
+    pub(crate) fn release(&self, uid: &str) {
+        self.holders().retain(|_, holder| match holder {
+            Holder::Job(holder) => holder != uid,
+            Holder::Removals(removals) => {
+                removals.remove(uid);
+                !removals.is_empty()
+            }
+        });
     }
 }
 
@@ -63,7 +108,7 @@ struct Contender {
 }
 
 impl<C: Cluster> Host<C> {
-    /// Takes the application for a job, or says which job has it. First come, first served.
+    /// Takes the application for a job, or says who has it. First come, first served.
     pub(crate) async fn take_application(
         &self,
         application: &ApplicationRef,
@@ -77,10 +122,7 @@ impl<C: Cluster> Host<C> {
         let uid = uid.unwrap_or_default();
         if ledger.job.started_at.is_some() || self.locks.is_held_by(application, uid) {
             // A restart forgets who holds; a job that has started did.
-            return self
-                .locks
-                .take(application, uid, &[])
-                .map_err(|holder| busy(&[], &holder));
+            return self.take_from_removals(application, uid, &[]).await;
         }
         let line = self.line(application).await?;
         // A job that waited for something else until now joins at the end of the line.
@@ -88,20 +130,72 @@ impl<C: Cluster> Host<C> {
             .iter()
             .find(|contender| contender.uid == uid)
             .map(|me| me.place.clone());
-        let before_me = line.iter().find(|other| {
-            other.uid != uid
-                && (other.has_started || me.as_ref().is_none_or(|me| other.place < *me))
-        });
-        if let Some(other) = before_me {
-            return Err(busy(&line, &other.uid));
+        if let Some(other) = ahead(&line, uid, me.as_ref()) {
+            return Err(busy(&other.name));
+        }
+        self.take_from_removals(application, uid, &line).await
+    }
+
+    /// Takes the application for a job also where a Backup has it that has gone without having been removed.
+    async fn take_from_removals(
+        &self,
+        application: &ApplicationRef,
+        uid: &str,
+        line: &[Contender],
+    ) -> Result<(), Stop> {
+        let live: Vec<&str> = line
+            .iter()
+            .map(|contender| contender.uid.as_str())
+            .collect();
+        loop {
+            match self.locks.take(application, uid, &live) {
+                Ok(()) => return Ok(()),
+                Err(Holder::Job(holder)) => return Err(busy(name_of(line, &holder))),
+                Err(Holder::Removals(removals)) => {
+                    for (removal, backup) in removals {
+                        let found = self.cluster.get(&Caller::host(), &backup).await?;
+                        if found.is_some_and(|found| object::uid(&found) == removal) {
+                            return Err(busy(&format!("the removal of Backup {}", backup.name)));
+                        }
+                        self.locks.release(&removal);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes the application for the removal of a Backup, or says which job has it or has waited longer.
+    pub(crate) async fn take_for_removal(
+        &self,
+        application: &ApplicationRef,
+        backup: &Value,
+        has_begun: bool,
+    ) -> Result<(), Stop> {
+        let (uid, target) = (object::uid(backup), object::reference(backup));
+        if self.locks.is_held_by(application, uid) {
+            return Ok(());
+        }
+        let line = self.line(application).await?;
+        let place = (
+            object::text(backup, &["metadata", "deletionTimestamp"]).to_owned(),
+            uid.to_owned(),
+        );
+        let started = line.iter().find(|other| other.has_started);
+        let ahead = match has_begun {
+            // After a restart a job may have come first.
+            true => started,
+            false => ahead(&line, uid, Some(&place)),
+        };
+        if let Some(other) = ahead {
+            return Err(in_use(&other.name));
         }
         let live: Vec<&str> = line
             .iter()
             .map(|contender| contender.uid.as_str())
             .collect();
         self.locks
-            .take(application, uid, &live)
-            .map_err(|holder| busy(&line, &holder))
+            .share(application, (uid, &target), &live)
+            .map_err(|holder| in_use(name_of(&line, &holder)))
     }
 
     /// The jobs of an application that have not ended.
@@ -189,12 +283,36 @@ fn contender(kind: &str, job: &Value) -> Contender {
     }
 }
 
-fn busy(line: &[Contender], holder: &str) -> Stop {
-    let holder = line.iter().find(|contender| contender.uid == holder);
-    let name = holder.map_or("another job", |holder| &holder.name);
+/// Who comes before a place in the line: who has started, and who came earlier.
+fn ahead<'a>(
+    line: &'a [Contender],
+    uid: &str,
+    place: Option<&(String, String)>,
+) -> Option<&'a Contender> {
+    line.iter().find(|other| {
+        other.uid != uid && (other.has_started || place.is_none_or(|place| other.place < *place))
+    })
+}
+
+fn name_of<'a>(line: &'a [Contender], uid: &str) -> &'a str {
+    let found = line.iter().find(|contender| contender.uid == uid);
+    found.map_or("another job", |contender| &contender.name)
+}
+
+fn busy(holder: &str) -> Stop {
     Stop::Wait {
         reason: Reason::ApplicationBusy,
-        message: format!("{name} works on this application; this job goes on when it has ended"),
+        message: format!("{holder} works on this application; this job goes on when it has ended"),
+        give_up_after: None,
+    }
+}
+
+fn in_use(holder: &str) -> Stop {
+    Stop::Wait {
+        reason: Reason::ApplicationBusy,
+        message: format!(
+            "{holder} works on the application; the Backup is removed when it has ended"
+        ),
         give_up_after: None,
     }
 }

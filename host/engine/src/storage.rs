@@ -67,6 +67,13 @@ pub fn covers(path: &str, key: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// The key of an `s3://` URI, without slashes around it, where the URI is about this bucket and not about all of it.
+pub(crate) fn key_in<'a>(bucket: &str, uri: &'a str) -> Option<&'a str> {
+    let (named, key) = uri.strip_prefix("s3://")?.split_once('/')?;
+    let key = key.trim_matches('/');
+    (named == bucket && !key.is_empty()).then_some(key)
+}
+
 /// A storage in memory, one bucket for all locations: for the demo, offline rendering and tests.
 #[derive(Default)]
 pub struct MemoryStorage {
@@ -135,5 +142,20 @@ mod tests {
         assert!(covers("a/b", "a/b/c"));
         assert!(!covers("a/b", "a/bc"));
         assert!(!covers("a/b", "a"));
+    }
+
+    #[test]
+    fn a_key_is_of_one_bucket() {
+        assert_eq!(key_in("b", "s3://b/a/c.db"), Some("a/c.db"));
+        assert_eq!(key_in("b", "s3://b/a/"), Some("a"));
+        for other in [
+            "s3://other/a",
+            "s3://b",
+            "s3://b/",
+            "file:///b/a",
+            "",
+        ] {
+            assert_eq!(key_in("b", other), None, "{other}");
+        }
     }
 }
