@@ -69,7 +69,7 @@ impl<C: Cluster> Host<C> {
         Ok(found.and_then(|found| serde_json::from_value(found).ok()))
     }
 
-    /// The Backup that a job names, which must be whole.
+    /// The Backup that a job names, which must be whole. A restore that has begun goes on: a removal waits for it.
     async fn backup_to_restore(&self, job: &RestoreJob, namespace: &str) -> Result<Backup, Stop> {
         let name = &job.spec.backup_ref.name;
         let target = object::target(API_VERSION, "Backup", Some(namespace), name);
@@ -78,7 +78,11 @@ impl<C: Cluster> Host<C> {
                 "Backup {name} does not exist; name one of `kubectl -n {namespace} get backups`"
             )));
         };
-        if object::is_deleting(&found) {
+        let has_begun = job
+            .status
+            .as_ref()
+            .is_some_and(|status| status.job.started_at.is_some());
+        if object::is_deleting(&found) && !has_begun {
             return Err(Stop::fail(format!("Backup {name} is being deleted")));
         }
         let backup: Backup = serde_json::from_value(found)
@@ -92,7 +96,7 @@ impl<C: Cluster> Host<C> {
             conditions
                 .find(|condition| condition.type_ == "Available" && condition.status == "False")
         });
-        if let Some(lost) = lost {
+        if let Some(lost) = lost.filter(|_| !has_begun) {
             return Err(Stop::fail(format!(
                 "Backup {name} cannot be restored any more: {}; name another of `kubectl -n {namespace} get backups`, or \
                  have this one looked at again by the annotation {CHECK_REQUESTED}",

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use backup_sandbox::contract::StoredObject;
@@ -78,6 +81,7 @@ pub(crate) fn key_in<'a>(bucket: &str, uri: &'a str) -> Option<&'a str> {
 #[derive(Default)]
 pub struct MemoryStorage {
     objects: Mutex<BTreeMap<String, StoredObject>>,
+    is_silent: AtomicBool,
 }
 
 impl MemoryStorage {
@@ -91,13 +95,30 @@ impl MemoryStorage {
         self.lock().insert(key.to_owned(), object);
     }
 
+    /// Removes an object, as somebody who has the key to the bucket.
+    pub fn remove(&self, key: &str) {
+        self.lock().remove(key);
+    }
+
     /// The keys that are there, sorted.
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
         self.lock().keys().cloned().collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, StoredObject>> {
+    /// Whether it answers, from now on.
+    pub fn answers(&self, answers: bool) {
+        self.is_silent.store(!answers, Ordering::Relaxed);
+    }
+
+    fn reach(&self) -> Result<MutexGuard<'_, BTreeMap<String, StoredObject>>, StorageError> {
+        if self.is_silent.load(Ordering::Relaxed) {
+            return Err(StorageError("no route to host".to_owned()));
+        }
+        Ok(self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, StoredObject>> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -110,16 +131,13 @@ impl Storage for MemoryStorage {
         after: Option<&'a str>,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<StoredObject>, StorageError>> {
-        let found = self
-            .lock()
-            .values()
-            .filter(|object| {
+        let found = self.reach().map(|objects| {
+            let below = objects.values().filter(|object| {
                 covers(path, &object.key) && after.is_none_or(|after| object.key.as_str() > after)
-            })
-            .take(limit)
-            .cloned()
-            .collect();
-        Box::pin(async move { Ok(found) })
+            });
+            below.take(limit).cloned().collect()
+        });
+        Box::pin(async move { found })
     }
 
     fn purge<'a>(
@@ -127,8 +145,10 @@ impl Storage for MemoryStorage {
         _: &'a Location,
         path: &'a str,
     ) -> BoxFuture<'a, Result<(), StorageError>> {
-        self.lock().retain(|key, _| !covers(path, key));
-        Box::pin(async { Ok(()) })
+        let purged = self
+            .reach()
+            .map(|mut objects| objects.retain(|key, _| !covers(path, key)));
+        Box::pin(async move { purged })
     }
 }
 

@@ -91,7 +91,10 @@ impl<C: Cluster> Host<C> {
             .await;
         let removal = match removal {
             Ok(removal) => in_time(removal, &ledger, now),
-            Err(stop) => self.removal_stopped(stop, &mut ledger, since)?,
+            Err(Stop::Api(error)) if now < later(since, PATIENCE) => {
+                return self.removal_failed(error, &mut ledger).await;
+            }
+            Err(stop) => self.removal_stopped(stop, &mut ledger, since),
         };
         match removal {
             Removal::Waiting(at) => {
@@ -116,7 +119,7 @@ impl<C: Cluster> Host<C> {
             let why = "spec.deletionPolicy is Retain".to_owned();
             return Ok(Removal::Retained(Severity::Normal, why));
         }
-        if let Some(until) = ledger.try_again_at().filter(|until| *until > self.now()) {
+        if let Some(until) = self.resting(ledger).filter(|until| *until > self.now()) {
             return Ok(Removal::Waiting(Some(until)));
         }
         if let Some(why) = self.what_ends(backup).await? {
@@ -256,19 +259,32 @@ impl<C: Cluster> Host<C> {
         }
     }
 
+    /// A request failed that may succeed later. Until then the status says what is in the way, where it can be written.
+    async fn removal_failed(
+        &self,
+        error: ApiError,
+        ledger: &mut Ledger,
+    ) -> Result<Next, ApiError> {
+        if error.can_pass() {
+            let words = format!("the API server does not answer: {error}");
+            ledger.ready(JobPhase::Running, Reason::Forgetting, &words);
+            ledger.write(&self.cluster).await?;
+        }
+        Err(error)
+    }
+
     /// Turns a stop into how far the removal is.
     fn removal_stopped(
         &self,
         stop: Stop,
         ledger: &mut Ledger,
         deleted: Timestamp,
-    ) -> Result<Removal, ApiError> {
+    ) -> Removal {
         let now = self.now();
         let end = later(deleted, PATIENCE);
         let (reason, message, bound) = match stop {
-            Stop::Api(error) if now < end => return Err(error),
-            Stop::Api(error) => return Ok(Removal::Left(error.to_string())),
-            Stop::Foreign => return Ok(Removal::Left("it is another controller's".to_owned())),
+            Stop::Api(error) => return Removal::Left(error.to_string()),
+            Stop::Foreign => return Removal::Left("it is another controller's".to_owned()),
             Stop::Wait {
                 reason: reason @ Reason::ApplicationBusy,
                 message,
@@ -286,7 +302,7 @@ impl<C: Cluster> Host<C> {
             } => match ledger.setback(reason, &message, action.map(|action| *action)) {
                 Some(at) => {
                     ledger.ready(JobPhase::Running, reason, &message);
-                    return Ok(Removal::Waiting(Some(at)));
+                    return Removal::Waiting(Some(at));
                 }
                 None => self.failing(format!("{reason}: {message}")),
             },
@@ -297,12 +313,12 @@ impl<C: Cluster> Host<C> {
         if now >= gives_up {
             let reason = Some(reason).filter(|reason| *reason != Reason::LeftBehind);
             let reason = reason.map_or(String::new(), |reason| format!("{reason}: "));
-            return Ok(Removal::Left(format!("{reason}{message}")));
+            return Removal::Left(format!("{reason}{message}"));
         }
         let until = format!("{message} (waiting until {gives_up}, then it is left behind)");
         ledger.ready(JobPhase::Running, reason, &until);
         let pause = self.pause(since);
-        Ok(Removal::Waiting(Some(later(now, pause).min(gives_up))))
+        Removal::Waiting(Some(later(now, pause).min(gives_up)))
     }
 
     /// A failure is final in the strategy's words, and is waited out all the same: somebody may mend what they name.
@@ -312,6 +328,15 @@ impl<C: Cluster> Host<C> {
             message,
             self.settings.configuration_deadline,
         )
+    }
+
+    /// Until when to leave the strategy alone after a setback, also after the last that would end a job.
+    fn resting(&self, ledger: &Ledger) -> Option<Timestamp> {
+        let strategy = ledger.job.strategy.as_ref()?;
+        let last = strategy.setback.as_ref()?.at.0;
+        let since = strategy.waiting.as_ref().map_or(last, |waiting| waiting.since.0);
+        let again = later(last, self.pause(since));
+        Some(ledger.try_again_at().unwrap_or(again))
     }
 
     /// The longer something has been waited for, the longer the pause before the next look.
