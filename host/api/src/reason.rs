@@ -68,6 +68,8 @@ pub enum Reason {
     BindingsReady,
     /// A binding of the BackupClass is not in order.
     BindingNotReady,
+    /// The parameters of a binding hold credentials, or are not what the strategy takes.
+    ParametersInvalid,
 }
 
 impl Reason {
@@ -106,6 +108,7 @@ impl Reason {
             Self::PlanInvalid => "PlanInvalid",
             Self::BindingsReady => "BindingsReady",
             Self::BindingNotReady => "BindingNotReady",
+            Self::ParametersInvalid => "ParametersInvalid",
         }
     }
 }

@@ -91,13 +91,14 @@ async fn serve(options: Options, sandbox: Sandbox) -> anyhow::Result<()> {
     let plugins = Plugins::new(
         cluster.clone(),
         Arc::new(sandbox),
-        strategies,
+        Arc::clone(&strategies),
         options.clone(),
     );
     tokio::spawn(follow_plugins(client, plugins, news));
     let work = Work {
         host,
         settings: options.settings(),
+        strategies,
         watches: Watches::new(cluster, changed),
         changes,
         plugin_news,

@@ -48,7 +48,12 @@ impl<C: Cluster> Host<C> {
         binding: Binding,
         applicant: &Applicant<'_>,
     ) -> Result<Case, Stop> {
-        check_parameters(&binding.class, &binding.parameters)?;
+        if let Some(problem) = secrets::in_parameters(&binding.parameters) {
+            return Err(Stop::fail(format!(
+                "BackupClass {}: {problem}",
+                binding.class
+            )));
+        }
         let credentials = self.platform_storage().await?;
         credentials::project(&self.cluster, &credentials, applicant.namespace).await?;
         self.case_of(binding, applicant, credentials).await
@@ -199,18 +204,8 @@ pub(crate) fn permission(error: &crate::cluster::ApiError) -> Stop {
     Stop::setback(Reason::ActionRefused, error.to_string())
 }
 
-fn check_parameters(class: &str, parameters: &BTreeMap<String, String>) -> Result<(), Stop> {
-    for (key, value) in parameters {
-        if let Some(rule) = secrets::looks_like_credential(key, value) {
-            return Err(Stop::fail(format!(
-                "parameter {key} of BackupClass {class} holds {rule}; tenants can read parameters, so name a Secret instead"
-            )));
-        }
-    }
-    Ok(())
-}
-
-fn entries(parameters: &BTreeMap<String, String>) -> Vec<Entry> {
+/// Parameters as the contract tells them.
+pub(crate) fn entries(parameters: &BTreeMap<String, String>) -> Vec<Entry> {
     parameters
         .iter()
         .map(|(key, value)| Entry {

@@ -67,8 +67,7 @@ impl<C: Cluster> Host<C> {
     #[must_use]
     pub fn due_later(&self, seen: &Value) -> Option<(Key, Timestamp)> {
         let key = Key::of(seen);
-        let is_backup =
-            key.kind == "Backup" && object::text(seen, &["apiVersion"]) == API_VERSION;
+        let is_backup = key.kind == "Backup" && object::text(seen, &["apiVersion"]) == API_VERSION;
         if !is_backup || object::is_deleting(seen) || is_foreign(seen) {
             return None;
         }
@@ -167,9 +166,9 @@ fn requested_check(backup: &Value) -> Option<&str> {
 /// Backup has no record.
 pub(crate) fn moved(backup: &Backup, now: &Location) -> Option<String> {
     let recorded = backup.spec.storage.as_ref()?;
-    let same_service = |one: &str, other: &str| one.trim_end_matches('/') == other.trim_end_matches('/');
-    let is_here =
-        recorded.bucket == now.bucket && same_service(&recorded.endpoint, &now.endpoint);
+    let same_service =
+        |one: &str, other: &str| one.trim_end_matches('/') == other.trim_end_matches('/');
+    let is_here = recorded.bucket == now.bucket && same_service(&recorded.endpoint, &now.endpoint);
     (!is_here).then(|| {
         format!(
             "the Backup lies in bucket {} at {}, and the platform's storage is now bucket {} at {}",

@@ -106,7 +106,7 @@ impl<C: Cluster> Host<C> {
             return Ok(Next::at(until));
         }
         let job = Job::read(&key.kind, found)?;
-        let mut interest = Interest::of_job(&target, &job);
+        let mut interest = Interest::of_job(&target, &job, &self.settings.storage);
         let failing = ledger
             .job
             .strategy
@@ -276,7 +276,11 @@ impl<C: Cluster> Host<C> {
     }
 
     /// Notes what a strategy waits for; gives back when to ask again at the latest.
-    pub(crate) fn waiting(&self, wait: &Wait, ledger: &mut Ledger) -> Result<Option<Timestamp>, Stop> {
+    pub(crate) fn waiting(
+        &self,
+        wait: &Wait,
+        ledger: &mut Ledger,
+    ) -> Result<Option<Timestamp>, Stop> {
         let after = |since, seconds: u32| later(since, Duration::from_secs(seconds.into()));
         let since = ledger.wait(&wait.reason);
         let gives_up = wait

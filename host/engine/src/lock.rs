@@ -10,7 +10,7 @@ use std::{
 use backup_api::{
     ApplicationReference, JobPhase, JobStatus, Reason, RestoreJob, names::API_VERSION,
 };
-use backup_sandbox::contract::{ApplicationRef, ObjectRef, Selector};
+use backup_sandbox::contract::{ApplicationRef, ObjectRef};
 use serde_json::Value;
 
 use crate::{
@@ -202,13 +202,8 @@ impl<C: Cluster> Host<C> {
     async fn line(&self, application: &ApplicationRef) -> Result<Vec<Contender>, Stop> {
         let mut line = vec![];
         for kind in ["BackupJob", "RestoreJob"] {
-            let matching = Selector {
-                api_version: API_VERSION.to_owned(),
-                kind: kind.to_owned(),
-                namespace: Some(application.namespace.clone()),
-                labels: vec![],
-            };
-            for job in self.cluster.list(&Caller::host(), &matching).await? {
+            let jobs = self.cluster.live_jobs(kind, &application.namespace);
+            for job in jobs.await? {
                 if !stands_in_line(&job) {
                     continue;
                 }

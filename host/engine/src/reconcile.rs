@@ -22,6 +22,7 @@ impl<C: Cluster> Host<C> {
         match key.kind.as_str() {
             "BackupJob" | "RestoreJob" => self.reconcile_job(key).await,
             "Backup" => self.reconcile_backup(key).await,
+            "BackupClass" => self.reconcile_class(key).await,
             _ => Ok(Next::gone()),
         }
     }
@@ -47,6 +48,7 @@ pub fn needs_passes(object: &Value) -> Option<Key> {
             (!has_ended || object::has_finalizer(object, FINALIZER)).then_some(key)
         }
         "Backup" => backup::needs_pass(object).then_some(key),
+        "BackupClass" => Some(key),
         _ => None,
     }
 }

@@ -20,7 +20,11 @@ const STRING_MAPS: [&str; 3] = ["Parameters", "Release", "Backup.ApplicationRef"
 pub(crate) struct Documents(Mutex<HashMap<String, (String, Arc<Document>)>>);
 
 impl Documents {
-    fn compiled(&self, strategy: &Value) -> Result<Arc<Document>, Stop> {
+    /// A strategy's spec with its templates compiled.
+    ///
+    /// # Errors
+    /// `TemplateFailed`, with every template that is not one.
+    pub(crate) fn compiled(&self, strategy: &Value) -> Result<Arc<Document>, Stop> {
         let uid = object::uid(strategy).to_owned();
         let version = object::resource_version(strategy).to_owned();
         let mut documents = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -168,13 +168,7 @@ mod tests {
     fn a_key_is_of_one_bucket() {
         assert_eq!(key_in("b", "s3://b/a/c.db"), Some("a/c.db"));
         assert_eq!(key_in("b", "s3://b/a/"), Some("a"));
-        for other in [
-            "s3://other/a",
-            "s3://b",
-            "s3://b/",
-            "file:///b/a",
-            "",
-        ] {
+        for other in ["s3://other/a", "s3://b", "s3://b/", "file:///b/a", ""] {
             assert_eq!(key_in("b", other), None, "{other}");
         }
     }

@@ -36,13 +36,19 @@ impl Serving {
         }
     }
 
+    /// The account whose rights it uses.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        Account::Strategy {
+            namespace: self.grant.service_account.namespace.clone(),
+            name: self.grant.service_account.name.clone(),
+        }
+    }
+
     /// A request of this plugin for a job.
     pub(crate) fn caller(&self, job: &str) -> Caller {
         Caller {
-            account: Account::Strategy {
-                namespace: self.grant.service_account.namespace.clone(),
-                name: self.grant.service_account.name.clone(),
-            },
+            account: self.account(),
             purpose: format!("{job} {}", self.strategy.digest()),
         }
     }

@@ -114,6 +114,14 @@ pub struct WrittenKind {
     pub storage_paths: Vec<String>,
 }
 
+impl WrittenKind {
+    /// Whether objects of the kind are created for jobs, with their labels.
+    #[must_use]
+    pub fn creates(&self) -> bool {
+        self.actions.iter().any(|action| action == "create")
+    }
+}
+
 impl Manifest {
     /// Reads what a strategy answered to `describe`, and checks it by the schema and by what a schema cannot say.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {

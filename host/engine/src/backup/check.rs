@@ -67,9 +67,8 @@ impl<C: Cluster> Host<C> {
         }
         let slots = Slots::of(uid, self.settings.check_interval);
         let created = backup.metadata.creation_timestamp.as_ref();
-        let is_due = slots.is_some_and(|slots| {
-            slots.is_due(created.map_or(now, |time| time.0), &status, now)
-        });
+        let is_due = slots
+            .is_some_and(|slots| slots.is_due(created.map_or(now, |time| time.0), &status, now));
         let is_retried = retry(&status).is_some_and(|at| at <= now);
         let asked = requested_check(found)
             .filter(|asked| status.last_check_request.as_deref() != Some(*asked));
@@ -160,9 +159,7 @@ impl<C: Cluster> Host<C> {
 fn merged(seen: BackupArtifact, known: Option<&BackupArtifact>) -> BackupArtifact {
     let known = known.filter(|known| known.uri == seen.uri);
     BackupArtifact {
-        size_bytes: seen
-            .size_bytes
-            .or(known.and_then(|known| known.size_bytes)),
+        size_bytes: seen.size_bytes.or(known.and_then(|known| known.size_bytes)),
         checksum: seen
             .checksum
             .or(known.and_then(|known| known.checksum.clone())),
@@ -207,7 +204,11 @@ fn note(ledger: &mut Ledger, sight: Sight, now: Timestamp) {
 fn next(slots: Option<Slots>, status: &BackupStatus, now: Timestamp) -> Next {
     let moment = slots.map(|slots| slots.after(now));
     let retry = retry(status).filter(|at| *at > now);
-    moment.into_iter().chain(retry).min().map_or_else(Next::gone, Next::at)
+    moment
+        .into_iter()
+        .chain(retry)
+        .min()
+        .map_or_else(Next::gone, Next::at)
 }
 
 fn unreadable(found: &Value, error: &dyn std::fmt::Display) -> Next {

@@ -17,7 +17,7 @@
 
 use std::time::Duration;
 
-use backup_api::{Backup, DeletionPolicy, JobPhase, Reason, names::API_VERSION};
+use backup_api::{Backup, DeletionPolicy, JobPhase, Reason};
 use backup_sandbox::{
     Event, Question, Reply,
     contract::{JobIdentity, Severity, Step},
@@ -85,7 +85,7 @@ impl<C: Cluster> Host<C> {
             Ok(ledger) => ledger,
             Err(error) => return self.let_go_of_unreadable(found, since, &error).await,
         };
-        let mut interest = Interest::of(&object::reference(found));
+        let mut interest = Interest::of(object::reference(found));
         let removal = self
             .removal(&backup, found, &mut ledger, &mut interest)
             .await;
@@ -103,7 +103,10 @@ impl<C: Cluster> Host<C> {
                 let at = at.into_iter().chain(latest).min();
                 Ok(at.map_or_else(Next::quiet, Next::at).watching(interest))
             }
-            ended => self.removed(ended, &backup, found, &mut ledger, since).await,
+            ended => {
+                self.removed(ended, &backup, found, &mut ledger, since)
+                    .await
+            }
         }
     }
 
@@ -222,22 +225,12 @@ impl<C: Cluster> Host<C> {
 
     /// The RestoreJob that restores from a Backup, if one does. One that has not begun is refused by itself.
     async fn restoring(&self, backup: &Backup) -> Result<Option<String>, Stop> {
-        let matching = backup_sandbox::contract::Selector {
-            api_version: API_VERSION.to_owned(),
-            kind: "RestoreJob".to_owned(),
-            namespace: backup.metadata.namespace.clone(),
-            labels: vec![],
-        };
+        let namespace = backup.metadata.namespace.as_deref().unwrap_or_default();
         let name = backup.metadata.name.as_deref().unwrap_or_default();
-        let jobs = self.cluster.list(&Caller::host(), &matching).await?;
+        let jobs = self.cluster.live_jobs("RestoreJob", namespace).await?;
         let job = jobs.iter().find(|job| {
-            let has_ended = matches!(
-                object::text(job, &["status", "phase"]),
-                "Succeeded" | "Failed"
-            );
             object::text(job, &["spec", "backupRef", "name"]) == name
                 && !object::text(job, &["status", "startedAt"]).is_empty()
-                && !has_ended
         });
         Ok(job.map(|job| object::reference(job).name))
     }
@@ -260,11 +253,7 @@ impl<C: Cluster> Host<C> {
     }
 
     /// A request failed that may succeed later. Until then the status says what is in the way, where it can be written.
-    async fn removal_failed(
-        &self,
-        error: ApiError,
-        ledger: &mut Ledger,
-    ) -> Result<Next, ApiError> {
+    async fn removal_failed(&self, error: ApiError, ledger: &mut Ledger) -> Result<Next, ApiError> {
         if error.can_pass() {
             let words = format!("the API server does not answer: {error}");
             ledger.ready(JobPhase::Running, Reason::Forgetting, &words);
@@ -274,12 +263,7 @@ impl<C: Cluster> Host<C> {
     }
 
     /// Turns a stop into how far the removal is.
-    fn removal_stopped(
-        &self,
-        stop: Stop,
-        ledger: &mut Ledger,
-        deleted: Timestamp,
-    ) -> Removal {
+    fn removal_stopped(&self, stop: Stop, ledger: &mut Ledger, deleted: Timestamp) -> Removal {
         let now = self.now();
         let end = later(deleted, PATIENCE);
         let (reason, message, bound) = match stop {
@@ -334,7 +318,10 @@ impl<C: Cluster> Host<C> {
     fn resting(&self, ledger: &Ledger) -> Option<Timestamp> {
         let strategy = ledger.job.strategy.as_ref()?;
         let last = strategy.setback.as_ref()?.at.0;
-        let since = strategy.waiting.as_ref().map_or(last, |waiting| waiting.since.0);
+        let since = strategy
+            .waiting
+            .as_ref()
+            .map_or(last, |waiting| waiting.since.0);
         let again = later(last, self.pause(since));
         Some(ledger.try_again_at().unwrap_or(again))
     }
@@ -366,7 +353,9 @@ impl<C: Cluster> Host<C> {
             let said = self.say(found, reason, severity, words).await;
             self.or_in_the_end(said, deleted)?;
         }
-        ledger.let_go(&self.cluster, &object::reference(found)).await?;
+        ledger
+            .let_go(&self.cluster, &object::reference(found))
+            .await?;
         self.forget_job(object::uid(found));
         Ok(Next::gone())
     }

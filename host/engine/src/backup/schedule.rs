@@ -105,7 +105,11 @@ mod tests {
     fn a_backup_that_is_younger_than_its_last_moment_has_time() {
         let slots = Slots::of("a-uid", DAY).unwrap();
         let moment = slots.after(at(1_000_000));
-        assert!(!slots.is_due(later(moment, PAUSES[0]), &BackupStatus::default(), later(moment, PAUSES[1])));
+        assert!(!slots.is_due(
+            later(moment, PAUSES[0]),
+            &BackupStatus::default(),
+            later(moment, PAUSES[1])
+        ));
     }
 
     #[test]
@@ -124,7 +128,10 @@ mod tests {
             let hour = (due.as_second() - now.as_second() - 1) / 3600;
             hours[usize::try_from(hour).unwrap()] += 1;
         }
-        assert!(hours.iter().all(|hour| (300..550).contains(hour)), "{hours:?}");
+        assert!(
+            hours.iter().all(|hour| (300..550).contains(hour)),
+            "{hours:?}"
+        );
     }
 
     #[test]

@@ -26,7 +26,9 @@ async fn a_backup_whose_data_is_lost_is_found_within_a_day() {
     stage.runner.settle().await.unwrap();
     let said = stage.said("RestoreJob", TENANT, "back");
     assert!(
-        said.starts_with("Failed RestoreFailed: Backup ad-hoc cannot be restored any more: SnapshotGone: "),
+        said.starts_with(
+            "Failed RestoreFailed: Backup ad-hoc cannot be restored any more: SnapshotGone: "
+        ),
         "{said}"
     );
 
@@ -56,14 +58,20 @@ async fn a_look_is_taken_once_a_day_and_costs_nothing_in_between() {
     stage.runner.settle().await.unwrap();
     let asked = requests(&stage);
     assert_eq!(
-        asked.iter().filter(|asked| !asked.starts_with("Get")).collect::<Vec<_>>(),
+        asked
+            .iter()
+            .filter(|asked| !asked.starts_with("Get"))
+            .collect::<Vec<_>>(),
         ["Apply Backup ad-hoc"],
         "{asked:?}"
     );
     assert!(asked.len() <= 5, "{asked:?}");
     let again = backup(&stage, "ad-hoc")["status"]["lastCheckTime"].clone();
     assert_ne!(again, looked);
-    assert_eq!(stage.runner.next_at().unwrap().as_second(), next.as_second() + DAY);
+    assert_eq!(
+        stage.runner.next_at().unwrap().as_second(),
+        next.as_second() + DAY
+    );
 }
 
 #[tokio::test]
@@ -86,7 +94,11 @@ async fn a_host_that_starts_asks_nothing_about_ten_thousand_backups() {
         most = most.max(looks);
         last += looks as i64;
     }
-    assert_eq!(last - stage.cluster.now() + DAY, 10_001, "each is looked at once");
+    assert_eq!(
+        last - stage.cluster.now() + DAY,
+        10_001,
+        "each is looked at once"
+    );
     assert!(most < 300, "{most} in half an hour");
 }
 
@@ -151,17 +163,27 @@ async fn what_cannot_be_looked_at_is_unknown() {
     );
 
     let stage = guest(Guest::default().on("check", "unreachable"));
-    assert!(said(stage).await.starts_with("Unknown NotChecked: PluginError: "));
+    assert!(
+        said(stage)
+            .await
+            .starts_with("Unknown NotChecked: PluginError: ")
+    );
 
     let stage = guest_with(Guest::default(), SILENT);
     stage.storage.answers(false);
-    assert!(said(stage).await.starts_with("Unknown NotChecked: StorageUnreachable: "));
+    assert!(
+        said(stage)
+            .await
+            .starts_with("Unknown NotChecked: StorageUnreachable: ")
+    );
 
     let stage = guest(Guest::default());
     put(&stage, "mine", |backup| {
         backup["spec"]["storage"]["endpoint"] = json!("https://old.example");
     });
-    assert!(said(stage).await.starts_with("Unknown StorageChanged: the Backup lies in bucket cozy-backups at https://old.example"));
+    assert!(said(stage).await.starts_with(
+        "Unknown StorageChanged: the Backup lies in bucket cozy-backups at https://old.example"
+    ));
 
     let stage = etcd().await;
     stage
@@ -202,7 +224,10 @@ async fn where_the_strategy_does_not_answer_the_host_looks_itself() {
     let mut stage = guest_with(Guest::default(), SILENT);
     ask(&mut stage, "mine", "now").await;
     assert_eq!(available(&stage, "mine"), HERE);
-    assert_eq!(backup(&stage, "mine")["status"]["artifact"]["sizeBytes"], 1_234);
+    assert_eq!(
+        backup(&stage, "mine")["status"]["artifact"]["sizeBytes"],
+        1_234
+    );
     stage.storage.remove("tenant-acme/orders-db/mine/data");
     stage.storage.remove("tenant-acme/orders-db/mine/wal");
     ask(&mut stage, "mine", "again").await;
@@ -294,7 +319,12 @@ async fn the_size_is_filled_in_when_the_backup_is_made() {
             .words("made", &words)
             .on("backup", "(return @made)")
     };
-    for (objects, expected) in [(0, None), (1, Some(7)), (2_500, Some(17_500)), (10_001, None)] {
+    for (objects, expected) in [
+        (0, None),
+        (1, Some(7)),
+        (2_500, Some(17_500)),
+        (10_001, None),
+    ] {
         let mut stage = guest(backs_up());
         for number in 0..objects {
             let key = format!("tenant-acme/orders-db/b/{number:05}");
@@ -302,9 +332,17 @@ async fn the_size_is_filled_in_when_the_backup_is_made() {
         }
         stage.backup_job(TENANT, "made", "orders-db").unwrap();
         stage.runner.settle().await.unwrap();
-        assert!(stage.job(TENANT, "made").starts_with("Succeeded"), "{}", stage.job(TENANT, "made"));
+        assert!(
+            stage.job(TENANT, "made").starts_with("Succeeded"),
+            "{}",
+            stage.job(TENANT, "made")
+        );
         let artifact = backup(&stage, "made")["status"]["artifact"].clone();
-        assert_eq!(artifact["sizeBytes"].as_i64(), expected, "{objects} objects");
+        assert_eq!(
+            artifact["sizeBytes"].as_i64(),
+            expected,
+            "{objects} objects"
+        );
     }
     // A storage that does not answer is no reason to fail; the next look fills it in.
     let mut stage = guest(backs_up());
@@ -313,7 +351,10 @@ async fn the_size_is_filled_in_when_the_backup_is_made() {
     stage.backup_job(TENANT, "made", "orders-db").unwrap();
     stage.runner.settle().await.unwrap();
     assert!(stage.job(TENANT, "made").starts_with("Succeeded"));
-    assert_eq!(backup(&stage, "made")["status"]["artifact"].get("sizeBytes"), None);
+    assert_eq!(
+        backup(&stage, "made")["status"]["artifact"].get("sizeBytes"),
+        None
+    );
     stage.storage.answers(true);
     ask(&mut stage, "made", "now").await;
     assert_eq!(backup(&stage, "made")["status"]["artifact"]["sizeBytes"], 7);

@@ -39,7 +39,10 @@ async fn nothing_of_a_plan_that_purges_too_much_is_carried_out() {
     let mut stage = guest(Guest::default().on("forget", &forget));
     put(&stage, "other", |_| {});
     delete(&mut stage, "mine").await;
-    assert_eq!(stage.cluster.read("v1", "ConfigMap", Some(TENANT), "x"), None);
+    assert_eq!(
+        stage.cluster.read("v1", "ConfigMap", Some(TENANT), "x"),
+        None
+    );
     let status = backup(&stage, "mine")["status"]["strategy"].clone();
     assert_eq!(status.get("plugin"), None, "it has not begun");
 }

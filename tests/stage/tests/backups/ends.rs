@@ -26,10 +26,7 @@ async fn left_behind(stage: &mut Stage, seconds: i64, fragment: &str) {
 }
 
 fn purging() -> Guest {
-    Guest::default().on(
-        "forget",
-        "(call $plan.purge 'tenant-acme/orders-db/mine')",
-    )
+    Guest::default().on("forget", "(call $plan.purge 'tenant-acme/orders-db/mine')")
 }
 
 #[tokio::test]

@@ -10,7 +10,10 @@ async fn refused(body: &str, fragment: &str) {
     let keys = stage.storage.keys();
     delete(&mut stage, "mine").await;
     let said = ready(&stage, "mine");
-    assert!(said.starts_with("False PlanRejected: plugin guest: "), "{said}");
+    assert!(
+        said.starts_with("False PlanRejected: plugin guest: "),
+        "{said}"
+    );
     assert!(said.contains(fragment), "{said}");
     until_gone(&mut stage, "mine").await;
     assert_eq!(stage.storage.keys(), keys);

@@ -115,7 +115,9 @@ spec:
     stage.namespace(TENANT).unwrap();
     stage.postgres(TENANT, "orders-db", "a-password").unwrap();
     put(&stage, "mine", |_| {});
-    stage.storage.put("tenant-acme/orders-db/mine/data", 1_000, 1);
+    stage
+        .storage
+        .put("tenant-acme/orders-db/mine/data", 1_000, 1);
     stage.storage.put("tenant-acme/orders-db/mine/wal", 234, 1);
     stage
 }

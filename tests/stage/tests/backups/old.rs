@@ -33,7 +33,10 @@ async fn a_backup_that_is_not_there_needs_nothing() {
         name: "absent".to_owned(),
     };
     let host = Arc::clone(stage.runner.host());
-    assert_eq!(host.reconcile(&key).await.unwrap(), backup_engine::Next::default());
+    assert_eq!(
+        host.reconcile(&key).await.unwrap(),
+        backup_engine::Next::default()
+    );
     assert_eq!(requests(&stage), ["Get Backup absent"]);
 }
 
@@ -54,7 +57,16 @@ async fn an_old_backup_is_held_when_it_is_first_seen_and_not_written_again() {
 // into Velero's clean-up.
 #[tokio::test]
 async fn each_kind_of_strategy_is_its_own_and_nobody_cleans_up_for_another() {
-    for kind in ["Velero", "CNPG", "Job", "Altinity", "MariaDB", "FoundationDB", "Etcd", "Unheard"] {
+    for kind in [
+        "Velero",
+        "CNPG",
+        "Job",
+        "Altinity",
+        "MariaDB",
+        "FoundationDB",
+        "Etcd",
+        "Unheard",
+    ] {
         let mut stage = guest(Guest::default());
         old(
             &stage,
@@ -65,14 +77,19 @@ async fn each_kind_of_strategy_is_its_own_and_nobody_cleans_up_for_another() {
         ask(&mut stage, "old", "now").await;
         assert_eq!(
             available(&stage, "old"),
-            format!("Unknown NotChecked: PluginNotReady: no plugin serves strategies of kind {kind}")
+            format!(
+                "Unknown NotChecked: PluginNotReady: no plugin serves strategies of kind {kind}"
+            )
         );
         drop(requests(&stage));
         stage.delete("Backup", TENANT, "old").await.unwrap();
         until_gone(&mut stage, "old").await;
         let asked = requests(&stage);
         assert!(
-            !asked.iter().any(|asked| asked.contains("DeleteBackupRequest") || asked.starts_with("Delete ") && !asked.contains("Backup old")),
+            !asked
+                .iter()
+                .any(|asked| asked.contains("DeleteBackupRequest")
+                    || asked.starts_with("Delete ") && !asked.contains("Backup old")),
             "{asked:?}"
         );
         assert_eq!(
@@ -92,7 +109,8 @@ async fn a_backup_that_does_not_say_where_it_lies_touches_nothing() {
     let keys = stage.storage.keys();
     old(&stage, "Etcd", &json!({}));
     put(&stage, "old", |backup| {
-        backup["spec"]["applicationRef"] = json!({ "apiGroup": "apps.cozystack.io", "kind": "Etcd", "name": "etcd" });
+        backup["spec"]["applicationRef"] =
+            json!({ "apiGroup": "apps.cozystack.io", "kind": "Etcd", "name": "etcd" });
         backup["spec"]["strategyRef"]["kind"] = json!("Etcd");
         backup["spec"].as_object_mut().unwrap().remove("storage");
         backup["status"] = json!({ "phase": "Ready" });
@@ -136,7 +154,11 @@ async fn the_finalizer_of_an_old_version_is_honoured_and_goes_with_ours() {
     drop(requests(&stage));
     stage.restart();
     stage.runner.settle().await.unwrap();
-    assert_eq!(requests(&stage), Vec::<String>::new(), "the rest is another's");
+    assert_eq!(
+        requests(&stage),
+        Vec::<String>::new(),
+        "the rest is another's"
+    );
 }
 
 #[tokio::test]
@@ -172,11 +194,19 @@ async fn an_old_backup_of_an_etcd_is_looked_at_and_removed_by_its_metadata() {
             .remove("etcd.aenix.io/metadata-version");
         backup["status"] = json!({ "phase": "Ready" });
     });
-    patch(&stage, "ad-hoc", json!({ "spec": { "deletionPolicy": "Retain" } })).await;
+    patch(
+        &stage,
+        "ad-hoc",
+        json!({ "spec": { "deletionPolicy": "Retain" } }),
+    )
+    .await;
     delete(&mut stage, "ad-hoc").await;
     ask(&mut stage, "old", "now").await;
     assert!(available(&stage, "old").starts_with("True Available"));
-    assert_eq!(backup(&stage, "old")["status"]["artifact"]["sizeBytes"], 20_512);
+    assert_eq!(
+        backup(&stage, "old")["status"]["artifact"]["sizeBytes"],
+        20_512
+    );
     delete(&mut stage, "old").await;
     until_gone(&mut stage, "old").await;
     assert_eq!(stage.storage.keys(), Vec::<String>::new());

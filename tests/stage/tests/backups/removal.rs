@@ -85,7 +85,9 @@ async fn the_strategys_own_account_removes() {
         .find(|operation| operation.kind == "EtcdSnapshot" && operation.verb == Verb::Delete)
         .unwrap();
     assert!(
-        deletion.purpose.starts_with("Backup/tenant-acme/ad-hoc sha256:"),
+        deletion
+            .purpose
+            .starts_with("Backup/tenant-acme/ad-hoc sha256:"),
         "{}",
         deletion.purpose
     );
@@ -113,7 +115,12 @@ async fn an_application_that_is_gone_does_not_keep_its_backups() {
 #[tokio::test]
 async fn what_is_retained_is_not_touched() {
     let mut stage = etcd().await;
-    patch(&stage, "ad-hoc", json!({ "spec": { "deletionPolicy": "Retain" } })).await;
+    patch(
+        &stage,
+        "ad-hoc",
+        json!({ "spec": { "deletionPolicy": "Retain" } }),
+    )
+    .await;
     let keys = stage.storage.keys();
     delete(&mut stage, "ad-hoc").await;
     assert_eq!(backup(&stage, "ad-hoc"), Value::Null);
@@ -133,7 +140,12 @@ async fn a_removal_that_is_stuck_ends_when_the_data_is_to_stay_after_all() {
     let mut stage = guest(Guest::default().on("forget", "unreachable"));
     delete(&mut stage, "mine").await;
     assert!(ready(&stage, "mine").starts_with("False PluginError: "));
-    patch(&stage, "mine", json!({ "spec": { "deletionPolicy": "Retain" } })).await;
+    patch(
+        &stage,
+        "mine",
+        json!({ "spec": { "deletionPolicy": "Retain" } }),
+    )
+    .await;
     stage.runner.settle().await.unwrap();
     assert_eq!(backup(&stage, "mine"), Value::Null);
     assert_eq!(events(&stage, "Retained").len(), 1);
@@ -166,7 +178,12 @@ async fn a_definition_that_ends_takes_no_data_along() {
         let keys = stage.storage.keys();
         let mut ending = stage
             .cluster
-            .read("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, definition)
+            .read(
+                "apiextensions.k8s.io/v1",
+                "CustomResourceDefinition",
+                None,
+                definition,
+            )
             .unwrap();
         ending["metadata"]["finalizers"] = json!(["somebody/waits"]);
         stage.cluster.put(ending).unwrap();
@@ -218,7 +235,12 @@ async fn a_job_waits_for_a_removal_that_has_begun_and_not_for_one_that_was_cut_o
         "{said}"
     );
     // Somebody takes the finalizer off by hand.
-    patch(&stage, "ad-hoc", json!({ "metadata": { "finalizers": null } })).await;
+    patch(
+        &stage,
+        "ad-hoc",
+        json!({ "metadata": { "finalizers": null } }),
+    )
+    .await;
     stage.runner.settle().await.unwrap();
     let said = stage.job(TENANT, "second");
     assert!(said.starts_with("Running"), "{said}");
@@ -246,7 +268,11 @@ async fn a_backup_is_not_removed_under_a_restore_from_it() {
         .restore_job(TENANT, "back", "ad-hoc", &json!({}))
         .unwrap();
     stage.runner.settle().await.unwrap();
-    assert!(stage.said("RestoreJob", TENANT, "back").starts_with("Running"));
+    assert!(
+        stage
+            .said("RestoreJob", TENANT, "back")
+            .starts_with("Running")
+    );
     delete(&mut stage, "ad-hoc").await;
     let said = ready(&stage, "ad-hoc");
     assert!(
@@ -286,7 +312,9 @@ async fn what_forget_creates_goes_with_the_backup() {
     assert_eq!(maps.count(), 1);
     until_gone(&mut stage, "mine").await;
     assert_eq!(
-        stage.cluster.read("v1", "ConfigMap", Some(TENANT), "request"),
+        stage
+            .cluster
+            .read("v1", "ConfigMap", Some(TENANT), "request"),
         None
     );
 }
