@@ -53,6 +53,9 @@ pub const FINALIZER: &str = "backups.cozystack.io/cleanup";
 /// Set by old versions; honoured and removed like [`FINALIZER`].
 pub const LEGACY_FINALIZER: &str = "backups.cozystack.io/cleanup-velero";
 
+/// On a Backup, with any value: look now whether its data is there. Another value asks again.
+pub const CHECK_REQUESTED: &str = "backups.cozystack.io/check-requested";
+
 /// The Secret with the platform's credentials in an application's namespace.
 pub const CREDENTIALS_SECRET: &str = "cozy-backups-creds";
 /// The label that tells the host's own copies of that Secret from anybody else's.

@@ -185,7 +185,12 @@ impl Work {
         }
         match changed.is_gone {
             true => queue.changed(&changed.object),
-            false => queue.seen(&changed.object),
+            false => {
+                queue.seen(&changed.object);
+                if let Some((key, at)) = self.host.due_later(&changed.object) {
+                    queue.enqueue_at(key, at);
+                }
+            }
         }
     }
 

@@ -54,6 +54,13 @@ impl<C: Cluster> Host<C> {
                 binding.class
             )));
         }
+        let credentials = self.platform_storage().await?;
+        credentials::project(&self.cluster, &credentials, applicant.namespace).await?;
+        self.case_of(binding, applicant, credentials).await
+    }
+
+    /// The platform's storage and the keys to it.
+    pub(crate) async fn platform_storage(&self) -> Result<Credentials, Stop> {
         let credentials = credentials::read(&self.cluster, &self.settings.storage).await?;
         if credentials.location.bucket.is_empty() {
             return Err(Stop::Wait {
@@ -63,12 +70,21 @@ impl<C: Cluster> Host<C> {
                 give_up_after: None,
             });
         }
-        credentials::project(&self.cluster, &credentials, applicant.namespace).await?;
+        Ok(credentials)
+    }
+
+    /// What an evaluation needs to know, with the storage paths filled in.
+    pub(crate) async fn case_of(
+        &self,
+        binding: Binding,
+        applicant: &Applicant<'_>,
+        credentials: Credentials,
+    ) -> Result<Case, Stop> {
         let caller = binding.serving.caller(&format!(
             "{}/{}/{}",
             applicant.kind, applicant.namespace, applicant.name
         ));
-        let prefixes = self.prefixes(&binding, &caller, &applicant.subject).await?;
+        let prefixes = self.prefixes(&binding, &caller, applicant).await?;
         let now = self.now();
         let started_at = applicant
             .status
@@ -109,14 +125,20 @@ impl<C: Cluster> Host<C> {
         &self,
         binding: &Binding,
         caller: &Caller,
-        application: &ApplicationRef,
+        applicant: &Applicant<'_>,
     ) -> Result<Vec<String>, Stop> {
-        let patterns = &binding.serving.grant.storage_paths;
+        let application = &applicant.subject;
+        let mut patterns = binding.serving.grant.storage_paths.clone();
         let release = if patterns.iter().any(|pattern| pattern.contains("{release}")) {
             let release = self
                 .release(caller, application)
                 .await
                 .map_err(|error| permission(&error))?;
+            if release.is_none() && applicant.kind == "Backup" {
+                // A Backup outlives its application, and the rest of it can be removed all the same.
+                patterns.retain(|pattern| !pattern.contains("{release}"));
+                return Ok(filled(&patterns, application, ""));
+            }
             Some(release.ok_or_else(|| Stop::Wait {
                 reason: Reason::Waiting,
                 message: format!(
@@ -128,15 +150,8 @@ impl<C: Cluster> Host<C> {
         } else {
             None
         };
-        let fill = |pattern: &String| {
-            pattern
-                .replace("{namespace}", &application.namespace)
-                .replace("{application}", &application.name)
-                .replace("{release}", release.as_deref().unwrap_or_default())
-                .trim_matches('/')
-                .to_owned()
-        };
-        Ok(patterns.iter().map(fill).collect())
+        let release = release.as_deref().unwrap_or_default();
+        Ok(filled(&patterns, application, release))
     }
 
     /// The name of an application's Helm release: the HelmRelease that carries the application's labels.
@@ -162,6 +177,19 @@ impl<C: Cluster> Host<C> {
         let found = self.cluster.list(caller, &matching).await?;
         Ok(found.first().map(|release| object::reference(release).name))
     }
+}
+
+/// Path patterns, filled in for an application.
+fn filled(patterns: &[String], application: &ApplicationRef, release: &str) -> Vec<String> {
+    let fill = |pattern: &String| {
+        pattern
+            .replace("{namespace}", &application.namespace)
+            .replace("{application}", &application.name)
+            .replace("{release}", release)
+            .trim_matches('/')
+            .to_owned()
+    };
+    patterns.iter().map(fill).collect()
 }
 
 /// A request of the strategy's account that was refused: somebody may grant it.

@@ -74,9 +74,9 @@ impl Interest {
         self.objects.push(target);
     }
 
-    /// Every job of a namespace: one that ends gives up its application.
+    /// Every job of a namespace, and every Backup, which may be removed: one that ends gives up its application.
     pub(crate) fn other_jobs(&mut self, namespace: Option<&str>) {
-        for kind in ["BackupJob", "RestoreJob"] {
+        for kind in ["BackupJob", "RestoreJob", "Backup"] {
             self.selectors.push(Selector {
                 api_version: API_VERSION.to_owned(),
                 kind: kind.to_owned(),

@@ -25,6 +25,7 @@ use serde_json::Value;
 
 use crate::{
     admit::{Applicant, Case},
+    backup_job::Left,
     cluster::{ApiError, ApiReason, Caller, Cluster},
     guard::guard,
     host::Host,
@@ -132,16 +133,8 @@ impl<C: Cluster> Host<C> {
         let next = match (deleted_at, failing.map(|failing| failing.since.0)) {
             (None, None) => self.work(&job, &target, &mut ledger, &mut interest).await?,
             (Some(since), _) | (None, Some(since)) => {
-                match self
-                    .undo(&job, &target, &mut ledger, &mut interest, since)
+                self.undo_or_end(&job, &target, &mut ledger, &mut interest, since)
                     .await?
-                {
-                    Some(next) => next,
-                    None => {
-                        let called_off = || "the job was deleted before it had ended".to_owned();
-                        self.failed(&job, &mut ledger, called_off).await?
-                    }
-                }
             }
         };
         if ledger.is_final() {
@@ -270,7 +263,7 @@ impl<C: Cluster> Host<C> {
     }
 
     /// Commits a plan, and notes what it says.
-    async fn carry_out(
+    pub(crate) async fn carry_out(
         &self,
         case: &Case,
         question: Question,
@@ -298,7 +291,11 @@ impl<C: Cluster> Host<C> {
     }
 
     /// Notes what a strategy waits for; gives back when to ask again at the latest.
-    fn waiting(&self, wait: &Wait, ledger: &mut Ledger) -> Result<Option<Timestamp>, Stop> {
+    pub(crate) fn waiting(
+        &self,
+        wait: &Wait,
+        ledger: &mut Ledger,
+    ) -> Result<Option<Timestamp>, Stop> {
         let after = |since, seconds: u32| later(since, Duration::from_secs(seconds.into()));
         let since = note(wait, ledger);
         let gives_up = wait
@@ -361,6 +358,9 @@ impl<C: Cluster> Host<C> {
         ledger: &mut Ledger,
         message: String,
     ) -> Result<Next, ApiError> {
+        if let Some(next) = self.succeeded_already(job, ledger).await? {
+            return Ok(next);
+        }
         let now = Time(self.now());
         let has_begun = ledger
             .job
@@ -397,6 +397,54 @@ impl<C: Cluster> Host<C> {
         strategy.setback = None;
         ledger.finish(JobPhase::Failed, job.ends().1, &message);
         Ok(Next::gone())
+    }
+
+    /// A pass over a job that has failed or is deleted: undoes what it left behind, then ends it. A job whose Backup is
+    /// there has succeeded, whatever came between the Backup and the job's own status.
+    async fn undo_or_end(
+        &self,
+        job: &Job,
+        target: &ObjectRef,
+        ledger: &mut Ledger,
+        interest: &mut Interest,
+        since: Timestamp,
+    ) -> Result<Next, ApiError> {
+        if let Some(next) = self.succeeded_already(job, ledger).await? {
+            return Ok(next);
+        }
+        let undone = self.undo(job, target, ledger, interest, since).await?;
+        match undone {
+            Some(next) => Ok(next),
+            None => {
+                let called_off = || "the job was deleted before it had ended".to_owned();
+                self.failed(job, ledger, called_off).await
+            }
+        }
+    }
+
+    /// Ends a job whose Backup is complete. One that is not is taken back.
+    async fn succeeded_already(
+        &self,
+        job: &Job,
+        ledger: &mut Ledger,
+    ) -> Result<Option<Next>, ApiError> {
+        let Job::Backup(backup_job) = job else {
+            return Ok(None);
+        };
+        match self.backup_left_by(backup_job).await? {
+            Left::Nothing => Ok(None),
+            Left::Unfinished(backup) => {
+                self.delete_found(&backup).await?;
+                Ok(None)
+            }
+            Left::Complete => {
+                self.put_back(ledger).await?;
+                ledger.strategy().failing = None;
+                let message = self.led_to(backup_job, ledger);
+                ledger.finish(JobPhase::Succeeded, job.ends().0, &message);
+                Ok(Some(Next::gone()))
+            }
+        }
     }
 
     /// A pass of undoing; none when it is over, whichever way.
@@ -529,10 +577,17 @@ enum Stopped {
 
 /// Whether the strategy undoes by itself; the contract's default is that there is nothing to undo.
 fn answers_abort(case: &Case) -> bool {
+    answers(case, Question::Abort)
+}
+
+/// Whether the strategy answers a question by itself, and not as the contract's default has it.
+pub(crate) fn answers(case: &Case, question: Question) -> bool {
     let questions = &case.binding.serving.strategy.manifest().questions;
-    questions
-        .as_ref()
-        .is_none_or(|questions| questions.iter().any(|question| question == "abort"))
+    questions.as_ref().is_none_or(|questions| {
+        questions
+            .iter()
+            .any(|answered| answered == question.as_str())
+    })
 }
 
 /// An answer that is none to the question.
@@ -565,11 +620,13 @@ fn said(wait: &Wait) -> String {
     format!("{}: {}", wait.reason, wait.message)
 }
 
-fn words(failure: &Failure) -> String {
+/// A strategy's failure, for a person.
+pub(crate) fn words(failure: &Failure) -> String {
     format!("{}: {}", failure.reason, failure.message)
 }
 
-fn deleted_at(object: &Value) -> Option<Timestamp> {
+/// Since when an object waits for its finalizers.
+pub(crate) fn deleted_at(object: &Value) -> Option<Timestamp> {
     object::text(object, &["metadata", "deletionTimestamp"])
         .parse()
         .ok()

@@ -12,7 +12,9 @@
 //! between passes that could not be made again: a pass that was cut off anywhere is simply done again.
 
 mod admit;
+mod backup;
 mod backup_job;
+mod claims;
 mod class;
 pub mod cluster;
 mod commit;

@@ -141,8 +141,7 @@ impl<C: Cluster> Host<C> {
                 Fired::Made => made = Some(slot),
                 Fired::Skipped(busy) => {
                     missed.push(slot);
-                    self.record_on_plan(&pass.found, &skipped(slot, &busy))
-                        .await?;
+                    self.record_on(&pass.found, &skipped(slot, &busy)).await?;
                 }
                 Fired::Refused(message) => {
                     refused = Some(message);
@@ -154,8 +153,7 @@ impl<C: Cluster> Host<C> {
             pass.status.last_schedule_time = Some(Time(made));
         }
         if !due.missed.is_empty() {
-            self.record_on_plan(&pass.found, &slots_missed(&due))
-                .await?;
+            self.record_on(&pass.found, &slots_missed(&due)).await?;
         }
         pass.count(missed.len());
         Ok(refused)
@@ -263,7 +261,7 @@ impl<C: Cluster> Host<C> {
             self.remove(pass, "BackupJob", &job.name, &job.uid).await?;
         }
         for backup in gone.iter().take(DELETIONS) {
-            self.record_on_plan(&pass.found, &removed(backup)).await?;
+            self.record_on(&pass.found, &removed(backup)).await?;
             self.remove(pass, "Backup", &backup.name, &backup.uid)
                 .await?;
         }

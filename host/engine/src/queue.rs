@@ -98,6 +98,13 @@ impl Line {
     }
 }
 
+impl Tracked {
+    /// Whether it waits for its time and nothing else.
+    fn sleeps(&self) -> bool {
+        self.at.is_some() && !self.is_running && self.interest == Interest::default()
+    }
+}
+
 /// The queue of passes. A key is out with one worker at a time.
 #[derive(Default)]
 pub struct Queue {
@@ -117,6 +124,16 @@ impl Queue {
         } else {
             self.due.join(key);
         }
+    }
+
+    /// An object is due at a time, unless it is known already: whoever made a pass over it knows better.
+    pub fn enqueue_at(&mut self, key: Key, at: Timestamp) {
+        if self.tracked.contains_key(&key) {
+            return;
+        }
+        let tracked = self.tracked.entry(key.clone()).or_default();
+        tracked.at = Some(at);
+        self.timed.insert((at, key));
     }
 
     /// An object changed: whoever depends on it is due.
@@ -148,9 +165,15 @@ impl Queue {
         }
     }
 
-    /// Everything that is tracked is due: something changed that all may depend on, such as a plugin that serves now.
+    /// Everything that is tracked is due, but for what waits for its time and nothing else: something changed that all
+    /// may depend on, such as a plugin that serves now.
     pub fn wake_all(&mut self) {
-        let keys: Vec<Key> = self.tracked.keys().cloned().collect();
+        let keys: Vec<Key> = self
+            .tracked
+            .iter()
+            .filter(|(_, tracked)| !tracked.sleeps())
+            .map(|(key, _)| key.clone())
+            .collect();
         for key in keys {
             self.enqueue(key);
         }
@@ -376,6 +399,29 @@ mod tests {
         assert_eq!(queue.take(at(0)), None, "it is out with a worker");
         queue.passed(&one, Next::gone());
         assert_eq!(queue.take(at(0)), Some(job("one")));
+    }
+
+    #[test]
+    fn what_waits_for_its_time_alone_is_not_woken_with_the_others() {
+        let mut queue = Queue::default();
+        queue.enqueue_at(job("asleep"), at(50));
+        queue.enqueue(job("one"));
+        let one = queue.take(at(0)).unwrap();
+        queue.passed(&one, Next::quiet());
+        queue.wake_all();
+        assert_eq!(queue.take(at(0)), Some(job("one")));
+        assert_eq!(queue.take(at(0)), None);
+        assert_eq!(queue.take(at(50)), Some(job("asleep")));
+    }
+
+    #[test]
+    fn a_time_that_a_pass_has_set_stays() {
+        let mut queue = Queue::default();
+        queue.enqueue_at(job("one"), at(10));
+        let one = queue.take(at(10)).unwrap();
+        queue.passed(&one, Next::at(at(20)));
+        queue.enqueue_at(job("one"), at(15));
+        assert_eq!(queue.next_at(), Some(at(20)));
     }
 
     #[test]

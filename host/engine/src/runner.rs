@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::{
     cluster::{
@@ -68,12 +69,12 @@ impl<C: Cluster> Runner<C> {
     pub fn over(host: Arc<Host<C>>, cluster: MemoryCluster) -> Self {
         let changes = cluster.changes();
         let mut queue = Queue::default();
-        for key in cluster
-            .objects()
-            .iter()
-            .filter_map(|seen| needs_passes(seen))
-        {
-            queue.enqueue(key);
+        for seen in cluster.objects() {
+            if let Some(key) = needs_passes(&seen) {
+                queue.enqueue(key);
+            } else if let Some((key, at)) = host.due_later(&seen) {
+                queue.enqueue_at(key, at);
+            }
         }
         let plugin_changes = host.strategies.changes();
         Self {
@@ -139,15 +140,22 @@ impl<C: Cluster> Runner<C> {
         }
         loop {
             match self.changes.try_next() {
-                Ok(Some(change)) => self.queue.seen(&change.object),
+                Ok(Some(change)) => self.seen(&change.object),
                 Ok(None) => return,
                 // Whoever missed something looks at everything again.
                 Err(_) => {
                     for object in self.cluster.objects() {
-                        self.queue.seen(&object);
+                        self.seen(&object);
                     }
                 }
             }
+        }
+    }
+
+    fn seen(&mut self, object: &Value) {
+        self.queue.seen(object);
+        if let Some((key, at)) = self.host.due_later(object) {
+            self.queue.enqueue_at(key, at);
         }
     }
 }

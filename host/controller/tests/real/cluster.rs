@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use kube::{
     Api, Client,
     core::{ApiResource, DynamicObject, GroupVersionKind},
-    runtime::watcher,
+    runtime::{WatchStreamExt as _, watcher},
 };
 use serde_json::{Value, json};
 use stage::{Cnpg, EtcdFate, EtcdOperator, Fate, Stage};
@@ -420,7 +420,10 @@ impl Scene {
         let resource = resource(api_version, kind);
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.client(), &self.namespace, &resource);
-        watcher(api, watcher::Config::default()).map(|_| ())
+        // Without pauses a watch that fails would keep its thread to itself.
+        watcher(api, watcher::Config::default())
+            .default_backoff()
+            .map(|_| ())
     }
 }
 

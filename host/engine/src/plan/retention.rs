@@ -127,6 +127,12 @@ impl Rules {
         self.last.is_none() && self.each.is_empty() && self.max_age.is_none()
     }
 
+    /// Whether a Backup is kept by its age, whatever others there are.
+    pub(crate) fn keeps_by_age(&self, taken_at: Timestamp, now: Timestamp) -> bool {
+        let max_age = self.max_age;
+        max_age.is_some_and(|max_age| now.duration_since(taken_at) < max_age)
+    }
+
     /// Which Backups stay and which go, in a time zone.
     pub(crate) fn judge(&self, held: &[Held], now: Timestamp, zone: &TimeZone) -> Judgement {
         let mut held = held.to_vec();
