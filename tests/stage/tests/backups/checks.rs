@@ -49,13 +49,18 @@ async fn a_look_is_taken_once_a_day_and_costs_nothing_in_between() {
     let mut stage = etcd().await;
     pass_time(&mut stage, DAY).await;
     let looked = backup(&stage, "ad-hoc")["status"]["lastCheckTime"].clone();
-    let next = stage.runner.next_at().unwrap();
+    let next = looked
+        .as_str()
+        .unwrap()
+        .parse::<Timestamp>()
+        .unwrap()
+        .as_second()
+        + DAY;
     drop(requests(&stage));
-    stage.cluster.set_now(next.as_second() - 1);
-    stage.runner.settle().await.unwrap();
+    let left = next - stage.cluster.now();
+    pass_time(&mut stage, left - 1).await;
     assert_eq!(requests(&stage), Vec::<String>::new());
-    stage.cluster.set_now(next.as_second());
-    stage.runner.settle().await.unwrap();
+    pass_time(&mut stage, 1).await;
     let asked = requests(&stage);
     assert_eq!(
         asked
@@ -129,7 +134,8 @@ async fn a_request_is_answered_where_nothing_is_looked_at_by_itself() {
     stage.namespace(TENANT).unwrap();
     stage.etcd(TENANT, "etcd").unwrap();
     back_up(&mut stage, "ad-hoc").await;
-    assert_eq!(stage.runner.next_at(), None);
+    pass_time(&mut stage, 2 * DAY).await;
+    assert_eq!(available(&stage, "ad-hoc"), "");
     ask(&mut stage, "ad-hoc", "please").await;
     assert_eq!(available(&stage, "ad-hoc"), HERE);
 }
@@ -199,18 +205,18 @@ async fn a_failing_look_is_tried_again_with_growing_pauses() {
     let mut stage = guest(Guest::default());
     let serving = stage.strategies.serving("Guest").unwrap();
     stage.strategies.withdraw("Guest");
-    // From its own moment on, so that only the pauses count.
-    stage.runner.settle().await.unwrap();
-    let moment = stage.runner.next_at().unwrap().as_second();
-    stage.cluster.set_now(moment);
-    stage.runner.settle().await.unwrap();
-    let mut pauses = vec![];
-    for _ in 0..4 {
-        let next = stage.runner.next_at().unwrap().as_second();
-        pauses.push(next - stage.cluster.now());
-        stage.cluster.set_now(next);
-        stage.runner.settle().await.unwrap();
+    let mut looks: Vec<i64> = vec![];
+    while looks.len() < 5 {
+        pass_time(&mut stage, 30).await;
+        let last = backup(&stage, "mine")["status"]["lastCheckTime"].clone();
+        let last = last
+            .as_str()
+            .map(|at| at.parse::<Timestamp>().unwrap().as_second());
+        if last.is_some_and(|last| looks.last() != Some(&last)) {
+            looks.extend(last);
+        }
     }
+    let pauses: Vec<i64> = looks.windows(2).map(|two| two[1] - two[0]).collect();
     assert_eq!(pauses, [60, 600, 3600, DAY - 60 - 600 - 3600]);
     assert_eq!(backup(&stage, "mine")["status"]["failedChecks"], 5);
     stage.strategies.serve((*serving).clone());

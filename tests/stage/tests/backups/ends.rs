@@ -22,7 +22,7 @@ async fn left_behind(stage: &mut Stage, seconds: i64, fragment: &str) {
         "{events:?}"
     );
     assert_eq!(stage.storage.keys().len(), 2, "its data is untouched");
-    assert_eq!(stage.runner.next_at(), None, "nothing is kept of it");
+    nothing_is_kept_of(stage, name).await;
 }
 
 fn purging() -> Guest {

@@ -293,6 +293,19 @@ async fn pass_time(stage: &mut Stage, seconds: i64) {
     stage.runner.settle().await.unwrap();
 }
 
+/// Checks that a Backup which is gone costs nothing any more.
+async fn nothing_is_kept_of(stage: &mut Stage, name: &str) {
+    drop(requests(stage));
+    pass_time(stage, 2 * DAY).await;
+    let asked = requests(stage);
+    assert!(
+        !asked
+            .iter()
+            .any(|asked| asked.ends_with(&format!("Backup {name}"))),
+        "{asked:?}"
+    );
+}
+
 /// What Events say, with a reason: `Type: note`.
 fn events(stage: &Stage, reason: &str) -> Vec<String> {
     let objects = stage.cluster.objects().into_iter();
@@ -316,10 +329,14 @@ fn snapshots(stage: &Stage) -> usize {
         .count()
 }
 
-/// The requests that were made since the last time that somebody asked, without reading Events and times.
+/// The requests that were made since the last time that somebody asked, but for those about classes.
 fn requests(stage: &Stage) -> Vec<String> {
     let asked = stage.cluster.take_requests().into_iter();
     asked
+        .filter(|operation| {
+            operation.kind != "BackupClass"
+                && operation.api_version != "strategy.backups.cozystack.io/v1alpha1"
+        })
         .map(|operation| {
             format!(
                 "{:?} {} {}",

@@ -70,7 +70,7 @@ async fn a_removal_takes_the_operators_object_and_the_data_along() {
     assert_eq!(snapshots(&stage), 0);
     assert_eq!(stage.storage.keys(), ["tenant-acme/etcd/other.db"]);
     assert_eq!(events(&stage, "LeftBehind"), Vec::<String>::new());
-    assert!(stage.runner.next_at().is_none(), "nothing is kept of it");
+    nothing_is_kept_of(&mut stage, "ad-hoc").await;
 }
 
 #[tokio::test]
@@ -327,5 +327,5 @@ async fn nothing_is_kept_of_a_backup_that_never_was() {
     });
     stage.delete("Backup", TENANT, "short").await.unwrap();
     stage.runner.settle().await.unwrap();
-    assert!(stage.runner.next_at().is_none());
+    nothing_is_kept_of(&mut stage, "short").await;
 }
