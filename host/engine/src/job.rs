@@ -271,7 +271,7 @@ impl<C: Cluster> Host<C> {
         ledger: &mut Ledger,
     ) -> Result<(), Stop> {
         if let Some(wait) = awaits(&finished.answer)
-            && question != Question::Abort
+            && matches!(question, Question::Backup | Question::Restore)
         {
             // Written together with what must survive a crash: once the actions have run there is nothing to add.
             note(wait, ledger);
