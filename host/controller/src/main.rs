@@ -30,13 +30,15 @@ fn main() -> ExitCode {
 fn log(options: &Options) -> anyhow::Result<()> {
     use backupstrategy_controller::LogFormat;
     let filter = tracing_subscriber::EnvFilter::try_new(&options.log_level)?;
+    let is_terminal = std::io::stderr().is_terminal();
     let is_json = match options.log_format {
         LogFormat::Json => true,
         LogFormat::Text => false,
-        LogFormat::Auto => !std::io::stderr().is_terminal(),
+        LogFormat::Auto => !is_terminal,
     };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(is_terminal)
         .with_writer(std::io::stderr);
     if is_json {
         builder.json().init()

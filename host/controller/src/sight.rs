@@ -28,7 +28,7 @@ use cache::Cache;
 use store::Store;
 
 pub(crate) use cache::Ticket;
-pub(crate) use store::{Keeps, Scope, Seen};
+pub(crate) use store::{Keeps, Scope, Seen, View};
 
 /// A kind under an account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -74,15 +74,15 @@ impl Sight {
     }
 
     /// A watch begins. Until it has seen the cluster it answers nothing.
-    pub(crate) fn begin(&self, of: &KindOf, scope: &Scope, keeps: Keeps) {
+    pub(crate) fn begin(&self, of: &KindOf, view: &View) {
         let mut kinds = self.kinds();
         let kind = kinds.entry(of.clone()).or_default();
-        kind.stores.push(Store::new(scope.clone(), keeps));
+        kind.stores.push(Store::new(view.clone()));
     }
 
     /// The watch lists anew: what it lists now is all there is.
-    pub(crate) fn lists(&self, of: &KindOf, scope: &Scope) {
-        self.with(of, scope, |store, cache| {
+    pub(crate) fn lists(&self, of: &KindOf, view: &View) {
+        self.with(of, view, |store, cache| {
             store.lists();
             if store.validates() {
                 cache.distrust();
@@ -91,8 +91,8 @@ impl Sight {
     }
 
     /// The watch has listed everything.
-    pub(crate) fn listed(&self, of: &KindOf, scope: &Scope) {
-        self.with(of, scope, |store, cache| {
+    pub(crate) fn listed(&self, of: &KindOf, view: &View) {
+        self.with(of, view, |store, cache| {
             store.listed();
             if store.validates() {
                 cache.trust();
@@ -101,8 +101,8 @@ impl Sight {
     }
 
     /// The watch failed: changes may be missed until it has listed again.
-    pub(crate) fn lost(&self, of: &KindOf, scope: &Scope) {
-        self.with(of, scope, |store, cache| {
+    pub(crate) fn lost(&self, of: &KindOf, view: &View) {
+        self.with(of, view, |store, cache| {
             store.lost();
             if store.validates() {
                 cache.distrust();
@@ -111,8 +111,8 @@ impl Sight {
     }
 
     /// An object as the watch shows it: whole, or its metadata.
-    pub(crate) fn saw(&self, of: &KindOf, scope: &Scope, seen: Seen<'_>) {
-        self.with(of, scope, |store, cache| {
+    pub(crate) fn saw(&self, of: &KindOf, view: &View, seen: Seen<'_>) {
+        self.with(of, view, |store, cache| {
             store.saw(&seen);
             if store.validates() {
                 cache.saw(&seen);
@@ -120,13 +120,13 @@ impl Sight {
         });
     }
 
-    fn with(&self, of: &KindOf, scope: &Scope, change: impl FnOnce(&mut Store, &mut Cache)) {
+    fn with(&self, of: &KindOf, view: &View, change: impl FnOnce(&mut Store, &mut Cache)) {
         let mut kinds = self.kinds();
         let Some(kind) = kinds.get_mut(of) else {
             return;
         };
         let Kind { stores, cache } = kind;
-        if let Some(store) = stores.iter_mut().find(|store| store.scope() == scope) {
+        if let Some(store) = stores.iter_mut().find(|store| store.view() == view) {
             change(store, cache);
         }
     }
@@ -211,7 +211,7 @@ impl Sight {
         let mut labelled = stores
             .into_iter()
             .flatten()
-            .filter(|store| *store.scope() == Scope::Labelled);
+            .filter(|store| store.view().scope == Scope::Labelled);
         labelled.any(|store| store.get(target).is_some())
     }
 

@@ -35,7 +35,7 @@ use tokio::{
 
 use crate::{
     real::RealCluster,
-    sight::{Keeps, KindOf, Scope, Seen},
+    sight::{Keeps, KindOf, Scope, Seen, View},
 };
 
 /// A live job is one whose phase is not an end: the API server tells them from the thousands that are finished.
@@ -83,6 +83,13 @@ impl Watched {
 
     fn of(&self) -> KindOf {
         KindOf::new(&self.account, &self.api_version, &self.kind)
+    }
+
+    fn view(&self) -> View {
+        View {
+            scope: self.scope.clone(),
+            keeps: self.keeps(),
+        }
     }
 
     /// What is kept of what it shows. Of Backups, of which there are thousands, the names, as of metadata.
@@ -158,9 +165,7 @@ impl Watches {
         }
         let seen = Arc::new(AtomicBool::new(false));
         self.running.insert(watched.clone(), Arc::clone(&seen));
-        self.cluster
-            .sight()
-            .begin(&watched.of(), &watched.scope, watched.keeps());
+        self.cluster.sight().begin(&watched.of(), &watched.view());
         let watch = Watch {
             cluster: self.cluster.clone(),
             watched,
@@ -172,13 +177,17 @@ impl Watches {
         false
     }
 
+    /// Whether a watch runs, and then whether it has seen the cluster.
+    pub(crate) fn has_seen(&self, watched: &Watched) -> Option<bool> {
+        let seen = self.running.get(watched)?;
+        Some(seen.load(Ordering::Acquire))
+    }
+
     /// Whether all of these have seen the cluster.
     pub(crate) fn have_seen(&self, watched: &[Watched]) -> bool {
-        watched.iter().all(|watched| {
-            self.running
-                .get(watched)
-                .is_some_and(|seen| seen.load(Ordering::Acquire))
-        })
+        watched
+            .iter()
+            .all(|watched| self.has_seen(watched) == Some(true))
     }
 }
 
@@ -244,18 +253,18 @@ impl Watch {
             + 'static,
     {
         let (sight, watched) = (self.cluster.sight(), &self.watched);
-        let (of, scope) = (watched.of(), &watched.scope);
+        let (of, view) = (watched.of(), watched.view());
         let mut events = std::pin::pin!(watcher(api, watched.config()).default_backoff());
         while let Some(event) = events.next().await {
             let (object, is_gone) = match event {
                 Ok(Event::Apply(object) | Event::InitApply(object)) => (object, false),
                 Ok(Event::Delete(object)) => (object, true),
                 Ok(Event::Init) => {
-                    sight.lists(&of, scope);
+                    sight.lists(&of, &view);
                     continue;
                 }
                 Ok(Event::InitDone) => {
-                    sight.listed(&of, scope);
+                    sight.listed(&of, &view);
                     self.seen.store(true, Ordering::Release);
                     self.told.notify_one();
                     continue;
@@ -270,7 +279,7 @@ impl Watch {
                 object: &object,
                 is_gone,
             };
-            sight.saw(&of, scope, seen);
+            sight.saw(&of, &view, seen);
             if self.changes.send(Changed { object, is_gone }).is_err() {
                 return;
             }
@@ -283,7 +292,7 @@ impl Watch {
         if !matches!(error, watcher::Error::WatchError(_)) {
             let watched = &self.watched;
             self.seen.store(false, Ordering::Release);
-            self.cluster.sight().lost(&watched.of(), &watched.scope);
+            self.cluster.sight().lost(&watched.of(), &watched.view());
             tracing::warn!(?watched, %error, "a watch failed and is begun anew");
         }
     }

@@ -44,6 +44,7 @@ pub(crate) fn own_watches(storage: &StorageSettings) -> Vec<Watched> {
         whole(API_VERSION, "RestoreJob", Scope::Live),
         whole(API_VERSION, "BackupClass", Scope::All),
         whole(API_VERSION, "Backup", Scope::All),
+        whole(API_VERSION, "Plan", Scope::All),
         whole("v1", "Secret", named(CREDENTIALS_SECRET, None)),
         whole("v1", "Secret", source),
     ]
@@ -184,7 +185,13 @@ impl Work {
             self.host.cluster().look_for_kinds(changed.is_gone);
         }
         match changed.is_gone {
-            true => queue.changed(&changed.object),
+            true => {
+                queue.changed(&changed.object);
+                // Of a job that is no longer live, or is gone, nothing needs to be kept.
+                if let Some(uid) = changed.object["metadata"]["uid"].as_str() {
+                    self.host.forget_job(uid);
+                }
+            }
             false => {
                 queue.seen(&changed.object);
                 if let Some((key, at)) = self.host.due_later(&changed.object) {
@@ -228,21 +235,15 @@ impl Work {
         };
         let mut all = true;
         for (api_version, kind) in kinds {
-            if self.is_small(account, api_version, kind)
-                || self.were_all_made(interest, account, api_version, kind)
-            {
-                continue;
+            let whole = Watched::whole(account, api_version, kind, Scope::All);
+            if let Some(has_seen) = self.watches.has_seen(&whole) {
+                all &= has_seen;
+            } else if !self.were_all_made(interest, account, api_version, kind) {
+                let watched = Watched::metadata(account, api_version, kind);
+                all &= self.watches.ensure(watched);
             }
-            let watched = Watched::metadata(account, api_version, kind);
-            all &= self.watches.ensure(watched);
         }
         all
-    }
-
-    /// Whether a kind is watched whole for an account.
-    fn is_small(&self, account: &Account, api_version: &str, kind: &str) -> bool {
-        let whole = Watched::whole(account, api_version, kind, Scope::All);
-        self.watches.have_seen(&[whole])
     }
 
     /// Whether all that was read of a kind are objects that strategies made: those are watched by their label.

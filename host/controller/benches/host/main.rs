@@ -22,6 +22,7 @@ mod platform;
 
 use std::time::{Duration, Instant};
 
+use controlplane::ControlPlane;
 use host::HostProcess;
 use platform::Platform;
 
@@ -32,7 +33,11 @@ async fn main() {
         .filter(|argument| !argument.starts_with("--"))
         .collect();
     let is_asked = |what: &str| asked.is_empty() || asked.iter().any(|asked| asked == what);
-    let platform = Platform::new().await;
+    // It ends with the process.
+    let plane = Box::leak(Box::new(
+        ControlPlane::start(&platform::definitions()).unwrap(),
+    ));
+    let platform = Platform::on(plane).await;
     if is_asked("requests") {
         requests(&platform).await;
     }

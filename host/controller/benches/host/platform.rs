@@ -1,15 +1,10 @@
-//! A platform on a control plane of its own, for measurements: tenants by the dozen, and an operator that is never slow.
+#![allow(dead_code, reason = "the benchmark and a test use different parts")]
+//! A platform on a control plane, for measurements: tenants by the dozen, and an operator that is never slow.
 
-use std::{
-    collections::BTreeSet,
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use backup_engine::cluster::{Caller, Cluster as _, Part};
+use backup_sandbox::contract::Selector;
 use backupstrategy_controller::RealCluster;
 use controlplane::ControlPlane;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -59,13 +54,13 @@ impl Drop for Played {
 
 /// The platform, with a strategy that creates one operator object.
 pub struct Platform {
-    plane: ControlPlane,
+    plane: &'static ControlPlane,
     client: Client,
     cluster: RealCluster,
-    tenants: AtomicUsize,
 }
 
-fn definitions() -> Vec<Value> {
+/// The host's kinds, and stand-ins for those of operators.
+pub fn definitions() -> Vec<Value> {
     let own = backup_api::definitions();
     let own = own.iter().map(|crd| serde_json::to_value(crd).unwrap());
     own.chain(stage::kinds().iter().map(|kind| stage::crd(kind)))
@@ -78,8 +73,8 @@ fn fixtures() -> PathBuf {
 }
 
 impl Platform {
-    pub async fn new() -> Self {
-        let plane = ControlPlane::start(&definitions()).unwrap();
+    /// The platform on a control plane. What it puts there stays.
+    pub async fn on(plane: &'static ControlPlane) -> Self {
         let client = plane.client().await.unwrap();
         let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": HOST_NAMESPACE } });
         plane.apply(&[namespace]).await.unwrap();
@@ -103,7 +98,6 @@ impl Platform {
             cluster: RealCluster::new(client.clone()),
             plane,
             client,
-            tenants: AtomicUsize::new(0),
         }
     }
 
@@ -114,10 +108,7 @@ impl Platform {
 
     /// A new tenant with so many databases. Gives back its namespace.
     pub async fn tenant(&self, databases: usize) -> String {
-        let name = format!("tenant-{}", self.tenants.fetch_add(1, Ordering::Relaxed));
-        let namespace =
-            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
-        self.put(vec![namespace]).await;
+        let name = self.plane.namespace("tenant").await.unwrap();
         let database = |index| {
             json!({
                 "apiVersion": "apps.cozystack.io/v1alpha1", "kind": "Postgres",
@@ -235,6 +226,29 @@ impl Platform {
                 tokio::spawn(async move { complete(&cluster, &order.object).await });
             }
         }))
+    }
+
+    /// The operator's objects of a namespace, by name.
+    pub async fn orders_in(&self, namespace: &str) -> Vec<String> {
+        let orders = self
+            .list("postgresql.cnpg.io/v1", "Backup", namespace)
+            .await;
+        orders.iter().map(|order| named(order).1).collect()
+    }
+
+    /// How many Backups a namespace has.
+    pub async fn backups_in(&self, namespace: &str) -> usize {
+        self.list(API, "Backup", namespace).await.len()
+    }
+
+    async fn list(&self, api_version: &str, kind: &str, namespace: &str) -> Vec<Value> {
+        let matching = Selector {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            namespace: Some(namespace.to_owned()),
+            labels: vec![],
+        };
+        self.cluster.list(&Caller::host(), &matching).await.unwrap()
     }
 
     /// What the host has asked the API server, Events apart, each as `verb path as user`.

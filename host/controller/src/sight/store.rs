@@ -28,12 +28,21 @@ pub(crate) enum Scope {
 }
 
 /// What is kept of the objects that a watch sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Keeps {
     /// All of each.
     Objects,
     /// That there is one of that name. The watch also tells when what was read elsewhere has changed.
     Names,
+}
+
+/// What a watch sees and what is kept of it: by this the watches of a kind are told apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct View {
+    /// Which objects.
+    pub scope: Scope,
+    /// What of them.
+    pub keeps: Keeps,
 }
 
 /// An object as a watch shows it.
@@ -59,8 +68,7 @@ struct Entry {
 }
 
 pub(super) struct Store {
-    scope: Scope,
-    keeps: Keeps,
+    view: View,
     in_sync: bool,
     objects: BTreeMap<Name, Entry>,
     /// How many lists were begun.
@@ -70,10 +78,9 @@ pub(super) struct Store {
 }
 
 impl Store {
-    pub(super) fn new(scope: Scope, keeps: Keeps) -> Self {
+    pub(super) fn new(view: View) -> Self {
         Self {
-            scope,
-            keeps,
+            view,
             in_sync: false,
             objects: BTreeMap::new(),
             lists: 0,
@@ -81,13 +88,13 @@ impl Store {
         }
     }
 
-    pub(super) fn scope(&self) -> &Scope {
-        &self.scope
+    pub(super) fn view(&self) -> &View {
+        &self.view
     }
 
     /// Whether it tells of every change of the kind, so that what was read once can be kept until then.
     pub(super) fn validates(&self) -> bool {
-        self.scope == Scope::All && self.keeps != Keeps::Objects
+        self.view.scope == Scope::All && self.view.keeps != Keeps::Objects
     }
 
     pub(super) fn lists(&mut self) {
@@ -142,7 +149,7 @@ impl Store {
     }
 
     fn keep(&mut self, name: Name, object: &Value, written_in: u64, is_unsure: bool) {
-        let object = (self.keeps == Keeps::Objects).then(|| Arc::new(slim(object)));
+        let object = (self.view.keeps == Keeps::Objects).then(|| Arc::new(slim(object)));
         let entry = Entry {
             object,
             is_unsure,
@@ -172,7 +179,7 @@ impl Store {
 
     /// Whether an object is one that the watch sees.
     fn covers(&self, target: &ObjectRef, object: &Value) -> bool {
-        match &self.scope {
+        match &self.view.scope {
             Scope::All => true,
             Scope::Named { namespace, name } => {
                 target.name == *name && (namespace.is_none() || *namespace == target.namespace)
@@ -195,7 +202,7 @@ impl Store {
     }
 
     fn knows_absence(&self, target: &ObjectRef) -> bool {
-        match &self.scope {
+        match &self.view.scope {
             Scope::All => true,
             Scope::Named { namespace, name } => {
                 target.name == *name && (namespace.is_none() || *namespace == target.namespace)
@@ -210,7 +217,7 @@ impl Store {
             .labels
             .iter()
             .any(|label| label.key == OWNED_BY_UID);
-        let sees_all = match self.scope {
+        let sees_all = match self.view.scope {
             Scope::All => true,
             Scope::Labelled => by_job,
             Scope::Live | Scope::Named { .. } => false,
@@ -231,7 +238,7 @@ impl Store {
 
     /// The jobs of a namespace that have not ended.
     pub(super) fn live(&self, namespace: &str) -> Option<Vec<Value>> {
-        if self.scope != Scope::Live {
+        if self.view.scope != Scope::Live {
             return None;
         }
         let entries = self.entries_of(Some(namespace))?;
@@ -242,7 +249,7 @@ impl Store {
 
     /// What is kept of a namespace, or of all; nothing where not all of it is kept.
     fn entries_of(&self, namespace: Option<&str>) -> Option<Vec<&Entry>> {
-        if !self.in_sync || self.keeps != Keeps::Objects {
+        if !self.in_sync || self.view.keeps != Keeps::Objects {
             return None;
         }
         let from = (namespace.unwrap_or_default().to_owned(), String::new());

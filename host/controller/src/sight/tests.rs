@@ -36,30 +36,47 @@ fn selector(labels: &[(&str, &str)]) -> Selector {
     }
 }
 
-/// A watch of a scope that has listed these.
-fn watching(scope: Scope, keeps: Keeps, objects: &[Value]) -> Sight {
+const WHOLE: View = View {
+    scope: Scope::All,
+    keeps: Keeps::Objects,
+};
+const NAMES: View = View {
+    scope: Scope::All,
+    keeps: Keeps::Names,
+};
+const LIVE: View = View {
+    scope: Scope::Live,
+    keeps: Keeps::Objects,
+};
+const LABELLED: View = View {
+    scope: Scope::Labelled,
+    keeps: Keeps::Objects,
+};
+
+/// A watch that has listed these.
+fn watching(view: &View, objects: &[Value]) -> Sight {
     let sight = Sight::default();
-    sight.begin(&jobs(), &scope, keeps);
-    list(&sight, &scope, objects);
+    sight.begin(&jobs(), view);
+    list(&sight, view, objects);
     sight
 }
 
-fn list(sight: &Sight, scope: &Scope, objects: &[Value]) {
-    sight.lists(&jobs(), scope);
+fn list(sight: &Sight, view: &View, objects: &[Value]) {
+    sight.lists(&jobs(), view);
     for object in objects {
-        show(sight, scope, object);
+        show(sight, view, object);
     }
-    sight.listed(&jobs(), scope);
+    sight.listed(&jobs(), view);
 }
 
-fn show(sight: &Sight, scope: &Scope, object: &Value) {
+fn show(sight: &Sight, view: &View, object: &Value) {
     let is_gone = false;
-    sight.saw(&jobs(), scope, Seen { object, is_gone });
+    sight.saw(&jobs(), view, Seen { object, is_gone });
 }
 
-fn gone(sight: &Sight, scope: &Scope, object: &Value) {
+fn gone(sight: &Sight, view: &View, object: &Value) {
     let is_gone = true;
-    sight.saw(&jobs(), scope, Seen { object, is_gone });
+    sight.saw(&jobs(), view, Seen { object, is_gone });
 }
 
 fn get(sight: &Sight, name: &str) -> Sighting<Option<Value>> {
@@ -74,27 +91,27 @@ fn asks<T>(sighting: &Sighting<T>) -> bool {
 fn a_watch_of_everything_answers_presence_and_absence_once_it_has_listed() {
     let sight = Sight::default();
     assert!(asks(&get(&sight, "one")));
-    sight.begin(&jobs(), &Scope::All, Keeps::Objects);
-    sight.lists(&jobs(), &Scope::All);
-    show(&sight, &Scope::All, &job("one", 1, ""));
+    sight.begin(&jobs(), &WHOLE);
+    sight.lists(&jobs(), &WHOLE);
+    show(&sight, &WHOLE, &job("one", 1, ""));
     assert!(asks(&get(&sight, "one")), "it has not listed everything");
-    sight.listed(&jobs(), &Scope::All);
+    sight.listed(&jobs(), &WHOLE);
     assert_eq!(get(&sight, "one"), Sighting::Known(Some(job("one", 1, ""))));
     assert_eq!(get(&sight, "two"), Sighting::Known(None));
-    sight.lost(&jobs(), &Scope::All);
+    sight.lost(&jobs(), &WHOLE);
     assert!(asks(&get(&sight, "one")), "changes may be missed");
 }
 
 #[test]
 fn an_event_from_before_a_write_does_not_take_the_write_away() {
-    let sight = watching(Scope::All, Keeps::Objects, &[job("one", 1, "")]);
+    let sight = watching(&WHOLE, &[job("one", 1, "")]);
     sight.written(&job("one", 5, "Running"));
-    show(&sight, &Scope::All, &job("one", 3, "Pending"));
+    show(&sight, &WHOLE, &job("one", 3, "Pending"));
     assert_eq!(
         get(&sight, "one"),
         Sighting::Known(Some(job("one", 5, "Running")))
     );
-    show(&sight, &Scope::All, &job("one", 6, "Running"));
+    show(&sight, &WHOLE, &job("one", 6, "Running"));
     assert_eq!(
         get(&sight, "one"),
         Sighting::Known(Some(job("one", 6, "Running")))
@@ -103,10 +120,10 @@ fn an_event_from_before_a_write_does_not_take_the_write_away() {
 
 #[test]
 fn what_was_created_while_it_was_listed_is_not_forgotten() {
-    let sight = watching(Scope::All, Keeps::Objects, &[job("one", 1, "")]);
-    sight.lists(&jobs(), &Scope::All);
+    let sight = watching(&WHOLE, &[job("one", 1, "")]);
+    sight.lists(&jobs(), &WHOLE);
     sight.written(&job("two", 2, ""));
-    sight.listed(&jobs(), &Scope::All);
+    sight.listed(&jobs(), &WHOLE);
     assert_eq!(get(&sight, "two"), Sighting::Known(Some(job("two", 2, ""))));
     assert_eq!(
         get(&sight, "one"),
@@ -117,41 +134,41 @@ fn what_was_created_while_it_was_listed_is_not_forgotten() {
 
 #[test]
 fn a_job_that_this_process_ended_is_asked_for_until_the_watch_lets_it_go() {
-    let sight = watching(Scope::Live, Keeps::Objects, &[job("one", 1, "Running")]);
+    let sight = watching(&LIVE, &[job("one", 1, "Running")]);
     sight.written(&job("one", 5, "Succeeded"));
     assert!(asks(&get(&sight, "one")));
-    show(&sight, &Scope::Live, &job("one", 4, "Running"));
+    show(&sight, &LIVE, &job("one", 4, "Running"));
     assert!(asks(&get(&sight, "one")), "that is from before it ended");
     assert_eq!(sight.live(&jobs(), "a"), Some(vec![]));
-    gone(&sight, &Scope::Live, &job("one", 5, "Succeeded"));
+    gone(&sight, &LIVE, &job("one", 5, "Succeeded"));
     assert!(asks(&get(&sight, "one")), "absence here is not absence");
 }
 
 #[test]
 fn what_this_process_deleted_is_asked_for_until_a_watch_tells() {
-    let sight = watching(Scope::All, Keeps::Objects, &[job("one", 1, "")]);
+    let sight = watching(&WHOLE, &[job("one", 1, "")]);
     sight.deleted(&target("one"));
     assert!(asks(&get(&sight, "one")));
-    show(&sight, &Scope::All, &job("one", 1, ""));
+    show(&sight, &WHOLE, &job("one", 1, ""));
     assert!(
         asks(&get(&sight, "one")),
         "that is from before the deletion"
     );
     let mut ending = job("one", 2, "");
     ending["metadata"]["deletionTimestamp"] = json!("2026-11-25T00:00:00Z");
-    show(&sight, &Scope::All, &ending);
+    show(&sight, &WHOLE, &ending);
     assert_eq!(get(&sight, "one"), Sighting::Known(Some(ending.clone())));
-    gone(&sight, &Scope::All, &ending);
+    gone(&sight, &WHOLE, &ending);
     assert_eq!(get(&sight, "one"), Sighting::Known(None));
 }
 
 #[test]
 fn an_object_that_took_a_deleted_ones_name_is_known() {
-    let sight = watching(Scope::All, Keeps::Objects, &[job("one", 1, "")]);
+    let sight = watching(&WHOLE, &[job("one", 1, "")]);
     sight.deleted(&target("one"));
     let mut another = job("one", 4, "");
     another["metadata"]["uid"] = json!("another");
-    show(&sight, &Scope::All, &another);
+    show(&sight, &WHOLE, &another);
     assert_eq!(get(&sight, "one"), Sighting::Known(Some(another)));
 }
 
@@ -159,7 +176,7 @@ fn an_object_that_took_a_deleted_ones_name_is_known() {
 fn a_watch_by_label_answers_for_what_it_sees_and_lists_by_job() {
     let mut made = job("made", 1, "");
     made["metadata"]["labels"] = json!({ "backups.cozystack.io/owned-by.UID": "u" });
-    let sight = watching(Scope::Labelled, Keeps::Objects, &[made.clone()]);
+    let sight = watching(&LABELLED, &[made.clone()]);
     assert_eq!(get(&sight, "made"), Sighting::Known(Some(made.clone())));
     assert!(asks(&get(&sight, "other")));
     let of_job = selector(&[("backups.cozystack.io/owned-by.UID", "u")]);
@@ -172,7 +189,7 @@ fn a_watch_by_label_answers_for_what_it_sees_and_lists_by_job() {
 
 #[test]
 fn names_answer_absence_only() {
-    let sight = watching(Scope::All, Keeps::Names, &[job("one", 1, "")]);
+    let sight = watching(&NAMES, &[job("one", 1, "")]);
     assert!(asks(&get(&sight, "one")));
     assert_eq!(get(&sight, "two"), Sighting::Known(None));
 }
@@ -187,26 +204,26 @@ fn learn(sight: &Sight, name: &str, answer: Option<Value>) {
 
 #[test]
 fn what_was_read_once_is_kept_until_it_changes() {
-    let sight = watching(Scope::All, Keeps::Names, &[]);
-    show(&sight, &Scope::All, &job("one", 3, ""));
+    let sight = watching(&NAMES, &[]);
+    show(&sight, &NAMES, &job("one", 3, ""));
     learn(&sight, "one", Some(job("one", 3, "")));
     assert_eq!(get(&sight, "one"), Sighting::Known(Some(job("one", 3, ""))));
     assert_eq!(get(&sight, "two"), Sighting::Known(None));
-    show(&sight, &Scope::All, &job("one", 3, ""));
+    show(&sight, &NAMES, &job("one", 3, ""));
     assert!(!asks(&get(&sight, "one")), "that version is the known one");
-    show(&sight, &Scope::All, &job("one", 4, ""));
+    show(&sight, &NAMES, &job("one", 4, ""));
     assert!(asks(&get(&sight, "one")));
-    show(&sight, &Scope::All, &job("two", 5, ""));
+    show(&sight, &NAMES, &job("two", 5, ""));
     assert!(asks(&get(&sight, "two")), "it is there now");
 }
 
 #[test]
 fn an_answer_that_changed_while_it_was_on_its_way_is_not_kept() {
-    let sight = watching(Scope::All, Keeps::Names, &[job("one", 3, "")]);
+    let sight = watching(&NAMES, &[job("one", 3, "")]);
     let Sighting::Ask(Some(ticket)) = get(&sight, "one") else {
         panic!("there is no ticket")
     };
-    show(&sight, &Scope::All, &job("one", 4, ""));
+    show(&sight, &NAMES, &job("one", 4, ""));
     sight.learned(&jobs(), ticket, &Some(job("one", 3, "")));
     assert!(asks(&get(&sight, "one")));
 }
@@ -214,14 +231,14 @@ fn an_answer_that_changed_while_it_was_on_its_way_is_not_kept() {
 #[test]
 fn nothing_is_kept_while_no_watch_tells_of_changes() {
     let one = job("one", 3, "");
-    let sight = watching(Scope::All, Keeps::Names, std::slice::from_ref(&one));
+    let sight = watching(&NAMES, std::slice::from_ref(&one));
     learn(&sight, "one", Some(one.clone()));
-    sight.lists(&jobs(), &Scope::All);
+    sight.lists(&jobs(), &NAMES);
     assert_eq!(get(&sight, "one"), Sighting::Ask(None));
-    show(&sight, &Scope::All, &one);
-    sight.listed(&jobs(), &Scope::All);
+    show(&sight, &NAMES, &one);
+    sight.listed(&jobs(), &NAMES);
     learn(&sight, "one", Some(one));
-    sight.lost(&jobs(), &Scope::All);
+    sight.lost(&jobs(), &NAMES);
     assert_eq!(get(&sight, "one"), Sighting::Ask(None));
 }
 
@@ -236,7 +253,7 @@ fn a_list_is_kept_until_one_of_it_changes_joins_or_leaves() {
     let red = selector(&[("colour", "red")]);
     let known = |sight: &Sight| !asks(&sight.list(&Account::Host, &red));
     let fresh = || {
-        let sight = watching(Scope::All, Keeps::Names, &[]);
+        let sight = watching(&NAMES, &[]);
         let Sighting::Ask(Some(ticket)) = sight.list(&Account::Host, &red) else {
             panic!("there is no ticket")
         };
@@ -245,15 +262,15 @@ fn a_list_is_kept_until_one_of_it_changes_joins_or_leaves() {
         sight
     };
     let sight = fresh();
-    show(&sight, &Scope::All, &labelled("two", 2, "blue"));
+    show(&sight, &NAMES, &labelled("two", 2, "blue"));
     assert!(known(&sight), "that one is no business of the list");
-    show(&sight, &Scope::All, &labelled("two", 3, "red"));
+    show(&sight, &NAMES, &labelled("two", 3, "red"));
     assert!(!known(&sight), "one joins");
     let sight = fresh();
-    show(&sight, &Scope::All, &labelled("one", 2, "blue"));
+    show(&sight, &NAMES, &labelled("one", 2, "blue"));
     assert!(!known(&sight), "one leaves");
     let sight = fresh();
-    gone(&sight, &Scope::All, &labelled("one", 2, "red"));
+    gone(&sight, &NAMES, &labelled("one", 2, "red"));
     assert!(!known(&sight), "one is gone");
     let sight = fresh();
     sight.written(&labelled("two", 2, "red"));
@@ -265,10 +282,25 @@ fn a_list_is_kept_until_one_of_it_changes_joins_or_leaves() {
 
 #[test]
 fn accounts_see_what_their_own_watches_show() {
-    let sight = watching(Scope::All, Keeps::Objects, &[job("one", 1, "")]);
+    let sight = watching(&WHOLE, &[job("one", 1, "")]);
     let other = Account::Strategy {
         namespace: "host".to_owned(),
         name: "strategy".to_owned(),
     };
     assert!(asks(&sight.get(&other, &target("one"))));
+}
+
+#[test]
+fn two_watches_of_a_kind_are_kept_apart() {
+    let sight = watching(&NAMES, &[job("one", 1, "Running")]);
+    sight.begin(&jobs(), &WHOLE);
+    let mut metadata = job("one", 2, "");
+    metadata.as_object_mut().unwrap().remove("status");
+    list(&sight, &WHOLE, &[job("one", 1, "Running")]);
+    show(&sight, &NAMES, &metadata);
+    assert_eq!(
+        get(&sight, "one"),
+        Sighting::Known(Some(job("one", 1, "Running"))),
+        "metadata of one watch is no object of the other"
+    );
 }

@@ -62,7 +62,7 @@ impl Drop for Played {
 }
 
 /// The host's kinds, and the operators': their real definitions where somebody has put them, else stand-ins.
-fn definitions() -> Vec<Value> {
+pub fn definitions() -> Vec<Value> {
     let mut definitions: Vec<Value> = backup_api::definitions()
         .iter()
         .map(|crd| serde_json::to_value(crd).unwrap())
@@ -316,6 +316,11 @@ impl Scene {
                     || (entry.uri.contains(&path) && entry.uri.contains(job))
             })
             .count()
+    }
+
+    /// An object.
+    pub async fn put(&self, object: Value) {
+        self.plane.apply(&[object]).await.unwrap();
     }
 
     /// Something that is nobody's business.

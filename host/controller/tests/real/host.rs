@@ -57,10 +57,13 @@ impl HostProcess {
         loop {
             // Fails at once where the host ends before it is ready.
             let line = says.recv().unwrap();
-            match line.rsplit_once("address=") {
-                Some((about, address)) if about.contains("probes") => probes = address.to_owned(),
-                Some((about, address)) if about.contains("metrics") => metrics = address.to_owned(),
-                _ => {}
+            // The text format puts the fields behind the message, `what` in quotes.
+            if let Some(address) = field(&line, "address=") {
+                match field(&line, "what=") {
+                    Some("\"probes\"") => probes = address.to_owned(),
+                    Some("\"metrics\"") => metrics = address.to_owned(),
+                    _ => {}
+                }
             }
             if line.contains("the host is ready") {
                 break;
@@ -103,6 +106,12 @@ impl Drop for HostProcess {
         child.kill().ok();
         child.wait().ok();
     }
+}
+
+/// A field of a log line.
+fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = line.split_once(name)?;
+    rest.split_whitespace().next()
 }
 
 /// The answer to a GET request.

@@ -11,6 +11,10 @@
 mod backups;
 mod cluster;
 mod host;
+mod many;
+mod plans;
+#[path = "../../benches/host/platform.rs"]
+mod platform;
 mod proxy;
 
 use cluster::{Scene, exclusively};
