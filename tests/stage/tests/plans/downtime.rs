@@ -138,3 +138,17 @@ async fn a_slot_that_has_its_job_is_not_missed() {
     assert_eq!(world.status("hourly")["missedSlots"], 1);
     assert!(world.made.values().all(|times| *times == 1));
 }
+
+#[tokio::test]
+async fn a_schedule_that_changed_while_there_was_no_host_owes_nothing_for_that_time() {
+    let mut world = World::new();
+    world.plan("plan", "0 13 * * *", &json!({}));
+    world.settle().await;
+    // 13:00 to 15:00 are slots of the new schedule too, which nobody can say since when it holds.
+    world.change("plan", &json!({ "schedule": { "cron": "@hourly" } }));
+    world.pass_without_host(3 * HOUR + MINUTE).await;
+    assert_eq!(world.jobs(), [] as [&str; 0]);
+    let status = world.status("plan");
+    assert_eq!(status["missedSlots"], Value::Null);
+    assert_eq!(status["nextScheduleTime"], "2026-11-25T16:00:00Z");
+}
