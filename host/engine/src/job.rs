@@ -609,10 +609,12 @@ fn awaits(answer: &Reply) -> Option<&Wait> {
 /// Notes what a strategy waits for; gives back since when it has.
 fn note(wait: &Wait, ledger: &mut Ledger) -> Timestamp {
     let since = ledger.wait(&wait.reason);
-    match wait.started {
-        true => ledger.ready(JobPhase::Running, Reason::Running, &said(wait)),
-        false => ledger.ready(JobPhase::Pending, Reason::Waiting, &said(wait)),
-    }
+    let (phase, reason) = match (ledger.backup().is_some(), wait.started) {
+        (true, _) => (JobPhase::Running, Reason::Forgetting),
+        (false, true) => (JobPhase::Running, Reason::Running),
+        (false, false) => (JobPhase::Pending, Reason::Waiting),
+    };
+    ledger.ready(phase, reason, &said(wait));
     since
 }
 
