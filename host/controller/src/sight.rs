@@ -6,8 +6,7 @@
 //! | all of a kind, or one name of it | the objects | a read is answered, absence too |
 //! | the jobs that have not ended | the objects | a live job is answered; of another the API server is asked |
 //! | the objects that strategies made, by label | the objects | those are answered; of others the API server is asked |
-//! | all of a kind | nothing | what was read once is kept until the watch tells of a change |
-//! | all of a kind | the names | absence is answered; for the rest the API server is asked |
+//! | all of a kind | the names | absence is answered; what was read once is kept until the watch tells of a change |
 //!
 //! An answer is never older than what this process has written: what a write gave back is kept in its place, and an
 //! event of an older version does not take it away. Whoever else wrote in between is told of by the watch, which wakes

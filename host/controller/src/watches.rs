@@ -85,10 +85,10 @@ impl Watched {
         KindOf::new(&self.account, &self.api_version, &self.kind)
     }
 
-    /// What is kept of what it shows. Of Backups, of which there are thousands, the names.
+    /// What is kept of what it shows. Of Backups, of which there are thousands, the names, as of metadata.
     fn keeps(&self) -> Keeps {
         match (self.is_whole, self.kind.as_str()) {
-            (false, _) => Keeps::Nothing,
+            (false, _) => Keeps::Names,
             (true, "Backup") if self.api_version == API_VERSION => Keeps::Names,
             (true, _) => Keeps::Objects,
         }

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// How a strategy's HelmRelease is addressed.
-const HELM_RELEASE: (&str, &str) = ("helm.toolkit.fluxcd.io/v2", "HelmRelease");
+pub(crate) const HELM_RELEASE: (&str, &str) = ("helm.toolkit.fluxcd.io/v2", "HelmRelease");
 
 impl<C: Cluster> Host<C> {
     /// Writes down what must survive a crash, then runs the actions.

@@ -13,7 +13,10 @@ use backup_sandbox::{
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{admit::Case, cluster::Account, job::Job, object, settings::StorageSettings};
+use crate::{
+    admit::Case, cluster::Account, commit::HELM_RELEASE, job::Job, object,
+    settings::StorageSettings,
+};
 
 /// The objects that a pass depended on. A change to any of them is a reason for another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -125,12 +128,13 @@ impl Interest {
                             labels: vec![],
                         }))
                 }
-                // Logs and stored objects cannot be watched; releases are found through the application.
-                Read::Release(_)
-                | Read::LogTail { .. }
-                | Read::Bucket
-                | Read::CaKey
-                | Read::StoredObjects { .. } => {}
+                // Nobody waits for a release. Its kind is watched, so that it need not be looked for again.
+                Read::Release(_) => {
+                    let (api_version, kind) = HELM_RELEASE;
+                    kinds.insert((api_version.to_owned(), kind.to_owned()));
+                }
+                // Logs and stored objects cannot be watched.
+                Read::LogTail { .. } | Read::Bucket | Read::CaKey | Read::StoredObjects { .. } => {}
             }
         }
     }

@@ -53,10 +53,14 @@ async fn requests(platform: &Platform) {
     let _operator = platform.play();
     let namespace = platform.tenant(2).await;
     // The first job of a kind makes the watches begin.
-    platform.ended(&[platform.job(&namespace, "db-0", "first").await]).await;
+    platform
+        .ended(&[platform.job(&namespace, "db-0", "first").await])
+        .await;
     for (strategy, application) in [("one", "db-1")] {
         let before = platform.requests();
-        platform.ended(&[platform.job(&namespace, application, "counted").await]).await;
+        platform
+            .ended(&[platform.job(&namespace, application, "counted").await])
+            .await;
         let after = platform.requests();
         let asked: Vec<&String> = after.iter().skip(before.len()).collect();
         println!("requests of a job of strategy {strategy}: {}", asked.len());
@@ -75,7 +79,11 @@ async fn latency(platform: &Platform) {
     let mut orders = platform.orders();
     let mut jobs = vec![];
     for index in 0..JOBS {
-        jobs.push(platform.job(&namespace, &format!("db-{index}"), &format!("job-{index}")).await);
+        jobs.push(
+            platform
+                .job(&namespace, &format!("db-{index}"), &format!("job-{index}"))
+                .await,
+        );
     }
     let mut waiting = vec![];
     while waiting.len() < JOBS {
@@ -135,7 +143,10 @@ async fn memory(platform: &Platform) {
     const FINISHED: usize = 10_000;
     let host = platform.start_host().await;
     tokio::time::sleep(Duration::from_secs(5)).await;
-    println!("memory after the start: {:.0} MiB resident", platform::resident(&host));
+    println!(
+        "memory after the start: {:.0} MiB resident",
+        platform::resident(&host)
+    );
     drop(host);
     platform.finished(FINISHED).await;
     let host = platform.start_host().await;

@@ -32,10 +32,8 @@ pub(crate) enum Scope {
 pub(crate) enum Keeps {
     /// All of each.
     Objects,
-    /// That there is one of that name.
+    /// That there is one of that name. The watch also tells when what was read elsewhere has changed.
     Names,
-    /// Nothing: it tells when what was read elsewhere has changed.
-    Nothing,
 }
 
 /// An object as a watch shows it.
@@ -113,9 +111,6 @@ impl Store {
     }
 
     pub(super) fn saw(&mut self, seen: &Seen<'_>) {
-        if self.keeps == Keeps::Nothing {
-            return;
-        }
         let name = name_of(seen.object);
         if let Some(shown) = &mut self.listing {
             shown.insert(name.clone());
@@ -157,9 +152,6 @@ impl Store {
     }
 
     pub(super) fn written(&mut self, target: &ObjectRef, object: &Value) {
-        if self.keeps == Keeps::Nothing {
-            return;
-        }
         let name = name_of(object);
         let known = self.objects.get(&name);
         let covers = self.covers(target, object);
@@ -204,7 +196,7 @@ impl Store {
 
     fn knows_absence(&self, target: &ObjectRef) -> bool {
         match &self.scope {
-            Scope::All => self.keeps != Keeps::Nothing,
+            Scope::All => true,
             Scope::Named { namespace, name } => {
                 target.name == *name && (namespace.is_none() || *namespace == target.namespace)
             }

@@ -187,9 +187,9 @@ fn learn(sight: &Sight, name: &str, answer: Option<Value>) {
 
 #[test]
 fn what_was_read_once_is_kept_until_it_changes() {
-    let sight = watching(Scope::All, Keeps::Nothing, &[]);
+    let sight = watching(Scope::All, Keeps::Names, &[]);
+    show(&sight, &Scope::All, &job("one", 3, ""));
     learn(&sight, "one", Some(job("one", 3, "")));
-    learn(&sight, "two", None);
     assert_eq!(get(&sight, "one"), Sighting::Known(Some(job("one", 3, ""))));
     assert_eq!(get(&sight, "two"), Sighting::Known(None));
     show(&sight, &Scope::All, &job("one", 3, ""));
@@ -202,7 +202,7 @@ fn what_was_read_once_is_kept_until_it_changes() {
 
 #[test]
 fn an_answer_that_changed_while_it_was_on_its_way_is_not_kept() {
-    let sight = watching(Scope::All, Keeps::Nothing, &[]);
+    let sight = watching(Scope::All, Keeps::Names, &[job("one", 3, "")]);
     let Sighting::Ask(Some(ticket)) = get(&sight, "one") else {
         panic!("there is no ticket")
     };
@@ -213,12 +213,14 @@ fn an_answer_that_changed_while_it_was_on_its_way_is_not_kept() {
 
 #[test]
 fn nothing_is_kept_while_no_watch_tells_of_changes() {
-    let sight = watching(Scope::All, Keeps::Nothing, &[]);
-    learn(&sight, "one", None);
+    let one = job("one", 3, "");
+    let sight = watching(Scope::All, Keeps::Names, std::slice::from_ref(&one));
+    learn(&sight, "one", Some(one.clone()));
     sight.lists(&jobs(), &Scope::All);
     assert_eq!(get(&sight, "one"), Sighting::Ask(None));
+    show(&sight, &Scope::All, &one);
     sight.listed(&jobs(), &Scope::All);
-    learn(&sight, "one", None);
+    learn(&sight, "one", Some(one));
     sight.lost(&jobs(), &Scope::All);
     assert_eq!(get(&sight, "one"), Sighting::Ask(None));
 }
@@ -234,7 +236,7 @@ fn a_list_is_kept_until_one_of_it_changes_joins_or_leaves() {
     let red = selector(&[("colour", "red")]);
     let known = |sight: &Sight| !asks(&sight.list(&Account::Host, &red));
     let fresh = || {
-        let sight = watching(Scope::All, Keeps::Nothing, &[]);
+        let sight = watching(Scope::All, Keeps::Names, &[]);
         let Sighting::Ask(Some(ticket)) = sight.list(&Account::Host, &red) else {
             panic!("there is no ticket")
         };

@@ -18,6 +18,11 @@ pub struct HostProcess {
 impl HostProcess {
     /// Starts the host with a kubeconfig and the built strategies, and waits until it says that it is ready.
     pub fn start(kubeconfig: &Path) -> Self {
+        Self::start_with(kubeconfig, &stage::bundle().unwrap())
+    }
+
+    /// The same with the strategies of another folder.
+    pub fn start_with(kubeconfig: &Path, plugins: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_backupstrategy-controller"))
             .env("KUBECONFIG", kubeconfig)
             .env("RUST_BACKTRACE", "0")
@@ -30,7 +35,7 @@ impl HostProcess {
                 "text",
             ])
             .arg("--plugin-folder")
-            .arg(stage::bundle().unwrap())
+            .arg(plugins)
             .arg("--compiled-cache")
             // Shared by all runs: what was compiled is compiled.
             .arg(compiled())

@@ -1,0 +1,415 @@
+//! A platform on a control plane of its own, for measurements: tenants by the dozen, and an operator that is never slow.
+
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use backup_engine::cluster::{Caller, Cluster as _, Part};
+use backupstrategy_controller::RealCluster;
+use controlplane::ControlPlane;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use kube::{
+    Api, Client,
+    core::{ApiResource, DynamicObject, GroupVersionKind},
+    runtime::{
+        WatchStreamExt as _, watcher,
+        watcher::{Config, Event},
+    },
+};
+use serde_json::{Value, json};
+use stage::Stage;
+use strategyctl::{HostAccount, installation};
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    task::JoinHandle,
+};
+
+use crate::host::HostProcess;
+
+const API: &str = "backups.cozystack.io/v1alpha1";
+const HOST_NAMESPACE: &str = "cozy-backup-controller";
+
+/// So many requests of the benchmark's own are under way at a time.
+const AT_ONCE: usize = 32;
+
+/// A job, or an operator's object: namespace and name.
+pub type Named = (String, String);
+
+/// What the operator was asked for.
+pub struct Order {
+    /// The operator's object.
+    object: Value,
+    /// The job that it is for.
+    pub job: Named,
+}
+
+/// An operator that plays until it is dropped.
+pub struct Played(JoinHandle<()>);
+
+impl Drop for Played {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The platform, with a strategy that creates one operator object.
+pub struct Platform {
+    plane: ControlPlane,
+    client: Client,
+    cluster: RealCluster,
+    tenants: AtomicUsize,
+}
+
+fn definitions() -> Vec<Value> {
+    let own = backup_api::definitions();
+    let own = own.iter().map(|crd| serde_json::to_value(crd).unwrap());
+    own.chain(stage::kinds().iter().map(|kind| stage::crd(kind)))
+        .collect()
+}
+
+/// The folder with the fixtures that `cargo xtask bundle` builds.
+fn fixtures() -> PathBuf {
+    stage::bundle().unwrap().join("../fixtures")
+}
+
+impl Platform {
+    pub async fn new() -> Self {
+        let plane = ControlPlane::start(&definitions()).unwrap();
+        let client = plane.client().await.unwrap();
+        let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": HOST_NAMESPACE } });
+        plane.apply(&[namespace]).await.unwrap();
+        let strategy = Stage::from_folder(&fixtures(), "one.wasm").unwrap();
+        let host = HostAccount {
+            namespace: HOST_NAMESPACE.to_owned(),
+            name: "backupstrategy-controller".to_owned(),
+        };
+        let installed = installation(&strategy, "one.wasm", &host).unwrap();
+        plane.apply(&installed).await.unwrap();
+        let objects =
+            stage::platform_objects("access-of-the-bench", "secret-of-the-bench").unwrap();
+        let secret = objects
+            .into_iter()
+            .find(|object| object["kind"] == "Secret");
+        plane
+            .apply(&[secret.unwrap(), strategy_object(), class()])
+            .await
+            .unwrap();
+        Self {
+            cluster: RealCluster::new(client.clone()),
+            plane,
+            client,
+            tenants: AtomicUsize::new(0),
+        }
+    }
+
+    /// Starts the host, and waits until its plugin serves.
+    pub async fn start_host(&self) -> HostProcess {
+        HostProcess::start_with(&self.plane.kubeconfig(), &fixtures())
+    }
+
+    /// A new tenant with so many databases. Gives back its namespace.
+    pub async fn tenant(&self, databases: usize) -> String {
+        let name = format!("tenant-{}", self.tenants.fetch_add(1, Ordering::Relaxed));
+        let namespace =
+            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
+        self.put(vec![namespace]).await;
+        let database = |index| {
+            json!({
+                "apiVersion": "apps.cozystack.io/v1alpha1", "kind": "Postgres",
+                "metadata": { "name": format!("db-{index}"), "namespace": name },
+                "spec": { "size": "10Gi" },
+            })
+        };
+        self.put((0..databases).map(database).collect()).await;
+        name
+    }
+
+    async fn put(&self, objects: Vec<Value>) {
+        stream::iter(objects)
+            .map(async |object| {
+                let host = Caller::host();
+                self.cluster.create(&host, "bench", &object, false).await
+            })
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<Vec<_>>()
+            .await
+            .unwrap();
+    }
+
+    /// A BackupJob.
+    pub async fn job(&self, namespace: &str, database: &str, name: &str) -> Named {
+        self.put(vec![job_of(namespace, database, name)]).await;
+        (namespace.to_owned(), name.to_owned())
+    }
+
+    /// A BackupJob of each of so many databases in each namespace.
+    pub async fn jobs(&self, namespaces: &[String], each: usize) -> Vec<Named> {
+        let all = namespaces.iter().flat_map(|namespace| {
+            (0..each).map(move |index| {
+                job_of(namespace, &format!("db-{index}"), &format!("job-{index}"))
+            })
+        });
+        let all: Vec<Value> = all.collect();
+        let names = all.iter().map(named).collect();
+        self.put(all).await;
+        names
+    }
+
+    /// Waits until jobs have ended, and sees that they ended well.
+    pub async fn ended(&self, jobs: &[Named]) {
+        let mut left: BTreeSet<&Named> = jobs.iter().collect();
+        let mut jobs = self.watch(API, "BackupJob");
+        while !left.is_empty() {
+            let job = jobs.recv().await.unwrap();
+            match job["status"]["phase"].as_str() {
+                Some("Succeeded") => {
+                    left.remove(&named(&job));
+                }
+                Some("Failed") => panic!("{job}"),
+                _ => {}
+            }
+        }
+    }
+
+    /// The jobs that end from now on.
+    pub fn ends(&self) -> UnboundedReceiver<Named> {
+        let (send, receive) = unbounded_channel();
+        let mut jobs = self.watch(API, "BackupJob");
+        tokio::spawn(async move {
+            let mut ended = BTreeSet::new();
+            while let Some(job) = jobs.recv().await {
+                let has_ended = matches!(
+                    job["status"]["phase"].as_str(),
+                    Some("Succeeded" | "Failed")
+                );
+                if has_ended && ended.insert(named(&job)) && send.send(named(&job)).is_err() {
+                    return;
+                }
+            }
+        });
+        receive
+    }
+
+    /// What the operator is asked for from now on.
+    pub fn orders(&self) -> UnboundedReceiver<Order> {
+        let (send, receive) = unbounded_channel();
+        let mut objects = self.watch("postgresql.cnpg.io/v1", "Backup");
+        tokio::spawn(async move {
+            let mut known = BTreeSet::new();
+            while let Some(object) = objects.recv().await {
+                let labels = &object["metadata"]["labels"];
+                let label = |key: &str| labels[key].as_str().unwrap_or_default().to_owned();
+                let job = (
+                    label("backups.cozystack.io/owned-by.BackupJobNamespace"),
+                    label("backups.cozystack.io/owned-by.BackupJobName"),
+                );
+                let is_done = object["status"]["phase"].is_string();
+                if !is_done
+                    && known.insert(named(&object))
+                    && send.send(Order { object, job }).is_err()
+                {
+                    return;
+                }
+            }
+        });
+        receive
+    }
+
+    /// Does what was asked for.
+    pub async fn complete(&self, order: &Order) {
+        complete(&self.cluster, &order.object).await;
+    }
+
+    /// Lets the operator do at once what it is asked for.
+    pub fn play(&self) -> Played {
+        let mut orders = self.orders();
+        let cluster = self.cluster.clone();
+        Played(tokio::spawn(async move {
+            while let Some(order) = orders.recv().await {
+                let cluster = cluster.clone();
+                tokio::spawn(async move { complete(&cluster, &order.object).await });
+            }
+        }))
+    }
+
+    /// What the host has asked the API server, Events apart, each as `verb path as user`.
+    pub fn requests(&self) -> Vec<String> {
+        let entries = self.plane.audit().unwrap();
+        let by_host = entries.iter().filter(|entry| {
+            entry.user_agent.starts_with("backupstrategy-controller")
+                && entry.verb != "watch"
+                && entry.resource != "events"
+        });
+        by_host
+            .map(|entry| {
+                let user = entry.impersonated.as_deref().unwrap_or("the host");
+                format!("{} {} as {user}", entry.verb, entry.uri)
+            })
+            .collect()
+    }
+
+    /// Puts so many finished BackupJobs and their Backups.
+    pub async fn finished(&self, count: usize) {
+        let namespace = self.tenant(0).await;
+        let host = Caller::host();
+        stream::iter(0..count)
+            .map(async |index| {
+                let name = format!("done-{index}");
+                let job = job_of(&namespace, "db", &name);
+                self.cluster
+                    .create(&host, "bench", &job, false)
+                    .await
+                    .unwrap();
+                self.set_status(&job, &job_status(&name)).await;
+                let backup = backup_of(&namespace, &name);
+                self.cluster
+                    .create(&host, "bench", &backup, false)
+                    .await
+                    .unwrap();
+                self.set_status(&backup, &backup_status(&namespace)).await;
+            })
+            .buffer_unordered(AT_ONCE)
+            .collect::<Vec<()>>()
+            .await;
+    }
+
+    async fn set_status(&self, object: &Value, status: &Value) {
+        set_status(&self.cluster, object, status).await;
+    }
+
+    fn watch(&self, api_version: &str, kind: &str) -> UnboundedReceiver<Value> {
+        let (send, receive) = unbounded_channel();
+        let (group, version) = api_version.split_once('/').unwrap();
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
+        tokio::spawn(async move {
+            let mut events = std::pin::pin!(watcher(api, Config::default()).default_backoff());
+            while let Some(event) = events.next().await {
+                if let Ok(Event::Apply(object) | Event::InitApply(object)) = event {
+                    let mut object = serde_json::to_value(object).unwrap();
+                    object["apiVersion"] =
+                        json!(format!("{}/{}", resource.group, resource.version));
+                    object["kind"] = json!(resource.kind);
+                    if send.send(object).is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        receive
+    }
+}
+
+async fn complete(cluster: &RealCluster, order: &Value) {
+    set_status(cluster, order, &json!({ "phase": "completed" })).await;
+}
+
+async fn set_status(cluster: &RealCluster, object: &Value, status: &Value) {
+    let patch = json!({ "status": status });
+    let target = backup_engine::reference(object);
+    cluster
+        .merge(&Caller::host(), "operator", &target, &patch, Part::Status)
+        .await
+        .unwrap();
+}
+
+fn named(object: &Value) -> Named {
+    let text = |member: &str| {
+        object["metadata"][member]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    (text("namespace"), text("name"))
+}
+
+fn strategy_object() -> Value {
+    json!({
+        "apiVersion": "strategy.backups.cozystack.io/v1alpha1", "kind": "One",
+        "metadata": { "name": "cozy-default-one" }, "spec": {},
+    })
+}
+
+fn class() -> Value {
+    json!({
+        "apiVersion": API, "kind": "BackupClass", "metadata": { "name": "cozy-default" },
+        "spec": { "strategies": [{
+            "application": { "kind": "Postgres" },
+            "strategyRef": { "kind": "One", "name": "cozy-default-one" },
+        }] },
+    })
+}
+
+fn job_of(namespace: &str, database: &str, name: &str) -> Value {
+    json!({
+        "apiVersion": API, "kind": "BackupJob", "metadata": { "name": name, "namespace": namespace },
+        "spec": {
+            "backupClassName": "cozy-default",
+            "applicationRef": { "kind": "Postgres", "name": database },
+        },
+    })
+}
+
+/// As large as the host writes it.
+fn job_status(name: &str) -> Value {
+    json!({
+        "phase": "Succeeded", "startedAt": "2026-01-01T00:00:00Z", "completedAt": "2026-01-01T00:01:00Z",
+        "message": format!("Backup {name} is complete"), "observedGeneration": 1, "backupRef": { "name": name },
+        "strategy": {
+            "plugin": { "name": "one", "version": "0.1.0", "digest": format!("sha256:{}", "0".repeat(64)) },
+            "strategyRef": { "kind": "One", "name": "cozy-default-one" },
+            "applicationRef": { "kind": "Postgres", "name": "db" },
+        },
+        "conditions": [{
+            "type": "Ready", "status": "True", "reason": "BackupCompleted", "observedGeneration": 1,
+            "message": format!("Backup {name} is complete"), "lastTransitionTime": "2026-01-01T00:01:00Z",
+        }],
+    })
+}
+
+fn backup_of(namespace: &str, name: &str) -> Value {
+    json!({
+        "apiVersion": API, "kind": "Backup",
+        "metadata": {
+            "name": name, "namespace": namespace, "finalizers": ["backups.cozystack.io/cleanup"],
+            "labels": { "backups.cozystack.io/owned-by.UID": "0", "backups.cozystack.io/owned-by.BackupJobName": name },
+        },
+        "spec": {
+            "applicationRef": { "kind": "Postgres", "name": "db" },
+            "strategyRef": { "kind": "One", "name": "cozy-default-one" },
+            "takenAt": "2026-01-01T00:01:00Z", "backupClassName": "cozy-default",
+            "driverMetadata": { "order": name },
+            "plugin": { "name": "one", "version": "0.1.0", "digest": format!("sha256:{}", "0".repeat(64)) },
+            "storage": { "endpoint": "https://s3.cozy.example", "bucket": "cozy-backups" },
+        },
+    })
+}
+
+fn backup_status(namespace: &str) -> Value {
+    json!({
+        "phase": "Ready",
+        "artifact": { "uri": format!("s3://cozy-backups/{namespace}/db/"), "sizeBytes": 4096 },
+        "conditions": [{
+            "type": "Ready", "status": "True", "reason": "BackupCompleted",
+            "message": "the backup is complete", "lastTransitionTime": "2026-01-01T00:01:00Z",
+        }],
+    })
+}
+
+/// The resident memory of the host, in MiB.
+pub fn resident(host: &HostProcess) -> f64 {
+    let process: Arc<_> = host.process();
+    let id = process.lock().unwrap().id();
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap();
+    let kibibytes: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kibibytes / 1024.0
+}
