@@ -271,7 +271,7 @@ impl<C: Cluster> Host<C> {
         ledger: &mut Ledger,
     ) -> Result<(), Stop> {
         if let Some(wait) = awaits(&finished.answer)
-            && matches!(question, Question::Backup | Question::Restore)
+            && question != Question::Abort
         {
             // Written together with what must survive a crash: once the actions have run there is nothing to add.
             note(wait, ledger);
@@ -609,10 +609,12 @@ fn awaits(answer: &Reply) -> Option<&Wait> {
 /// Notes what a strategy waits for; gives back since when it has.
 fn note(wait: &Wait, ledger: &mut Ledger) -> Timestamp {
     let since = ledger.wait(&wait.reason);
-    match wait.started {
-        true => ledger.ready(JobPhase::Running, Reason::Running, &said(wait)),
-        false => ledger.ready(JobPhase::Pending, Reason::Waiting, &said(wait)),
-    }
+    let (phase, reason) = match (ledger.backup().is_some(), wait.started) {
+        (true, _) => (JobPhase::Running, Reason::Forgetting),
+        (false, true) => (JobPhase::Running, Reason::Running),
+        (false, false) => (JobPhase::Pending, Reason::Waiting),
+    };
+    ledger.ready(phase, reason, &said(wait));
     since
 }
 

@@ -176,12 +176,7 @@ impl<C: Cluster> Host<C> {
         match &finished.answer {
             Reply::Step(Step::Done) => Ok(Removal::Done),
             Reply::Step(Step::Failed(failure)) => Err(Stop::fail(words(failure))),
-            Reply::Step(Step::Waiting(wait)) => {
-                let at = self.waiting(wait, ledger)?;
-                let said = format!("{}: {}", wait.reason, wait.message);
-                ledger.ready(JobPhase::Running, Reason::Forgetting, &said);
-                Ok(Removal::Waiting(at))
-            }
+            Reply::Step(Step::Waiting(wait)) => self.waiting(wait, ledger).map(Removal::Waiting),
             _ => Err(wrong_answer()),
         }
     }

@@ -73,7 +73,6 @@ async fn a_look_is_taken_once_a_day_and_costs_nothing_in_between() {
     assert!(asked.len() <= 5, "{asked:?}");
     let again = backup(&stage, "ad-hoc")["status"]["lastCheckTime"].clone();
     assert_ne!(again, looked);
-    assert_eq!(stage.runner.next_at().unwrap().as_second(), next + DAY);
 }
 
 #[tokio::test]
