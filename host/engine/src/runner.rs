@@ -35,6 +35,7 @@ pub struct Runner<C = MemoryCluster> {
     cluster: MemoryCluster,
     queue: Queue,
     changes: Changes,
+    hears: bool,
 }
 
 /// A pass that was made.
@@ -78,6 +79,7 @@ impl<C: Cluster> Runner<C> {
             cluster,
             queue,
             changes,
+            hears: true,
         }
     }
 
@@ -85,6 +87,22 @@ impl<C: Cluster> Runner<C> {
     #[must_use]
     pub fn host(&self) -> &Arc<Host<C>> {
         &self.host
+    }
+
+    /// Whether changes are heard as they happen. Otherwise they wait, as behind a watch that is late.
+    pub fn hear(&mut self, hears: bool) {
+        self.hears = hears;
+    }
+
+    /// The watches break: what was not heard yet is lost, and everything that there is is seen anew.
+    pub fn watch_anew(&mut self) {
+        self.changes = self.cluster.changes();
+        self.see_everything();
+    }
+
+    /// Makes everything due that rests, as when a plugin begins to serve.
+    pub fn wake_all(&mut self) {
+        self.queue.wake_all();
     }
 
     /// Makes one pass, if one is due.
@@ -128,17 +146,19 @@ impl<C: Cluster> Runner<C> {
 
     /// Tells the queue what changed.
     fn listen(&mut self) {
-        loop {
+        while self.hears {
             match self.changes.try_next() {
                 Ok(Some(change)) => self.queue.seen(&change.object),
                 Ok(None) => return,
                 // Whoever missed something looks at everything again.
-                Err(_) => {
-                    for object in self.cluster.objects() {
-                        self.queue.seen(&object);
-                    }
-                }
+                Err(_) => self.see_everything(),
             }
+        }
+    }
+
+    fn see_everything(&mut self) {
+        for object in self.cluster.objects() {
+            self.queue.seen(&object);
         }
     }
 }

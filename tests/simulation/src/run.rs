@@ -1,0 +1,276 @@
+//! Runs a schedule: users, operators and the host take turns, and after each everything is looked at.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use backup_engine::{Evaluator, Host, Key, Runner, Settings, Storage, memory_clock};
+
+use crate::{
+    bugs::{Bug, Planted},
+    ground::{Ground, Watches, unless_crashed},
+    invariants::{Verdict, Violation, broken},
+    line::Line,
+    observer::Observer,
+    record::{named, said},
+    schedule::Schedule,
+};
+
+/// A turn of everybody, in seconds.
+const TURN: u32 = 15;
+
+/// So long after the last event everything goes on as it is.
+const AFTERMATH: u32 = 120;
+
+/// So many passes in one turn have no end. A dozen jobs need a few for every change.
+const RESTLESS: usize = 1_000;
+
+/// Once faults have stopped and operators are fair, every job ends within this time: waiting for configuration is
+/// bounded by half an hour, what strategies wait for by half an hour each, and jobs stand in line for an application.
+const BOUND: i64 = 6 * 60 * 60;
+
+/// How a run went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The first promise that was broken.
+    pub violation: Option<Violation>,
+    /// What happened, where it was asked for.
+    pub history: Vec<String>,
+    /// How many passes the host made.
+    pub passes: usize,
+    /// How the jobs ended: `BackupJob Succeeded` and so on, each so many times.
+    pub ends: Vec<String>,
+}
+
+struct World {
+    ground: Ground,
+    observer: Observer,
+    /// The host with its queue; none while its process is gone.
+    host: Option<Runner<Planted>>,
+    /// When a host that is gone is started again, in seconds after the start.
+    start_at: u32,
+    /// Seconds after the start, whatever the clock says.
+    elapsed: u32,
+    bug: Option<Bug>,
+    passes: usize,
+}
+
+/// Runs a schedule.
+///
+/// # Errors
+/// When the simulation itself is not in order, as where the strategies are not built.
+pub fn run(schedule: &Schedule, bug: Option<Bug>, keeps_history: bool) -> anyhow::Result<Outcome> {
+    let ground = Ground::new(schedule.seed, keeps_history)?;
+    let observer = Observer::of(&ground);
+    let mut world = World {
+        ground,
+        observer,
+        host: None,
+        start_at: 0,
+        elapsed: 0,
+        bug,
+        passes: 0,
+    };
+    world.start();
+    let violation = match world.play(schedule) {
+        Ok(()) => {
+            world.mend_watches();
+            world.ground.put_in_order()?;
+            world.come_to_rest().err()
+        }
+        Err(violation) => Some(violation),
+    };
+    let ends = world.observer.record.jobs().map(|job| {
+        let object = &job.object;
+        let phase = if job.is_gone { "gone" } else { "there" };
+        format!("{} {} {phase}", object["kind"], object["status"]["phase"]).replace('"', "")
+    });
+    let ends = ends.collect();
+    let history = world.ground.trace().take();
+    Ok(Outcome {
+        violation,
+        history,
+        passes: world.passes,
+        ends,
+    })
+}
+
+impl World {
+    /// A new process of the host: nothing is left of what another had in memory.
+    fn start(&mut self) {
+        let line = Line {
+            ground: self.ground.clone(),
+        };
+        let host = Host::new(
+            Planted::new(line, self.bug),
+            Settings::default(),
+            Arc::clone(&self.ground.strategies),
+            Arc::clone(&self.ground.storage) as Arc<dyn Storage>,
+            memory_clock(&self.ground.cluster),
+            Evaluator::Inline,
+        );
+        self.host = Some(Runner::over(Arc::new(host), self.ground.cluster.clone()));
+    }
+
+    /// Lets everything happen that the schedule says.
+    fn play(&mut self, schedule: &Schedule) -> Verdict {
+        let mut events = schedule.events.iter().peekable();
+        let end = schedule.events.last().map_or(0, |event| event.at) + AFTERMATH;
+        while self.elapsed <= end {
+            while let Some(event) = events.next_if(|event| event.at <= self.elapsed) {
+                event.happen(&self.ground);
+                self.look()?;
+            }
+            self.turn()?;
+            self.elapsed += TURN;
+            self.ground.cluster.advance(TURN.into());
+        }
+        Ok(())
+    }
+
+    /// A turn of the host, of the operators, and of the host again.
+    fn turn(&mut self) -> Result<bool, Violation> {
+        if self.host.is_none() && self.start_at <= self.elapsed {
+            self.ground.note(|| "  the host starts".to_owned());
+            self.start();
+        }
+        self.work()?;
+        let moved = self.ground.operators_turn();
+        self.look()?;
+        self.work()?;
+        // The cluster's own log of requests would grow.
+        drop(self.ground.cluster.take_requests());
+        Ok(moved)
+    }
+
+    /// The host makes passes until none is due.
+    fn work(&mut self) -> Verdict {
+        for _ in 0..RESTLESS {
+            self.tell_host();
+            let Some(host) = &mut self.host else {
+                return Ok(());
+            };
+            let stepped = unless_crashed(host.step());
+            match &stepped {
+                Some(None) => return Ok(()),
+                Some(Some(passed)) => self.ground.note(|| {
+                    let failed = passed.failed.as_ref().map(|error| format!(": {error}"));
+                    let Key {
+                        kind,
+                        namespace,
+                        name,
+                    } = &passed.key;
+                    format!(
+                        "  pass over {kind} {namespace}/{name}{}",
+                        failed.unwrap_or_default()
+                    )
+                }),
+                None => {
+                    let down = self.ground.faults().take_crash().unwrap_or_default();
+                    self.start_at = self.elapsed + down;
+                    self.host = None;
+                }
+            }
+            self.passes += 1;
+            self.look()?;
+        }
+        broken("passes come to rest", "one after the other is due")
+    }
+
+    /// What the host hears by its watches.
+    fn tell_host(&mut self) {
+        let watches = *self.ground.watches();
+        let Some(host) = &mut self.host else { return };
+        match watches {
+            Watches::InTime => host.hear(true),
+            Watches::Late { until, .. } if self.ground.cluster.now() < until => host.hear(false),
+            Watches::Late { is_broken, .. } => {
+                if is_broken {
+                    host.watch_anew();
+                }
+                host.hear(true);
+                *self.ground.watches() = Watches::InTime;
+            }
+        }
+        if self.ground.take_plugin_news() {
+            host.wake_all();
+        }
+    }
+
+    /// Watches that are broken begin anew.
+    fn mend_watches(&mut self) {
+        let watches = std::mem::take(&mut *self.ground.watches());
+        if let (Some(host), Watches::Late { is_broken: true, .. }) = (&mut self.host, watches) {
+            host.watch_anew();
+        }
+    }
+
+    fn look(&mut self) -> Verdict {
+        self.observer.look(&self.ground)
+    }
+
+    /// From here on everything is in order: whatever is under way ends, and then nothing changes any more.
+    fn come_to_rest(&mut self) -> Verdict {
+        self.ground.note(|| "everything is in order from here on".to_owned());
+        self.start_at = self.elapsed;
+        self.look()?;
+        let bound = self.ground.cluster.now() + BOUND;
+        loop {
+            let revision = self.ground.cluster.revision();
+            let moved = self.turn()? || self.ground.cluster.revision() != revision;
+            if !moved && self.live().is_none() {
+                break;
+            }
+            if self.ground.cluster.now() > bound {
+                let seen = self.live().unwrap_or_default();
+                return broken("every job ends, and what is deleted goes", seen);
+            }
+            let next = self.ground.cluster.now() + i64::from(TURN);
+            let due = self.host.as_ref().and_then(Runner::next_at);
+            // Where nothing moves, the time goes on to where something is due.
+            let at = match due {
+                Some(due) if !moved => (due.as_second() + 1).clamp(next, bound + 1),
+                None if !moved => bound + 1,
+                _ => next,
+            };
+            self.ground.cluster.set_now(at);
+        }
+        self.observer.end()?;
+        self.ask_again()
+    }
+
+    /// A job that has not ended, or that is to go and is still there.
+    fn live(&self) -> Option<String> {
+        let jobs = self.observer.record.jobs().filter(|job| !job.is_gone);
+        let mut live = jobs.filter(|job| {
+            !job.is_over() || job.object.pointer("/metadata/deletionTimestamp").is_some()
+        });
+        live.next()
+            .map(|job| format!("{}: {}", named(&job.object), said(&job.object)))
+    }
+
+    /// Passes over what has ended change nothing, also those of a new process.
+    fn ask_again(&mut self) -> Verdict {
+        let revision = self.ground.cluster.revision();
+        self.start();
+        self.work()?;
+        let keys: BTreeSet<Key> = self
+            .observer
+            .record
+            .jobs()
+            .map(|job| Key::of(&job.object))
+            .collect();
+        if let Some(host) = &self.host {
+            for key in keys {
+                if let Some(Err(error)) = unless_crashed(host.host().reconcile(&key)) {
+                    let seen = format!("{key:?}: {error}");
+                    return broken("asking again after the end changes nothing", seen);
+                }
+            }
+        }
+        self.look()?;
+        if self.ground.cluster.revision() != revision {
+            let seen = "the cluster has changed".to_owned();
+            return broken("asking again after the end changes nothing", seen);
+        }
+        Ok(())
+    }
+}
