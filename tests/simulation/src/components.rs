@@ -52,7 +52,7 @@ pub(crate) fn components() -> anyhow::Result<&'static Components> {
             cnpg,
             etcd,
             definitions,
-            configuration: stage::platform_etcd_objects(KEYS[0], KEYS[1])?,
+            configuration: configuration()?,
         };
         // Nobody else loads at the same time.
         COMPONENTS.set(loaded).ok();
@@ -60,6 +60,14 @@ pub(crate) fn components() -> anyhow::Result<&'static Components> {
     COMPONENTS
         .get()
         .ok_or_else(|| anyhow!("the strategies are not loaded"))
+}
+
+/// Both strategies, the class that binds them, and the storage.
+fn configuration() -> anyhow::Result<Vec<Value>> {
+    let mut objects = stage::platform_objects(KEYS[0], KEYS[1])?;
+    objects.retain(|object| object["kind"] == "CNPG");
+    objects.extend(stage::platform_etcd_objects(KEYS[0], KEYS[1])?);
+    Ok(objects)
 }
 
 fn versions(file: &str) -> anyhow::Result<Versions> {

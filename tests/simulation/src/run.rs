@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use backup_engine::{Evaluator, Host, Key, Runner, Settings, Storage, memory_clock};
+use backup_engine::{Evaluator, Host, Key, Passed, Runner, Settings, Storage, memory_clock};
 
 use crate::{
     bugs::{Bug, Planted},
@@ -151,18 +151,7 @@ impl World {
             let stepped = unless_crashed(host.step());
             match &stepped {
                 Some(None) => return Ok(()),
-                Some(Some(passed)) => self.ground.note(|| {
-                    let failed = passed.failed.as_ref().map(|error| format!(": {error}"));
-                    let Key {
-                        kind,
-                        namespace,
-                        name,
-                    } = &passed.key;
-                    format!(
-                        "  pass over {kind} {namespace}/{name}{}",
-                        failed.unwrap_or_default()
-                    )
-                }),
+                Some(Some(passed)) => self.note_failure(passed),
                 None => {
                     let down = self.ground.faults().take_crash().unwrap_or_default();
                     self.start_at = self.elapsed + down;
@@ -173,6 +162,19 @@ impl World {
             self.look()?;
         }
         broken("passes come to rest", "one after the other is due")
+    }
+
+    /// What a pass has done stands in its requests; that it has failed does not.
+    fn note_failure(&self, passed: &Passed) {
+        if let Some(error) = &passed.failed {
+            let Key {
+                kind,
+                namespace,
+                name,
+            } = &passed.key;
+            self.ground
+                .note(|| format!("  the pass over {kind} {namespace}/{name} fails: {error}"));
+        }
     }
 
     /// What the host hears by its watches.

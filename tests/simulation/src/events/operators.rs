@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use stage::{EtcdFate, Fate};
+use stage::{EtcdFate, Fate, Kind};
 
 use crate::{ground::Ground, happening::Happening, schedule::Outline};
 
@@ -68,6 +68,14 @@ pub(crate) fn draw(outline: &mut Outline) {
     }
 }
 
+/// The kinds that go with their operator. Members are held by a finalizer that only the operator takes off, and with
+/// them their definition would stay for ever.
+fn kinds_of(group: &str) -> impl Iterator<Item = &'static Kind> {
+    stage::kinds()
+        .iter()
+        .filter(move |kind| kind.group == group && kind.kind != "EtcdMember")
+}
+
 impl OperatorEvent {
     pub(crate) fn happen(&self, ground: &Ground) {
         match self {
@@ -90,14 +98,14 @@ impl OperatorEvent {
                     _ => operators.etcd = None,
                 }
                 drop(operators);
-                for kind in stage::kinds().iter().filter(|kind| kind.group == *group) {
+                for kind in kinds_of(group) {
                     let name = format!("{}.{}", kind.plural, kind.group);
                     // It may be gone already.
                     ground.cluster.remove_crd(&name).ok();
                 }
             }
             Self::Installed(group) => {
-                for kind in stage::kinds().iter().filter(|kind| kind.group == *group) {
+                for kind in kinds_of(group) {
                     // The stage's own definitions are in order.
                     ground.cluster.install_crd(&stage::crd(kind)).ok();
                 }
