@@ -15,6 +15,8 @@ pub(crate) struct Operators {
     pub pace: u32,
     /// How many turns there were.
     turns: u32,
+    /// The cluster's revision at which nothing was left to do for them.
+    idle_at: Option<u64>,
 }
 
 impl Default for Operators {
@@ -24,6 +26,7 @@ impl Default for Operators {
             etcd: Some(EtcdFate::default()),
             pace: 1,
             turns: 0,
+            idle_at: None,
         }
     }
 }
@@ -36,7 +39,8 @@ impl Ground {
             operators.turns += 1;
             operators.clone()
         };
-        if !operators.turns.is_multiple_of(operators.pace.max(1)) {
+        let is_idle = operators.idle_at == Some(self.cluster.revision());
+        if is_idle || !operators.turns.is_multiple_of(operators.pace.max(1)) {
             return false;
         }
         let mut did = vec![];
@@ -64,6 +68,14 @@ impl Ground {
                 }
             }
         }
+        self.operators().idle_at = (!moved).then(|| self.cluster.revision());
         moved
+    }
+}
+
+impl Operators {
+    /// They look around again, whether something has changed or not.
+    pub(crate) fn wake(&mut self) {
+        self.idle_at = None;
     }
 }

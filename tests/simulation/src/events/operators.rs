@@ -78,6 +78,7 @@ fn kinds_of(group: &str) -> impl Iterator<Item = &'static Kind> {
 
 impl OperatorEvent {
     pub(crate) fn happen(&self, ground: &Ground) {
+        ground.operators().wake();
         match self {
             // One that is not there cannot change.
             Self::Cnpg(fate) => {
