@@ -56,9 +56,9 @@ pub(crate) trait Invariant {
         Ok(())
     }
 
-    /// Everything is in order and at rest.
-    fn ended(&mut self, record: &Record) -> Verdict {
-        let _ = record;
+    /// Everything is at rest. `stored` is what lies in the bucket.
+    fn ended(&mut self, record: &Record, stored: &[String]) -> Verdict {
+        let _ = (record, stored);
         Ok(())
     }
 }

@@ -44,5 +44,5 @@ pub use bugs::Bug;
 pub use hunt::{Failure, Tally, hunt};
 pub use invariants::Violation;
 pub use run::{Outcome, run};
-pub use schedule::{Event, Schedule};
+pub use schedule::{Ending, Event, Schedule};
 pub use shrink::shrink;

@@ -50,10 +50,11 @@ impl Observer {
         Ok(())
     }
 
-    /// Looks at the whole, once everything is in order and at rest.
-    pub(crate) fn end(&mut self) -> Verdict {
+    /// Looks at the whole, once everything is at rest.
+    pub(crate) fn end(&mut self, ground: &Ground) -> Verdict {
+        let stored = ground.storage.keys();
         for invariant in &mut self.invariants {
-            invariant.ended(&self.record)?;
+            invariant.ended(&self.record, &stored)?;
         }
         Ok(())
     }

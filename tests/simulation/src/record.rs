@@ -83,17 +83,20 @@ pub(crate) fn named(object: &Value) -> String {
     )
 }
 
+/// The reason of a job's `Ready`.
+pub(crate) fn reason(job: &Value) -> &str {
+    let conditions = job.pointer("/status/conditions").and_then(Value::as_array);
+    let mut conditions = conditions.into_iter().flatten();
+    let ready = conditions.find(|condition| condition["type"] == "Ready");
+    ready.map_or("", |ready| text(ready, "/reason"))
+}
+
 /// A job in one line: `Phase Reason: message`.
 pub(crate) fn said(job: &Value) -> String {
-    let conditions = job.pointer("/status/conditions").and_then(Value::as_array);
-    let ready = conditions
-        .into_iter()
-        .flatten()
-        .find(|condition| condition["type"] == "Ready");
     format!(
         "{} {}: {}",
         text(job, "/status/phase"),
-        ready.map_or("", |ready| text(ready, "/reason")),
+        reason(job),
         text(job, "/status/message")
     )
 }

@@ -1,6 +1,6 @@
 //! Runs a schedule: users, operators and the host take turns, and after each everything is looked at.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use backup_engine::{Evaluator, Host, Key, Passed, Runner, Settings, Storage, memory_clock};
 
@@ -10,8 +10,8 @@ use crate::{
     invariants::{Verdict, Violation, broken},
     line::Line,
     observer::Observer,
-    record::{named, said},
-    schedule::Schedule,
+    record::{Job, has_started, named, reason, said},
+    schedule::{Ending, Schedule},
 };
 
 /// A turn of everybody, in seconds.
@@ -26,6 +26,21 @@ const RESTLESS: usize = 1_000;
 /// Once faults have stopped and operators are fair, every job ends within this time: waiting for configuration is
 /// bounded by half an hour, what strategies wait for by half an hour each, and jobs stand in line for an application.
 const BOUND: i64 = 6 * 60 * 60;
+
+/// Where operators stay silent, a job has a day from its start, and then an hour to undo; jobs stand in line for an
+/// application, so each has that time.
+const BOUND_OF_EACH: i64 = 26 * 60 * 60;
+
+/// How often the host looks for what it cannot watch, once everything stays as it is. A day of the usual half minutes
+/// would take seconds.
+const LOOK_AGAIN: Duration = Duration::from_secs(15 * 60);
+
+/// What a job that has not started waits for without an end, since it may come.
+const MAY_COME: [&str; 3] = [
+    "ApplicationBusy",
+    "CredentialsProjectionPending",
+    "PermissionMissing",
+];
 
 /// How a run went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +66,8 @@ struct World {
     elapsed: u32,
     bug: Option<Bug>,
     passes: usize,
+    ending: Ending,
+    settings: Settings,
 }
 
 /// Runs a schedule.
@@ -68,12 +85,13 @@ pub fn run(schedule: &Schedule, bug: Option<Bug>, keeps_history: bool) -> anyhow
         elapsed: 0,
         bug,
         passes: 0,
+        ending: schedule.ending,
+        settings: Settings::default(),
     };
     world.start();
     let violation = match world.play(schedule) {
         Ok(()) => {
-            world.mend_watches();
-            world.ground.put_in_order()?;
+            world.mend()?;
             world.come_to_rest().err()
         }
         Err(violation) => Some(violation),
@@ -101,7 +119,7 @@ impl World {
         };
         let host = Host::new(
             Planted::new(line, self.bug),
-            Settings::default(),
+            self.settings.clone(),
             Arc::clone(&self.ground.strategies),
             Arc::clone(&self.ground.storage) as Arc<dyn Storage>,
             memory_clock(&self.ground.cluster),
@@ -209,12 +227,42 @@ impl World {
         self.observer.look(&self.ground)
     }
 
-    /// From here on everything is in order: whatever is under way ends, and then nothing changes any more.
-    fn come_to_rest(&mut self) -> Verdict {
-        self.ground.note(|| "everything is in order from here on".to_owned());
+    /// Nothing goes wrong any more, and where the schedule says so, everything is in order.
+    fn mend(&mut self) -> anyhow::Result<()> {
+        self.mend_watches();
         self.start_at = self.elapsed;
+        match self.ending {
+            Ending::InOrder => {
+                self.ground
+                    .note(|| "everything is in order from here on".to_owned());
+                self.ground.put_in_order()
+            }
+            Ending::AsItIs => {
+                self.ground
+                    .note(|| "everything stays as it is from here on".to_owned());
+                self.ground.faults().disarm();
+                self.settings.look_again = LOOK_AGAIN;
+                self.host = None;
+                Ok(())
+            }
+        }
+    }
+
+    /// By when all jobs have ended.
+    fn bound(&self) -> i64 {
+        let jobs = self.observer.record.jobs().filter(|job| !job.is_over());
+        let jobs = i64::try_from(jobs.count()).unwrap_or(i64::MAX);
+        self.ground.cluster.now()
+            + match self.ending {
+                Ending::InOrder => BOUND,
+                Ending::AsItIs => BOUND_OF_EACH * (jobs + 1),
+            }
+    }
+
+    /// Whatever is under way ends, and then nothing changes any more.
+    fn come_to_rest(&mut self) -> Verdict {
         self.look()?;
-        let bound = self.ground.cluster.now() + BOUND;
+        let bound = self.bound();
         loop {
             let revision = self.ground.cluster.revision();
             let moved = self.turn()? || self.ground.cluster.revision() != revision;
@@ -235,16 +283,17 @@ impl World {
             };
             self.ground.cluster.set_now(at);
         }
-        self.observer.end()?;
+        self.observer.end(&self.ground)?;
         self.ask_again()
     }
 
     /// A job that has not ended, or that is to go and is still there.
     fn live(&self) -> Option<String> {
-        let jobs = self.observer.record.jobs().filter(|job| !job.is_gone);
-        let mut live = jobs.filter(|job| {
-            !job.is_over() || job.object.pointer("/metadata/deletionTimestamp").is_some()
-        });
+        let mut live = self
+            .observer
+            .record
+            .jobs()
+            .filter(|job| !job.is_gone && is_to_end(job, self.ending));
         live.next()
             .map(|job| format!("{}: {}", named(&job.object), said(&job.object)))
     }
@@ -275,4 +324,13 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// Whether a job has to come to an end by itself.
+fn is_to_end(job: &Job, ending: Ending) -> bool {
+    let is_deleting = job.object.pointer("/metadata/deletionTimestamp").is_some();
+    let may_wait = ending == Ending::AsItIs
+        && !has_started(&job.object)
+        && MAY_COME.contains(&reason(&job.object));
+    is_deleting || (!job.is_over() && !may_wait)
 }

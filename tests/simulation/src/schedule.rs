@@ -32,6 +32,17 @@ pub struct Schedule {
     pub seed: u64,
     /// In the order of their times.
     pub events: Vec<Event>,
+    /// What becomes of the world behind them.
+    pub ending: Ending,
+}
+
+/// Faults end with the events. What users, operators and the platform have made of the world may not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Everything is brought into order: every job ends soon.
+    InOrder,
+    /// Everything stays as it is: every job ends all the same that does not wait for something that may come.
+    AsItIs,
 }
 
 /// What a schedule is drawn along.
@@ -67,9 +78,17 @@ impl Schedule {
         jobs::draw(&mut outline);
         surroundings::draw(&mut outline);
         faults::draw(&mut outline);
-        let mut events = outline.events;
+        let mut events = std::mem::take(&mut outline.events);
         events.sort_by_key(|event| event.at);
-        Self { seed, events }
+        let ending = match outline.rng.u32(0..4) {
+            0 => Ending::AsItIs,
+            _ => Ending::InOrder,
+        };
+        Self {
+            seed,
+            events,
+            ending,
+        }
     }
 }
 

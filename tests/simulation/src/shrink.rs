@@ -29,6 +29,7 @@ pub fn shrink(
         let less = Schedule {
             seed: schedule.seed,
             events: events.to_vec(),
+            ending: schedule.ending,
         };
         let found = run(&less, bug, false)?.violation;
         Ok(found.is_some_and(|found| found.promise == violation.promise))
@@ -68,5 +69,6 @@ pub fn shrink(
     Ok(Schedule {
         seed: schedule.seed,
         events,
+        ending: schedule.ending,
     })
 }

@@ -2,9 +2,9 @@
 use simulation::{Schedule, run};
 #[test]
 fn time() {
-    run(&Schedule { seed: 0, events: vec![] }, None, false).unwrap();
+    run(&Schedule { seed: 0, events: vec![], ending: simulation::Ending::InOrder }, None, false).unwrap();
     let t = std::time::Instant::now();
-    for seed in 0..50 { run(&Schedule { seed, events: vec![] }, None, false).unwrap(); }
+    for seed in 0..50 { run(&Schedule { seed, events: vec![], ending: simulation::Ending::InOrder }, None, false).unwrap(); }
     println!("empty: {:?}", t.elapsed() / 50);
     let t = std::time::Instant::now();
     for seed in 0..50 { run(&Schedule::of(seed), None, false).unwrap(); }

@@ -52,18 +52,33 @@ impl Invariant for Backups {
         Ok(())
     }
 
-    /// Once nothing is under way, every Backup is that of a job that succeeded.
-    fn ended(&mut self, record: &Record) -> Verdict {
+    /// Once nothing is under way, every Backup is that of a job that succeeded, and its data is there.
+    fn ended(&mut self, record: &Record, stored: &[String]) -> Verdict {
         for (uid, backup) in &self.there {
             let job = record.job(uid);
             let phase = job.map_or("", |job| text(&job.object, "/status/phase"));
-            if phase != "Succeeded" && !TOLERATES_LEFT_BACKUPS {
+            if phase == "Succeeded" {
+                is_stored(backup, stored)?;
+            } else if !TOLERATES_LEFT_BACKUPS {
                 let seen = format!("{}, and its job is {phase:?}", named(backup));
                 return broken("a Backup is there only if its job has succeeded", seen);
             }
         }
         Ok(())
     }
+}
+
+/// A Backup's data is where it says.
+fn is_stored(backup: &Value, stored: &[String]) -> Verdict {
+    let place = text(backup, "/status/artifact/uri").strip_prefix("s3://");
+    let Some((_, key)) = place.and_then(|place| place.split_once('/')) else {
+        // The strategy's own terms.
+        return Ok(());
+    };
+    if stored.iter().any(|stored| stored == key) {
+        return Ok(());
+    }
+    broken("a Backup's data is there", named(backup))
 }
 
 impl Backups {
