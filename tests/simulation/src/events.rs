@@ -7,5 +7,6 @@ pub(crate) mod faults;
 pub(crate) mod jobs;
 pub(crate) mod namespaces;
 pub(crate) mod operators;
+pub(crate) mod permissions;
 pub(crate) mod plugins;
 pub(crate) mod surroundings;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use backup_engine::cluster::{ApiError, ApiReason, memory::Operation};
+use backup_engine::cluster::{Account, ApiError, ApiReason, memory::Operation};
 
 use crate::happening::Happening;
 
@@ -35,6 +35,8 @@ pub(crate) enum Armed {
 #[derive(Default)]
 pub(crate) struct Faults {
     armed: Vec<(u32, Of, Armed)>,
+    /// Kinds that no strategy's account may touch, and until when, in seconds since the epoch.
+    denied: Vec<(&'static str, i64)>,
     requests: Vec<Operation>,
     writes: Vec<Range<u64>>,
     /// For how long the process is gone that has just crashed.
@@ -47,9 +49,28 @@ impl Faults {
         self.armed.push((after, of, armed));
     }
 
-    /// Nothing goes wrong any more.
+    /// No request goes wrong any more.
     pub(crate) fn disarm(&mut self) {
         self.armed.clear();
+    }
+
+    /// No strategy's account may touch a kind until a time.
+    pub(crate) fn deny(&mut self, kind: &'static str, until: i64) {
+        self.denied.push((kind, until));
+    }
+
+    /// Every account may do what it needs.
+    pub(crate) fn grant_everything(&mut self) {
+        self.denied.clear();
+    }
+
+    /// Whether a request is refused for want of a permission.
+    pub(crate) fn is_denied(&self, request: &Operation, now: i64) -> bool {
+        request.account != Account::Host
+            && self
+                .denied
+                .iter()
+                .any(|(kind, until)| *kind == request.kind && now < *until)
     }
 
     /// A request is about to be sent: what goes off.

@@ -147,7 +147,9 @@ impl Ground {
         }
         *self.operators() = Operators::default();
         *self.watches() = Watches::InTime;
-        self.faults().disarm();
+        let mut faults = self.faults();
+        faults.disarm();
+        faults.grant_everything();
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use crate::{
     events::{
         applications::ApplicationEvent, configuration::ConfigurationEvent, faults::FaultEvent,
         jobs::JobEvent, namespaces::NamespaceEvent, operators::OperatorEvent,
-        plugins::PluginEvent, surroundings::SurroundingsEvent,
+        permissions::PermissionEvent, plugins::PluginEvent, surroundings::SurroundingsEvent,
     },
     ground::Ground,
 };
@@ -19,6 +19,7 @@ pub(crate) enum Happening {
     Job(JobEvent),
     Configuration(ConfigurationEvent),
     Plugin(PluginEvent),
+    Permission(PermissionEvent),
     Operator(OperatorEvent),
     Fault(FaultEvent),
     Surroundings(SurroundingsEvent),
@@ -34,6 +35,7 @@ impl Happening {
             Self::Job(event) => event.happen(ground),
             Self::Configuration(event) => event.happen(ground),
             Self::Plugin(event) => event.happen(ground),
+            Self::Permission(event) => event.happen(ground),
             Self::Operator(event) => event.happen(ground),
             Self::Fault(event) => event.happen(ground),
             Self::Surroundings(event) => event.happen(ground),
@@ -49,6 +51,7 @@ impl fmt::Display for Happening {
             Self::Job(event) => event.fmt(f),
             Self::Configuration(event) => event.fmt(f),
             Self::Plugin(event) => event.fmt(f),
+            Self::Permission(event) => event.fmt(f),
             Self::Operator(event) => event.fmt(f),
             Self::Fault(event) => event.fmt(f),
             Self::Surroundings(event) => event.fmt(f),

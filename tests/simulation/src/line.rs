@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use backup_engine::cluster::{
-    ApiError, Caller, Cluster, DeleteOptions, Part,
+    ApiError, ApiReason, Caller, Cluster, DeleteOptions, Part,
     memory::{Operation, Verb},
 };
 use backup_sandbox::contract::{ObjectRef, Selector};
@@ -50,6 +50,10 @@ impl Line {
                 return Err(error(reason));
             }
             _ => {}
+        }
+        let now = self.ground.cluster.now();
+        if self.ground.faults().is_denied(&request, now) {
+            return Err(error(ApiReason::Forbidden));
         }
         let before = self.ground.cluster.revision();
         let answer = send.await;

@@ -6,7 +6,7 @@ use backup_engine::{Evaluator, Host, Key, Passed, Runner, Settings, Storage, mem
 
 use crate::{
     bugs::{Bug, Planted},
-    ground::{Ground, Watches, unless_crashed},
+    ground::{Ground, Watches, text, unless_crashed},
     invariants::{Verdict, Violation, broken},
     line::Line,
     observer::Observer,
@@ -51,7 +51,7 @@ pub struct Outcome {
     pub history: Vec<String>,
     /// How many passes the host made.
     pub passes: usize,
-    /// How the jobs ended: `BackupJob Succeeded` and so on, each so many times.
+    /// How the jobs ended: `BackupJob Failed, there: EtcdBackupFailed` and so on.
     pub ends: Vec<String>,
 }
 
@@ -96,12 +96,7 @@ pub fn run(schedule: &Schedule, bug: Option<Bug>, keeps_history: bool) -> anyhow
         }
         Err(violation) => Some(violation),
     };
-    let ends = world.observer.record.jobs().map(|job| {
-        let object = &job.object;
-        let phase = if job.is_gone { "gone" } else { "there" };
-        format!("{} {} {phase}", object["kind"], object["status"]["phase"]).replace('"', "")
-    });
-    let ends = ends.collect();
+    let ends = world.observer.record.jobs().map(ended).collect();
     let history = world.ground.trace().take();
     Ok(Outcome {
         violation,
@@ -154,6 +149,7 @@ impl World {
         let moved = self.ground.operators_turn();
         self.look()?;
         self.work()?;
+        self.ask_a_finished_job()?;
         // The cluster's own log of requests would grow.
         drop(self.ground.cluster.take_requests());
         Ok(moved)
@@ -298,6 +294,24 @@ impl World {
             .map(|job| format!("{}: {}", named(&job.object), said(&job.object)))
     }
 
+    /// A pass over a job that has ended changes nothing: one job each turn.
+    fn ask_a_finished_job(&mut self) -> Verdict {
+        let jobs = self.observer.record.jobs();
+        let finished: Vec<_> = jobs
+            .filter(|job| job.is_over() && !job.is_gone)
+            .map(|job| Key::of(&job.object))
+            .collect();
+        let turns = usize::try_from(self.elapsed / TURN).unwrap_or_default();
+        let key = finished.get(turns % finished.len().max(1));
+        let (Some(host), Some(key)) = (&self.host, key) else {
+            return Ok(());
+        };
+        if unless_crashed(host.host().reconcile(key)).is_none() {
+            return broken("a finished job is left alone", format!("{key:?}"));
+        }
+        self.look()
+    }
+
     /// Passes over what has ended change nothing, also those of a new process.
     fn ask_again(&mut self) -> Verdict {
         let revision = self.ground.cluster.revision();
@@ -324,6 +338,19 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// How a job has ended, with the first word of why.
+fn ended(job: &Job) -> String {
+    let kind = text(&job.object, "/kind");
+    let phase = match text(&job.object, "/status/phase") {
+        "" => "Unseen",
+        phase => phase,
+    };
+    let place = if job.is_gone { "gone" } else { "there" };
+    let why = text(&job.object, "/status/message").split(':').next();
+    let why = why.filter(|why| !why.contains(' ')).unwrap_or_default();
+    format!("{kind} {phase}, {place}: {why}")
 }
 
 /// Whether a job has to come to an end by itself.

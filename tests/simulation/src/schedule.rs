@@ -6,7 +6,8 @@ use fastrand::Rng;
 
 use crate::{
     events::{
-        applications, configuration, faults, jobs, namespaces, operators, plugins, surroundings,
+        applications, configuration, faults, jobs, namespaces, operators, permissions, plugins,
+        surroundings,
     },
     faults::{Armed, Of},
     ground::Ground,
@@ -74,6 +75,7 @@ impl Schedule {
         applications::draw(&mut outline);
         configuration::draw(&mut outline);
         plugins::draw(&mut outline);
+        permissions::draw(&mut outline);
         operators::draw(&mut outline);
         jobs::draw(&mut outline);
         surroundings::draw(&mut outline);
