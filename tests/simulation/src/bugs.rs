@@ -140,7 +140,10 @@ impl Planted {
                 .unwrap_or_default()
                 .to_owned(),
             namespace: Some(text(object, "/metadata/namespace").to_owned()),
-            name: labels[OWNED_BY_NAME].as_str().unwrap_or_default().to_owned(),
+            name: labels[OWNED_BY_NAME]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
         };
         let cluster = &self.line.ground.cluster;
         let job = cluster.get(&Caller::host(), &target).await?;
@@ -239,10 +242,7 @@ impl Cluster for Planted {
     ) -> Result<Value, ApiError> {
         let patch = &self.current_patch(patch);
         let namespace = target.namespace.as_deref();
-        if self.is(Bug::ForgottenResume)
-            && resumes(target, patch)
-            && self.fails(namespace).await?
-        {
+        if self.is(Bug::ForgottenResume) && resumes(target, patch) && self.fails(namespace).await? {
             return Ok(json!({}));
         }
         let merged = self.line.merge(caller, manager, target, patch, part).await;

@@ -251,7 +251,10 @@ impl Ground {
 /// The value of a future that waits for nothing. One that waits never ends: it is the host that has crashed.
 pub(crate) fn unless_crashed<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
-    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+    match future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
         Poll::Ready(value) => Some(value),
         Poll::Pending => None,
     }

@@ -35,7 +35,11 @@ impl Line {
                 Armed::Fault(Fault::Interference) => self.interfere(&request),
                 Armed::Fault(fault) => {
                     self.ground.note(|| {
-                        format!("  fault: {} at {}", describe_fault(fault), describe(&request))
+                        format!(
+                            "  fault: {} at {}",
+                            describe_fault(fault),
+                            describe(&request)
+                        )
                     });
                     after = Some(fault);
                 }
@@ -102,7 +106,10 @@ impl Line {
 fn describe_fault(fault: Fault) -> String {
     match fault {
         Fault::Crash { is_sent, .. } => {
-            format!("the host crashes {}", if is_sent { "after" } else { "before" })
+            format!(
+                "the host crashes {}",
+                if is_sent { "after" } else { "before" }
+            )
         }
         Fault::Interference => "somebody writes in between".to_owned(),
         Fault::Error { reason, is_done } => format!(

@@ -214,7 +214,13 @@ impl World {
     /// Watches that are broken begin anew.
     fn mend_watches(&mut self) {
         let watches = std::mem::take(&mut *self.ground.watches());
-        if let (Some(host), Watches::Late { is_broken: true, .. }) = (&mut self.host, watches) {
+        if let (
+            Some(host),
+            Watches::Late {
+                is_broken: true, ..
+            },
+        ) = (&mut self.host, watches)
+        {
             host.watch_anew();
         }
     }

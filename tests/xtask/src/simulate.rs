@@ -25,7 +25,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     bundle::strategies(None)?;
     let mut command = process::cargo();
     command
-        .args(["run", "--quiet", "--locked", "--package", "simulation", "--"])
+        .args([
+            "run",
+            "--quiet",
+            "--locked",
+            "--package",
+            "simulation",
+            "--",
+        ])
         .args(["--seeds", &options.seeds.to_string()]);
     if let Some(seed) = options.seed {
         command.args(["--seed", &seed.to_string()]);

@@ -68,7 +68,13 @@ pub(crate) fn draw(outline: &mut Outline) {
                 add(outline, at, What::Deleted);
                 if outline.one_in(2) {
                     let later = at + outline.rng.u32(15..600);
-                    add(outline, later, What::Created { is_suspended: false });
+                    add(
+                        outline,
+                        later,
+                        What::Created {
+                            is_suspended: false,
+                        },
+                    );
                 }
             }
             if kind == "Etcd" && outline.one_in(10) {
@@ -100,9 +106,8 @@ impl ApplicationEvent {
 
     fn create(&self, ground: &Ground, is_suspended: bool) {
         let namespace = ground.cluster.read("v1", "Namespace", None, self.tenant);
-        let is_there = namespace.is_some_and(|namespace| {
-            namespace.pointer("/metadata/deletionTimestamp").is_none()
-        });
+        let is_there = namespace
+            .is_some_and(|namespace| namespace.pointer("/metadata/deletionTimestamp").is_none());
         if !is_there {
             return ground.note(|| "    (refused: there is no such namespace)".to_owned());
         }
@@ -160,7 +165,10 @@ impl fmt::Display for ApplicationEvent {
         } = self;
         match self.what {
             What::Created { is_suspended: true } => {
-                write!(f, "{kind} {tenant}/{name} is installed, its release suspended")
+                write!(
+                    f,
+                    "{kind} {tenant}/{name} is installed, its release suspended"
+                )
             }
             What::Created { .. } => write!(f, "{kind} {tenant}/{name} is installed"),
             What::Deleted => write!(f, "{kind} {tenant}/{name} is deleted"),

@@ -59,7 +59,9 @@ impl ConfigurationEvent {
             What::Deleted => ground.delete(
                 text(&object, "/apiVersion"),
                 text(&object, "/kind"),
-                object.pointer("/metadata/namespace").and_then(Value::as_str),
+                object
+                    .pointer("/metadata/namespace")
+                    .and_then(Value::as_str),
                 text(&object, "/metadata/name"),
             ),
             What::Changed => {

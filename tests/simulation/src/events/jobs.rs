@@ -51,13 +51,7 @@ pub(crate) fn draw(outline: &mut Outline) {
     }
 }
 
-fn add(
-    outline: &mut Outline,
-    at: u32,
-    tenant: &'static str,
-    name: &'static str,
-    what: What,
-) {
+fn add(outline: &mut Outline, at: u32, tenant: &'static str, name: &'static str, what: What) {
     let event = JobEvent { tenant, name, what };
     outline.add_anytime(at, Happening::Job(event));
 }
@@ -198,7 +192,10 @@ impl fmt::Display for JobEvent {
                 target,
                 options,
             } => {
-                write!(f, "a user creates RestoreJob {tenant}/{name} of Backup {backup}")?;
+                write!(
+                    f,
+                    "a user creates RestoreJob {tenant}/{name} of Backup {backup}"
+                )?;
                 if let Some(target) = target {
                     write!(f, " into Etcd {target}")?;
                 }

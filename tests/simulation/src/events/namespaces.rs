@@ -43,7 +43,11 @@ impl NamespaceEvent {
 
 impl fmt::Display for NamespaceEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verb = if self.is_deleted { "deleted" } else { "created" };
+        let verb = if self.is_deleted {
+            "deleted"
+        } else {
+            "created"
+        };
         write!(f, "namespace {} is {verb}", self.tenant)
     }
 }

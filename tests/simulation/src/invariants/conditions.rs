@@ -34,7 +34,10 @@ impl Invariant for Conditions {
         {
             return Ok(());
         }
-        let before = change.previous.as_ref().map_or(&[][..], |object| conditions(object));
+        let before = change
+            .previous
+            .as_ref()
+            .map_or(&[][..], |object| conditions(object));
         let mut types = vec![];
         for condition in conditions(object) {
             is_well_formed(object, condition)?;

@@ -74,7 +74,10 @@ impl Orders {
         if self.done.contains(text(job, "/metadata/uid")) {
             return Ok(());
         }
-        broken("a job succeeds only if the operator has said so for it", named(job))
+        broken(
+            "a job succeeds only if the operator has said so for it",
+            named(job),
+        )
     }
 }
 
@@ -102,7 +105,9 @@ fn label(object: &Value) -> Option<&str> {
 
 fn is_complete(object: &Value) -> bool {
     let phase = text(object, "/status/phase");
-    let ready = object.pointer("/status/readyMembers").and_then(Value::as_i64);
+    let ready = object
+        .pointer("/status/readyMembers")
+        .and_then(Value::as_i64);
     let wanted = object.pointer("/spec/replicas").and_then(Value::as_i64);
     match text(object, "/kind") {
         "Backup" => phase == "completed",

@@ -41,7 +41,10 @@ impl Invariant for Releases {
             self.held.remove(&key);
             return Ok(());
         }
-        let was = change.previous.as_ref().is_some_and(|before| is_suspended(before));
+        let was = change
+            .previous
+            .as_ref()
+            .is_some_and(|before| is_suspended(before));
         let is = is_suspended(release);
         if was == is {
             return Ok(());
@@ -51,7 +54,10 @@ impl Invariant for Releases {
             Some(held) => held.is_suspended = is,
             None if !seen.by_host => {}
             None if !is => {
-                return broken("a release is resumed only by who suspended it", named(release));
+                return broken(
+                    "a release is resumed only by who suspended it",
+                    named(release),
+                );
             }
             None => {
                 let held = suspended(seen, &key)?;
@@ -75,7 +81,10 @@ impl Invariant for Releases {
 }
 
 /// The host has suspended a release: a live job has noted before what it was.
-fn suspended(seen: &Seen<'_>, (namespace, name): &(String, String)) -> Result<Held, super::Violation> {
+fn suspended(
+    seen: &Seen<'_>,
+    (namespace, name): &(String, String),
+) -> Result<Held, super::Violation> {
     let notes_it = |job: &Value| {
         let noted = job.pointer("/status/strategy/suspended");
         let noted = noted.and_then(Value::as_array);
