@@ -124,6 +124,10 @@ fn manifest<S: Built>() -> Value {
         let actions: Value = write.actions.iter().map(|action| action.as_str()).collect();
         json!({ "apiVersion": write.api_version, "kind": write.kind, "actions": actions, "storagePaths": write.storage_paths })
     });
+    let holds = S::HOLDS.iter().map(|held| {
+        let (group, kind) = held.kind.rsplit_once('/').unwrap_or(("", held.kind));
+        json!({ "of": held.of, "group": group, "kind": kind, "names": held.names })
+    });
     let mut manifest = json!({
         "name": S::NAME,
         "version": S::VERSION,
@@ -134,6 +138,7 @@ fn manifest<S: Built>() -> Value {
         "questions": S::QUESTIONS.iter().map(|question| question.as_str()).collect::<Value>(),
         "reads": reads.collect::<Value>(),
         "writes": writes.collect::<Value>(),
+        "holds": holds.collect::<Value>(),
         "suspendsReleases": S::SUSPENDS_RELEASES,
         "usesCredentialsBetweenJobs": S::USES_CREDENTIALS_BETWEEN_JOBS,
         "metadataVersions": S::METADATA_VERSIONS,

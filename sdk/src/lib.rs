@@ -120,7 +120,7 @@ pub use serde_json::Value;
 
 pub use context::{ApplicationRef, Context, FinishedBackup, Job, Level, Refusal, View};
 pub use json::{array_of, object_of, pruned, value_of};
-pub use object::{Action, Condition, Metadata, Object, Reads, Writes};
+pub use object::{Action, Condition, Holds, Metadata, Object, Reads, Writes};
 pub use outcome::{Failure, OrStop, Outcome, Stop, Units, Wait, Waiting, fail, wait};
 pub use plan::{Lifetime, Propagation, Severity};
 pub use storage::{Bucket, StoredObject, StoredObjects, covers};
@@ -131,7 +131,7 @@ pub use time::Timestamp;
 /// Everything that a strategy's file uses.
 pub mod prelude {
     pub use crate::{
-        Action, ApplicationRef, Artifact, Bucket, Condition, Context, FinishedBackup, Level,
+        Action, ApplicationRef, Artifact, Bucket, Condition, Context, FinishedBackup, Holds, Level,
         Lifetime, Metadata, Nothing, Object, OrStop, Outcome, Path, Problem, Propagation, Question,
         Reads, Refusal, Severity, Stop, Strategy, Success, Timestamp, Units, Value, Verdict, View,
         Waiting, Writes, fail, json, pruned, wait,

@@ -132,6 +132,19 @@ impl fmt::Display for Condition {
     }
 }
 
+/// Applications that a job works on beside its own, for [`Strategy::HOLDS`](crate::Strategy::HOLDS): the disks of a
+/// virtual machine, for example.
+#[derive(Debug, Clone, Copy)]
+pub struct Holds {
+    /// The kind of the job's own application, `VMInstance`.
+    pub of: &'static str,
+    /// The others, as `group/Kind`: `apps.cozystack.io/VMDisk`.
+    pub kind: &'static str,
+    /// Where their names stand in the job's own application: a JSON pointer in which `*` stands for every item of a
+    /// list, `/spec/disks/*/name`.
+    pub names: &'static str,
+}
+
 /// A kind that a strategy reads, for [`Strategy::READS`](crate::Strategy::READS).
 #[derive(Debug, Clone, Copy)]
 pub struct Reads {

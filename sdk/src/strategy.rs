@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    Context, Outcome, Reads, Timestamp, Value, Writes,
+    Context, Holds, Outcome, Reads, Timestamp, Value, Writes,
     bindings::cozystack::backup_strategy::types::Entry, fail,
 };
 
@@ -34,6 +34,8 @@ pub trait Strategy: Sized + 'static {
     const READS: &'static [Reads] = &[];
     /// The kinds that it writes.
     const WRITES: &'static [Writes] = &[];
+    /// Applications that a job works on beside its own: no other job works on them at the same time.
+    const HOLDS: &'static [Holds] = &[];
     /// Whether it suspends the application's HelmRelease.
     const SUSPENDS_RELEASES: bool = false;
     /// Whether applications go on using the projected credentials when no job runs, as WAL archiving does.

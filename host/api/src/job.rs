@@ -83,6 +83,9 @@ pub struct StrategyProgress {
     /// The application that the job works on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application_ref: Option<ApplicationReference>,
+    /// Applications that the job holds beside its own, so that no other job works on them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<ApplicationReference>,
     /// By when the job must have ended: set when work begins, by the class or the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Time>,

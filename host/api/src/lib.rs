@@ -35,7 +35,9 @@ pub use job::{
     Failing, JobPhase, JobStatus, PluginIdentity, RefusedAction, Setback, StrategyProgress,
     SuspendedRelease, Waiting,
 };
-pub use plan::{ConcurrencyPolicy, Plan, PlanSpec, PlanStatus, RetentionPolicy, Schedule};
+pub use plan::{
+    ConcurrencyPolicy, NextRemoval, Plan, PlanSpec, PlanStatus, RetentionPolicy, Schedule,
+};
 pub use reason::Reason;
 pub use reference::{ApplicationReference, LocalReference, StrategyReference};
 pub use restore_job::{RestoreJob, RestoreJobSpec, RestoreJobStatus};
@@ -46,7 +48,7 @@ pub use strategy_plugin::{
 
 pub use k8s_openapi::{
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-    apimachinery::pkg::apis::meta::v1::{LabelSelector, Time},
+    apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, Time},
 };
 use kube::CustomResourceExt as _;
 

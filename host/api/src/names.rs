@@ -44,10 +44,17 @@ pub fn label_value(name: &str) -> String {
     format!("{beginning}-{hash}")
 }
 
+/// On strategy objects: what a template may do with an absent value. `Print` (what is meant when absent): test, default
+/// and pass it on, but not print it. `Go`: print `<no value>`, as the reference does. `Error`: not even read it.
+pub const MISSING_VALUES: &str = "strategy.backups.cozystack.io/missing-values";
+
 /// Keeps a Backup or RestoreJob until the host has cleaned up.
 pub const FINALIZER: &str = "backups.cozystack.io/cleanup";
 /// Set by old versions; honoured and removed like [`FINALIZER`].
 pub const LEGACY_FINALIZER: &str = "backups.cozystack.io/cleanup-velero";
+
+/// On a Backup, with any value: look now whether its data is there. Another value asks again.
+pub const CHECK_REQUESTED: &str = "backups.cozystack.io/check-requested";
 
 /// The Secret with the platform's credentials in an application's namespace.
 pub const CREDENTIALS_SECRET: &str = "cozy-backups-creds";

@@ -40,6 +40,8 @@ pub enum Reason {
     RestoreFailed,
     /// The restore is done.
     RestoreCompleted,
+    /// The object storage does not answer.
+    StorageUnreachable,
     /// The current storage is not the one that the Backup was written to.
     StorageChanged,
     /// The BackupClass does not allow its use in this namespace.
@@ -54,6 +56,8 @@ pub enum Reason {
     Forgetting,
     /// The Backup's objects and data could not be removed, and are left where they are.
     LeftBehind,
+    /// The Backup's objects and data were not to be removed, and are left where they are.
+    Retained,
     /// The Plan makes jobs at its times.
     Scheduled,
     /// The Plan makes no jobs while it is suspended.
@@ -64,6 +68,8 @@ pub enum Reason {
     BindingsReady,
     /// A binding of the BackupClass is not in order.
     BindingNotReady,
+    /// The parameters of a binding hold credentials, or are not what the strategy takes.
+    ParametersInvalid,
 }
 
 impl Reason {
@@ -88,6 +94,7 @@ impl Reason {
             Self::BackupCompleted => "BackupCompleted",
             Self::RestoreFailed => "RestoreFailed",
             Self::RestoreCompleted => "RestoreCompleted",
+            Self::StorageUnreachable => "StorageUnreachable",
             Self::StorageChanged => "StorageChanged",
             Self::NamespaceNotAllowed => "NamespaceNotAllowed",
             Self::Available => "Available",
@@ -95,11 +102,13 @@ impl Reason {
             Self::NotChecked => "NotChecked",
             Self::Forgetting => "Forgetting",
             Self::LeftBehind => "LeftBehind",
+            Self::Retained => "Retained",
             Self::Scheduled => "Scheduled",
             Self::Suspended => "Suspended",
             Self::PlanInvalid => "PlanInvalid",
             Self::BindingsReady => "BindingsReady",
             Self::BindingNotReady => "BindingNotReady",
+            Self::ParametersInvalid => "ParametersInvalid",
         }
     }
 }

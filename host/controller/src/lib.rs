@@ -3,7 +3,8 @@
 //! | module | what |
 //! |---|---|
 //! | `real` | the engine's cluster trait over an API server |
-//! | `watches` | what changes in the cluster, as wake-up calls for the queue |
+//! | `watches` | what changes in the cluster: wake-up calls for the queue |
+//! | `sight` | what the watches have shown, so that most reads need no request |
 //! | `work` | the queue and the passes under way |
 //! | `plugins` | StrategyPlugins: from a file of the plugin folder to a strategy that serves |
 //! | `s3` | the platform's object storage |
@@ -18,6 +19,7 @@ mod probes;
 mod real;
 mod run;
 mod s3;
+mod sight;
 mod watches;
 mod work;
 

@@ -48,7 +48,7 @@ pub(crate) async fn serve_probes(
     let router = Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", ready);
-    serve(address, router, stop)
+    serve("probes", address, router, stop)
         .await
         .with_context(|| format!("probes at {address}"))
 }
@@ -60,18 +60,19 @@ pub(crate) async fn serve_metrics(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     let router = Router::new().route("/metrics", get(move || async move { metrics.text() }));
-    serve(address, router, stop)
+    serve("metrics", address, router, stop)
         .await
         .with_context(|| format!("metrics at {address}"))
 }
 
 async fn serve(
+    what: &str,
     address: SocketAddr,
     router: Router,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
     let listener = TcpListener::bind(address).await?;
-    tracing::info!(address = %listener.local_addr()?, "listening");
+    tracing::info!(what, address = %listener.local_addr()?, "listening");
     axum::serve(listener, router)
         .with_graceful_shutdown(stop)
         .await?;

@@ -3,9 +3,15 @@
 //! One connection pool serves all accounts; whose rights a request uses is a header. Kinds are looked up in the API
 //! server's discovery once, and again where one is not known.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
-use backup_engine::cluster::{Account, ApiError, ApiReason, Caller, Cluster, DeleteOptions, Part};
+use backup_api::names::API_VERSION;
+use backup_engine::cluster::{
+    Account, ApiError, ApiReason, Caller, Cluster, DeleteOptions, Part, listed_live_jobs,
+};
 use backup_sandbox::contract::{ObjectRef, Propagation, Selector};
 use http::{HeaderValue, header::USER_AGENT};
 use kube::{
@@ -16,7 +22,9 @@ use kube::{
     core::{Request, Status, params::GetParams},
 };
 use serde_json::{Value, json};
-use tokio::sync::RwLock;
+use tokio::sync::watch;
+
+use crate::sight::{KindOf, Sight, Sighting};
 
 /// The header by which a request uses the rights of another account.
 const IMPERSONATE: &str = "impersonate-user";
@@ -34,12 +42,19 @@ pub(crate) struct Resource {
     pub namespaced: bool,
 }
 
+/// Kinds by API version and kind.
+type Kinds = HashMap<(String, String), Resource>;
+
 /// An API server.
 #[derive(Clone)]
 pub struct RealCluster {
     client: Client,
     /// Kinds by API version and kind, as discovery told them.
-    kinds: std::sync::Arc<RwLock<HashMap<(String, String), Resource>>>,
+    kinds: Arc<Mutex<Kinds>>,
+    /// What the watches have shown.
+    sight: Arc<Sight>,
+    /// Counts what may have made kinds known.
+    kinds_changed: watch::Sender<u64>,
 }
 
 impl RealCluster {
@@ -48,8 +63,47 @@ impl RealCluster {
     pub fn new(client: Client) -> Self {
         Self {
             client,
-            kinds: std::sync::Arc::default(),
+            kinds: Arc::default(),
+            sight: Arc::default(),
+            kinds_changed: watch::Sender::default(),
         }
+    }
+
+    /// What the watches have shown.
+    pub(crate) fn sight(&self) -> &Sight {
+        &self.sight
+    }
+
+    /// Told whenever there may be kinds that were not known.
+    pub(crate) fn kinds_changed(&self) -> watch::Receiver<u64> {
+        self.kinds_changed.subscribe()
+    }
+
+    fn kinds(&self) -> MutexGuard<'_, Kinds> {
+        self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A definition or an API service has changed. Where one is gone, no kind is taken for known any more.
+    pub(crate) fn look_for_kinds(&self, one_is_gone: bool) {
+        if one_is_gone {
+            self.kinds().clear();
+        }
+        self.kinds_changed.send_modify(|times| *times += 1);
+    }
+
+    /// Keeps what a write gave back. One that failed may have been carried out all the same, or failed because what is
+    /// known is old.
+    fn written(
+        &self,
+        target: &ObjectRef,
+        answer: Result<Value, ApiError>,
+    ) -> Result<Value, ApiError> {
+        match &answer {
+            Ok(object) => self.sight.written(object),
+            Err(error) if error.can_pass() => self.sight.deleted(target),
+            Err(_) => self.sight.doubt(target),
+        }
+        answer
     }
 
     /// A client that uses the rights of an account, over the same connections.
@@ -76,7 +130,7 @@ impl RealCluster {
         kind: &str,
     ) -> Result<Option<Resource>, ApiError> {
         let key = (api_version.to_owned(), kind.to_owned());
-        if let Some(known) = self.kinds.read().await.get(&key) {
+        if let Some(known) = self.kinds().get(&key) {
             return Ok(Some(known.clone()));
         }
         let listed = if api_version.contains('/') {
@@ -89,7 +143,7 @@ impl RealCluster {
             Err(Error::Api(status)) if status.code == 404 => return Ok(None),
             Err(error) => return Err(api_error(error)),
         };
-        let mut kinds = self.kinds.write().await;
+        let mut kinds = self.kinds();
         for found in listed
             .resources
             .into_iter()
@@ -157,6 +211,84 @@ impl RealCluster {
             .request::<Value>(request)
             .await
             .map_err(api_error)
+    }
+
+    /// Asks the API server for an object.
+    async fn ask(&self, caller: &Caller, target: &ObjectRef) -> Result<Option<Value>, ApiError> {
+        let path = self
+            .path(
+                &target.api_version,
+                &target.kind,
+                target.namespace.as_deref(),
+            )
+            .await?;
+        let Some(path) = path else { return Ok(None) };
+        match self
+            .send(caller, path.get(&target.name, &GetParams::default()))
+            .await
+        {
+            Ok(object) => Ok(Some(object)),
+            Err(error) if error.reason == ApiReason::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks the API server for objects.
+    async fn ask_all(&self, caller: &Caller, matching: &Selector) -> Result<Vec<Value>, ApiError> {
+        let path = self
+            .path(
+                &matching.api_version,
+                &matching.kind,
+                matching.namespace.as_deref(),
+            )
+            .await?;
+        let Some(path) = path else { return Ok(vec![]) };
+        let labels: Vec<String> = matching
+            .labels
+            .iter()
+            .map(|label| format!("{}={}", label.key, label.value))
+            .collect();
+        let mut parameters = ListParams::default().limit(PAGE);
+        if !labels.is_empty() {
+            parameters = parameters.labels(&labels.join(","));
+        }
+        let mut objects = vec![];
+        loop {
+            let mut page = match self.send(caller, path.list(&parameters)).await {
+                Err(error) if error.reason == ApiReason::NotFound => return Ok(vec![]),
+                page => page?,
+            };
+            let items = page
+                .get_mut("items")
+                .and_then(Value::as_array_mut)
+                .map(std::mem::take);
+            for mut object in items.unwrap_or_default() {
+                // Items of a list do not say what they are.
+                if let Some(members) = object.as_object_mut() {
+                    members.insert("apiVersion".to_owned(), json!(matching.api_version));
+                    members.insert("kind".to_owned(), json!(matching.kind));
+                }
+                objects.push(object);
+            }
+            match page.pointer("/metadata/continue").and_then(Value::as_str) {
+                Some(next) if !next.is_empty() => parameters = parameters.continue_token(next),
+                _ => break,
+            }
+        }
+        let name = |object: &Value, member: &str| {
+            object
+                .pointer(member)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        objects.sort_by_cached_key(|object| {
+            (
+                name(object, "/metadata/namespace"),
+                name(object, "/metadata/name"),
+            )
+        });
+        Ok(objects)
     }
 }
 
@@ -235,79 +367,37 @@ const STRICT: kube::api::ValidationDirective = kube::api::ValidationDirective::S
 
 impl Cluster for RealCluster {
     async fn get(&self, caller: &Caller, target: &ObjectRef) -> Result<Option<Value>, ApiError> {
-        let path = self
-            .path(
-                &target.api_version,
-                &target.kind,
-                target.namespace.as_deref(),
-            )
-            .await?;
-        let Some(path) = path else { return Ok(None) };
-        match self
-            .send(caller, path.get(&target.name, &GetParams::default()))
-            .await
-        {
-            Ok(object) => Ok(Some(object)),
-            Err(error) if error.reason == ApiReason::NotFound => Ok(None),
-            Err(error) => Err(error),
+        let ticket = match self.sight.get(&caller.account, target) {
+            Sighting::Known(object) => return Ok(object),
+            Sighting::Ask(ticket) => ticket,
+        };
+        let object = self.ask(caller, target).await?;
+        if let Some(ticket) = ticket {
+            let of = KindOf::new(&caller.account, &target.api_version, &target.kind);
+            self.sight.learned(&of, ticket, &object);
         }
+        Ok(object)
     }
 
     async fn list(&self, caller: &Caller, matching: &Selector) -> Result<Vec<Value>, ApiError> {
-        let path = self
-            .path(
-                &matching.api_version,
-                &matching.kind,
-                matching.namespace.as_deref(),
-            )
-            .await?;
-        let Some(path) = path else { return Ok(vec![]) };
-        let labels: Vec<String> = matching
-            .labels
-            .iter()
-            .map(|label| format!("{}={}", label.key, label.value))
-            .collect();
-        let mut parameters = ListParams::default().limit(PAGE);
-        if !labels.is_empty() {
-            parameters = parameters.labels(&labels.join(","));
-        }
-        let mut objects = vec![];
-        loop {
-            let mut page = match self.send(caller, path.list(&parameters)).await {
-                Err(error) if error.reason == ApiReason::NotFound => return Ok(vec![]),
-                page => page?,
-            };
-            let items = page
-                .get_mut("items")
-                .and_then(Value::as_array_mut)
-                .map(std::mem::take);
-            for mut object in items.unwrap_or_default() {
-                // Items of a list do not say what they are.
-                if let Some(members) = object.as_object_mut() {
-                    members.insert("apiVersion".to_owned(), json!(matching.api_version));
-                    members.insert("kind".to_owned(), json!(matching.kind));
-                }
-                objects.push(object);
-            }
-            match page.pointer("/metadata/continue").and_then(Value::as_str) {
-                Some(next) if !next.is_empty() => parameters = parameters.continue_token(next),
-                _ => break,
-            }
-        }
-        let name = |object: &Value, member: &str| {
-            object
-                .pointer(member)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
+        let ticket = match self.sight.list(&caller.account, matching) {
+            Sighting::Known(objects) => return Ok(objects),
+            Sighting::Ask(ticket) => ticket,
         };
-        objects.sort_by_cached_key(|object| {
-            (
-                name(object, "/metadata/namespace"),
-                name(object, "/metadata/name"),
-            )
-        });
+        let objects = self.ask_all(caller, matching).await?;
+        if let Some(ticket) = ticket {
+            let of = KindOf::new(&caller.account, &matching.api_version, &matching.kind);
+            self.sight.learned_all(&of, ticket, &objects);
+        }
         Ok(objects)
+    }
+
+    async fn live_jobs(&self, kind: &str, namespace: &str) -> Result<Vec<Value>, ApiError> {
+        let of = KindOf::new(&Account::Host, API_VERSION, kind);
+        match self.sight.live(&of, namespace) {
+            Some(jobs) => Ok(jobs),
+            None => listed_live_jobs(self, kind, namespace).await,
+        }
     }
 
     async fn serves(&self, api_version: &str, kind: &str) -> Result<bool, ApiError> {
@@ -347,16 +437,19 @@ impl Cluster for RealCluster {
         object: &Value,
         dry_run: bool,
     ) -> Result<Value, ApiError> {
-        let path = self
-            .path_to_write(&backup_engine::reference(object))
-            .await?;
+        let target = backup_engine::reference(object);
+        let path = self.path_to_write(&target).await?;
         let parameters = PostParams {
             dry_run,
             field_manager: Some(manager.to_owned()),
         };
         let body = object.to_string().into_bytes();
         let request = path.create(&parameters, body).map(strict);
-        self.send(caller, request).await
+        let created = self.send(caller, request).await;
+        if dry_run {
+            return created;
+        }
+        self.written(&target, created)
     }
 
     async fn apply(
@@ -375,7 +468,7 @@ impl Cluster for RealCluster {
             Part::Main => path.patch(&target.name, &parameters, &patch),
             Part::Status => path.patch_subresource("status", &target.name, &parameters, &patch),
         };
-        self.send(caller, request).await
+        self.written(&target, self.send(caller, request).await)
     }
 
     async fn merge(
@@ -397,7 +490,7 @@ impl Cluster for RealCluster {
             Part::Main => path.patch(&target.name, &parameters, &patch),
             Part::Status => path.patch_subresource("status", &target.name, &parameters, &patch),
         };
-        self.send(caller, request).await
+        self.written(target, self.send(caller, request).await)
     }
 
     async fn delete(
@@ -421,9 +514,11 @@ impl Cluster for RealCluster {
             preconditions: has_preconditions.then_some(preconditions),
             ..DeleteParams::default()
         };
-        self.send(caller, path.delete(&target.name, &parameters))
-            .await
-            .map(|_| ())
+        let deleted = self
+            .send(caller, path.delete(&target.name, &parameters))
+            .await;
+        self.sight.deleted(target);
+        deleted.map(|_| ())
     }
 }
 

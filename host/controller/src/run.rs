@@ -1,6 +1,6 @@
 //! All of it together, until it is told to stop.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
 use backup_api::StrategyPlugin;
@@ -91,13 +91,14 @@ async fn serve(options: Options, sandbox: Sandbox) -> anyhow::Result<()> {
     let plugins = Plugins::new(
         cluster.clone(),
         Arc::new(sandbox),
-        strategies,
+        Arc::clone(&strategies),
         options.clone(),
     );
     tokio::spawn(follow_plugins(client, plugins, news));
     let work = Work {
         host,
         settings: options.settings(),
+        strategies,
         watches: Watches::new(cluster, changed),
         changes,
         plugin_news,
@@ -105,6 +106,7 @@ async fn serve(options: Options, sandbox: Sandbox) -> anyhow::Result<()> {
         metrics,
         readiness,
         workers: options.workers.max(1),
+        unwatched: BTreeSet::new(),
     };
     tokio::spawn(async move {
         asked_to_stop().await;

@@ -1,27 +1,31 @@
-//! What changes in the cluster, as wake-up calls for the queue.
+//! What changes in the cluster: wake-up calls for the queue, and what [`sight`](crate::sight) keeps.
 //!
-//! One watch for each account and kind, however many jobs depend on it, and metadata only: a watch says that
-//! something changed, and the pass that it leads to reads what it needs. A kind that no job depends on is not
-//! watched; one that the cluster does not know yet is looked for again until it does.
+//! One watch for each account and kind, however many jobs depend on it. The host's own kinds, those that a manifest
+//! calls small, and objects that strategies made are watched whole; of the rest the metadata: such a watch says that
+//! something changed, and the pass that it leads to reads what it needs. A kind that nothing depends on is not watched;
+//! one that the cluster does not know yet is looked for again when a definition or an API service changes.
 
 use std::{
     collections::HashMap,
+    fmt::Debug,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
+use backup_api::names::{API_VERSION, OWNED_BY_UID};
 use backup_engine::cluster::Account;
 use futures::StreamExt as _;
 use kube::{
-    Api, ResourceExt as _,
-    core::{ApiResource, DynamicObject, GroupVersionKind, PartialObjectMeta},
+    Api, Client, Resource,
+    core::{ApiResource, DynamicObject, DynamicResourceScope, GroupVersionKind, PartialObjectMeta},
     runtime::{
         WatchStreamExt as _, watcher,
         watcher::{Config, Event},
     },
 };
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::{
     sync::{Notify, mpsc::UnboundedSender},
@@ -29,10 +33,17 @@ use tokio::{
     time::{Duration, sleep},
 };
 
-use crate::real::RealCluster;
+use crate::{
+    real::RealCluster,
+    sight::{Keeps, KindOf, Scope, Seen},
+};
 
-/// How long to wait before a kind that the cluster does not know is looked for again.
-const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// A live job is one whose phase is not an end: the API server tells them from the thousands that are finished.
+const LIVE: &str = "status.phase!=Succeeded,status.phase!=Failed";
+
+/// How long to wait at most before a kind that the cluster does not know is looked for again. What makes kinds known
+/// is watched; this is for what is not.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// What a watch is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,18 +54,67 @@ pub(crate) struct Watched {
     pub api_version: String,
     /// The kind.
     pub kind: String,
-    /// A field selector; empty for all objects.
-    pub fields: String,
+    /// Which objects of the kind.
+    pub scope: Scope,
+    /// Whether the API server sends the objects, or their metadata only.
+    pub is_whole: bool,
 }
 
 impl Watched {
-    /// All objects of a kind, under an account.
-    pub(crate) fn all(account: Account, api_version: &str, kind: &str) -> Self {
+    /// The metadata of all objects of a kind, under an account.
+    pub(crate) fn metadata(account: &Account, api_version: &str, kind: &str) -> Self {
         Self {
-            account,
+            account: account.clone(),
             api_version: api_version.to_owned(),
             kind: kind.to_owned(),
-            fields: String::new(),
+            scope: Scope::All,
+            is_whole: false,
+        }
+    }
+
+    /// The objects of a kind that are in a scope, under an account.
+    pub(crate) fn whole(account: &Account, api_version: &str, kind: &str, scope: Scope) -> Self {
+        Self {
+            scope,
+            is_whole: true,
+            ..Self::metadata(account, api_version, kind)
+        }
+    }
+
+    fn of(&self) -> KindOf {
+        KindOf::new(&self.account, &self.api_version, &self.kind)
+    }
+
+    /// What is kept of what it shows. Of Backups, of which there are thousands, the names.
+    fn keeps(&self) -> Keeps {
+        match (self.is_whole, self.kind.as_str()) {
+            (false, _) => Keeps::Nothing,
+            (true, "Backup") if self.api_version == API_VERSION => Keeps::Names,
+            (true, _) => Keeps::Objects,
+        }
+    }
+
+    fn config(&self) -> Config {
+        let config = Config::default();
+        match &self.scope {
+            Scope::All => config,
+            Scope::Named { name, .. } => config.fields(&format!("metadata.name={name}")),
+            Scope::Live => config.fields(LIVE),
+            Scope::Labelled => config.labels(OWNED_BY_UID),
+        }
+    }
+
+    /// The objects, or their metadata, where the scope has them.
+    fn api<K>(&self, client: Client, resource: &ApiResource) -> Api<K>
+    where
+        K: Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
+    {
+        match &self.scope {
+            Scope::Named {
+                namespace: Some(namespace),
+                ..
+            } => Api::namespaced_with(client, namespace, resource),
+            _ => Api::all_with(client, resource),
         }
     }
 }
@@ -62,7 +122,7 @@ impl Watched {
 /// Something changed.
 #[derive(Debug)]
 pub(crate) struct Changed {
-    /// API version, kind and metadata of the object.
+    /// API version, kind and metadata of the object; all of it where the watch shows all.
     pub object: Value,
     /// Whether it is gone, or has left what is watched.
     pub is_gone: bool,
@@ -98,13 +158,17 @@ impl Watches {
         }
         let seen = Arc::new(AtomicBool::new(false));
         self.running.insert(watched.clone(), Arc::clone(&seen));
-        let told = Arc::clone(&self.seen);
-        self.tasks.spawn(watch(
-            self.cluster.clone(),
+        self.cluster
+            .sight()
+            .begin(&watched.of(), &watched.scope, watched.keeps());
+        let watch = Watch {
+            cluster: self.cluster.clone(),
             watched,
-            (seen, told),
-            self.changes.clone(),
-        ));
+            seen,
+            told: Arc::clone(&self.seen),
+            changes: self.changes.clone(),
+        };
+        self.tasks.spawn(watch.run());
         false
     }
 
@@ -118,72 +182,120 @@ impl Watches {
     }
 }
 
-async fn watch(
+/// One watch.
+struct Watch {
     cluster: RealCluster,
     watched: Watched,
-    (seen, told): (Arc<AtomicBool>, Arc<Notify>),
+    seen: Arc<AtomicBool>,
+    told: Arc<Notify>,
     changes: UnboundedSender<Changed>,
-) {
-    let resource = loop {
-        match cluster.resource(&watched.api_version, &watched.kind).await {
-            Ok(Some(resource)) => break resource,
-            Ok(None) => {}
-            Err(error) => tracing::warn!(?watched, %error, "a kind cannot be looked up"),
-        }
-        sleep(LOOK_AGAIN).await;
-    };
-    let (group, version) = watched
-        .api_version
-        .split_once('/')
-        .unwrap_or(("", &watched.api_version));
-    let kind = GroupVersionKind::gvk(group, version, &watched.kind);
-    let resource = ApiResource::from_gvk_with_plural(&kind, &resource.plural);
-    let api: Api<PartialObjectMeta<DynamicObject>> =
-        Api::all_with(cluster.client_as(&watched.account), &resource);
-    let mut config = Config::default();
-    if !watched.fields.is_empty() {
-        config = config.fields(&watched.fields);
-    }
-    let mut events = std::pin::pin!(watcher(api, config).default_backoff());
-    while let Some(event) = events.next().await {
-        let (object, is_gone) = match event {
-            Ok(Event::Apply(object) | Event::InitApply(object)) => (object, false),
-            Ok(Event::Delete(object)) => (object, true),
-            Ok(Event::Init) => continue,
-            Ok(Event::InitDone) => {
-                seen.store(true, Ordering::Release);
-                told.notify_one();
-                continue;
-            }
-            Err(error) => {
-                failed(&watched, &seen, &error);
-                continue;
-            }
-        };
-        let changed = Changed {
-            object: stripped(&watched, &object),
-            is_gone,
-        };
-        if changes.send(changed).is_err() {
-            return;
-        }
-    }
 }
 
-/// A watch that fails goes on by itself, with pauses. Until it has seen the cluster again nobody relies on it.
-fn failed(watched: &Watched, seen: &AtomicBool, error: &watcher::Error) {
-    // A watch that the API server ends in its ordinary way is no failure.
-    if !matches!(error, watcher::Error::WatchError(_)) {
-        seen.store(false, Ordering::Release);
-        tracing::warn!(?watched, %error, "a watch failed and is begun anew");
+impl Watch {
+    async fn run(self) {
+        let watched = &self.watched;
+        let plural = self.kind_is_known().await;
+        let (group, version) = watched
+            .api_version
+            .split_once('/')
+            .unwrap_or(("", &watched.api_version));
+        let kind = GroupVersionKind::gvk(group, version, &watched.kind);
+        let resource = ApiResource::from_gvk_with_plural(&kind, &plural);
+        let client = self.cluster.client_as(&watched.account);
+        if watched.is_whole {
+            self.follow(watched.api::<DynamicObject>(client, &resource))
+                .await;
+        } else {
+            self.follow(watched.api::<PartialObjectMeta<DynamicObject>>(client, &resource))
+                .await;
+        }
     }
-}
 
-/// What the queue looks at.
-fn stripped(watched: &Watched, object: &PartialObjectMeta<DynamicObject>) -> Value {
-    let mut metadata = json!({ "name": object.name_any(), "labels": object.labels() });
-    if let Some(namespace) = object.namespace() {
-        metadata["namespace"] = json!(namespace);
+    /// Done once the cluster knows the kind: with its plural.
+    async fn kind_is_known(&self) -> String {
+        let watched = &self.watched;
+        let mut news = self.cluster.kinds_changed();
+        loop {
+            match self
+                .cluster
+                .resource(&watched.api_version, &watched.kind)
+                .await
+            {
+                Ok(Some(resource)) => return resource.plural,
+                Ok(None) => {}
+                Err(error) => tracing::warn!(?watched, %error, "a kind cannot be looked up"),
+            }
+            // The sender lives as long as the cluster, which this watch holds.
+            tokio::select! {
+                _ = news.changed() => {}
+                () = sleep(LOOK_AGAIN) => {}
+            }
+        }
     }
-    json!({ "apiVersion": watched.api_version, "kind": watched.kind, "metadata": metadata })
+
+    async fn follow<K>(&self, api: Api<K>)
+    where
+        K: Resource<DynamicType = ApiResource>
+            + Clone
+            + DeserializeOwned
+            + Serialize
+            + Debug
+            + Send
+            + 'static,
+    {
+        let (sight, watched) = (self.cluster.sight(), &self.watched);
+        let (of, scope) = (watched.of(), &watched.scope);
+        let mut events = std::pin::pin!(watcher(api, watched.config()).default_backoff());
+        while let Some(event) = events.next().await {
+            let (object, is_gone) = match event {
+                Ok(Event::Apply(object) | Event::InitApply(object)) => (object, false),
+                Ok(Event::Delete(object)) => (object, true),
+                Ok(Event::Init) => {
+                    sight.lists(&of, scope);
+                    continue;
+                }
+                Ok(Event::InitDone) => {
+                    sight.listed(&of, scope);
+                    self.seen.store(true, Ordering::Release);
+                    self.told.notify_one();
+                    continue;
+                }
+                Err(error) => {
+                    self.failed(&error);
+                    continue;
+                }
+            };
+            let object = self.shown(&object);
+            let seen = Seen {
+                object: &object,
+                is_gone,
+            };
+            sight.saw(&of, scope, seen);
+            if self.changes.send(Changed { object, is_gone }).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// A watch that fails goes on by itself, with pauses. Until it has seen the cluster again nobody relies on it.
+    fn failed(&self, error: &watcher::Error) {
+        // A watch that the API server ends in its ordinary way is no failure.
+        if !matches!(error, watcher::Error::WatchError(_)) {
+            let watched = &self.watched;
+            self.seen.store(false, Ordering::Release);
+            self.cluster.sight().lost(&watched.of(), &watched.scope);
+            tracing::warn!(?watched, %error, "a watch failed and is begun anew");
+        }
+    }
+
+    /// An object as the engine has them: items of a list do not say what they are.
+    fn shown(&self, object: &impl Serialize) -> Value {
+        let mut object = serde_json::to_value(object).unwrap_or_default();
+        object["apiVersion"] = json!(self.watched.api_version);
+        object["kind"] = json!(self.watched.kind);
+        if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.remove("managedFields");
+        }
+        object
+    }
 }

@@ -1,11 +1,12 @@
 //! The queue and the passes under way.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
-use backup_api::names::{API_VERSION, CREDENTIALS_SECRET, STRATEGY_API_VERSION};
+use backup_api::names::{API_VERSION, CREDENTIALS_SECRET, OWNED_BY_UID, STRATEGY_API_VERSION};
 use backup_engine::{
-    Host, Key, Next, Queue, Settings,
+    Host, Interest, Key, Next, Queue, Serving, Settings, StorageSettings, Strategies,
     cluster::{Account, ApiError},
+    kinds_known,
 };
 use jiff::Timestamp;
 use tokio::{
@@ -19,34 +20,57 @@ use crate::{
     plugins::News,
     probes::Readiness,
     real::RealCluster,
+    sight::Scope,
     watches::{Changed, Watched, Watches},
 };
-
-/// A live job is one whose phase is not an end: the API server tells them from the thousands that are finished.
-const LIVE: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
 /// How long passes under way may go on once the host is told to stop.
 const GRACE: Duration = Duration::from_secs(15);
 
 /// What the host itself depends on.
-pub(crate) fn own_watches() -> Vec<Watched> {
-    let all = |api_version: &str, kind: &str| Watched::all(Account::Host, api_version, kind);
-    let selected = |watched: Watched, fields: String| Watched { fields, ..watched };
-    vec![
-        selected(all(API_VERSION, "BackupJob"), LIVE.to_owned()),
-        selected(all(API_VERSION, "RestoreJob"), LIVE.to_owned()),
-        all(API_VERSION, "BackupClass"),
-        selected(
-            all("v1", "Secret"),
-            format!("metadata.name={CREDENTIALS_SECRET}"),
-        ),
+pub(crate) fn own_watches(storage: &StorageSettings) -> Vec<Watched> {
+    let whole = |api_version: &str, kind: &str, scope| {
+        Watched::whole(&Account::Host, api_version, kind, scope)
+    };
+    let named = |name: &str, namespace: Option<&str>| Scope::Named {
+        namespace: namespace.map(ToOwned::to_owned),
+        name: name.to_owned(),
+    };
+    let source = named(&storage.source_name, Some(&storage.source_namespace));
+    let kinds =
+        kinds_known().map(|(version, kind)| Watched::metadata(&Account::Host, version, kind));
+    [
+        whole(API_VERSION, "BackupJob", Scope::Live),
+        whole(API_VERSION, "RestoreJob", Scope::Live),
+        whole(API_VERSION, "BackupClass", Scope::All),
+        whole(API_VERSION, "Backup", Scope::All),
+        whole("v1", "Secret", named(CREDENTIALS_SECRET, None)),
+        whole("v1", "Secret", source),
     ]
+    .into_iter()
+    .chain(kinds)
+    .collect()
+}
+
+/// What a plugin's jobs depend on, whatever they read: the objects that it makes, and those that are few and small.
+fn watches_of(serving: &Serving) -> Vec<Watched> {
+    let account = serving.account();
+    let manifest = serving.strategy.manifest();
+    let made = manifest.writes.iter().filter(|written| written.creates());
+    let made = made.map(|written| (&written.api_version, &written.kind, Scope::Labelled));
+    let small = manifest.reads.iter().filter(|read| read.small);
+    let small = small.map(|read| (&read.api_version, &read.kind, Scope::All));
+    let watched = |(version, kind, scope): (&String, &String, _)| {
+        Watched::whole(&account, version, kind, scope)
+    };
+    made.chain(small).map(watched).collect()
 }
 
 /// Makes passes as changes come, until told to stop.
 pub(crate) struct Work {
     pub host: Arc<Host<RealCluster>>,
     pub settings: Settings,
+    pub strategies: Arc<Strategies>,
     pub watches: Watches,
     pub changes: UnboundedReceiver<Changed>,
     pub plugin_news: UnboundedReceiver<News>,
@@ -55,6 +79,8 @@ pub(crate) struct Work {
     pub metrics: Metrics,
     pub readiness: Readiness,
     pub workers: usize,
+    /// Whose last pass depended on something that was not watched yet.
+    pub unwatched: BTreeSet<Key>,
 }
 
 /// A pass that ended.
@@ -67,7 +93,7 @@ struct Passed {
 impl Work {
     /// Runs until `stop` is done and the passes under way have ended.
     pub(crate) async fn run(mut self, stop: impl Future<Output = ()>) {
-        let own = own_watches();
+        let own = own_watches(&self.settings.storage);
         for watched in &own {
             self.watches.ensure(watched.clone());
         }
@@ -108,7 +134,12 @@ impl Work {
                 Some(news) = self.plugin_news.recv() => self.heard(&mut queue, news),
                 Some(passed) = ended.recv() => self.passed(&mut queue, passed),
                 Some(_) = passes.join_next() => {}
-                () = seen.notified() => {}
+                () = seen.notified() => {
+                    // What changed before the watch began was not told.
+                    for key in std::mem::take(&mut self.unwatched) {
+                        queue.enqueue(key);
+                    }
+                }
                 () = sleep(next) => {}
             }
         }
@@ -127,8 +158,17 @@ impl Work {
     fn heard(&mut self, queue: &mut Queue, news: News) {
         match news {
             News::Looked(kind) => {
-                self.watches
-                    .ensure(Watched::all(Account::Host, STRATEGY_API_VERSION, &kind));
+                self.watches.ensure(Watched::whole(
+                    &Account::Host,
+                    STRATEGY_API_VERSION,
+                    &kind,
+                    Scope::All,
+                ));
+                if let Some(serving) = self.strategies.serving(&kind) {
+                    for watched in watches_of(&serving) {
+                        self.watches.ensure(watched);
+                    }
+                }
                 // Whoever waited for this plugin need wait no longer.
                 queue.wake_all();
             }
@@ -137,12 +177,20 @@ impl Work {
     }
 
     fn changed(&self, queue: &mut Queue, changed: &Changed) {
-        queue.changed(&changed.object);
-        let key = Key::of(&changed.object);
-        let is_job = changed.object["apiVersion"] == API_VERSION
-            && matches!(key.kind.as_str(), "BackupJob" | "RestoreJob");
-        if is_job && !changed.is_gone {
-            queue.enqueue(key);
+        let is_kind = |(version, kind): (&str, &str)| {
+            changed.object["apiVersion"] == version && changed.object["kind"] == kind
+        };
+        if kinds_known().any(is_kind) {
+            self.host.cluster().look_for_kinds(changed.is_gone);
+        }
+        match changed.is_gone {
+            true => queue.changed(&changed.object),
+            false => {
+                queue.seen(&changed.object);
+                if let Some((key, at)) = self.host.due_later(&changed.object) {
+                    queue.enqueue_at(key, at);
+                }
+            }
         }
     }
 
@@ -157,6 +205,7 @@ impl Work {
             Ok(mut next) => {
                 if !self.are_watched(&next) {
                     // Nothing would tell of a change yet.
+                    self.unwatched.insert(key.clone());
                     let look_again = Timestamp::now() + self.settings.look_again;
                     next.at = Some(next.at.map_or(look_again, |at| at.min(look_again)));
                 }
@@ -169,22 +218,50 @@ impl Work {
         }
     }
 
-    /// Watches what a pass depended on.
+    /// Watches what a pass depended on. Gives back whether every change of it will be told.
     fn are_watched(&mut self, next: &Next) -> bool {
-        let Some((account, kinds)) = next
-            .interest
-            .as_ref()
-            .and_then(|interest| interest.read_as())
-        else {
+        let Some(interest) = &next.interest else {
+            return true;
+        };
+        let Some((account, kinds)) = interest.read_as() else {
             return true;
         };
         let mut all = true;
         for (api_version, kind) in kinds {
-            all &= self
-                .watches
-                .ensure(Watched::all(account.clone(), api_version, kind));
+            if self.is_small(account, api_version, kind)
+                || self.were_all_made(interest, account, api_version, kind)
+            {
+                continue;
+            }
+            let watched = Watched::metadata(account, api_version, kind);
+            all &= self.watches.ensure(watched);
         }
         all
+    }
+
+    /// Whether a kind is watched whole for an account.
+    fn is_small(&self, account: &Account, api_version: &str, kind: &str) -> bool {
+        let whole = Watched::whole(account, api_version, kind, Scope::All);
+        self.watches.have_seen(&[whole])
+    }
+
+    /// Whether all that was read of a kind are objects that strategies made: those are watched by their label.
+    fn were_all_made(
+        &self,
+        interest: &Interest,
+        account: &Account,
+        api_version: &str,
+        kind: &str,
+    ) -> bool {
+        let (mut objects, mut selectors) = interest.read_of(api_version, kind);
+        let sight = self.host.cluster().sight();
+        objects.all(|target| sight.is_labelled(account, target))
+            && selectors.all(|matching| {
+                matching
+                    .labels
+                    .iter()
+                    .any(|label| label.key == OWNED_BY_UID)
+            })
     }
 }
 

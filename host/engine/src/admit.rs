@@ -48,7 +48,19 @@ impl<C: Cluster> Host<C> {
         binding: Binding,
         applicant: &Applicant<'_>,
     ) -> Result<Case, Stop> {
-        check_parameters(&binding.class, &binding.parameters)?;
+        if let Some(problem) = secrets::in_parameters(&binding.parameters) {
+            return Err(Stop::fail(format!(
+                "BackupClass {}: {problem}",
+                binding.class
+            )));
+        }
+        let credentials = self.platform_storage().await?;
+        credentials::project(&self.cluster, &credentials, applicant.namespace).await?;
+        self.case_of(binding, applicant, credentials).await
+    }
+
+    /// The platform's storage and the keys to it.
+    pub(crate) async fn platform_storage(&self) -> Result<Credentials, Stop> {
         let credentials = credentials::read(&self.cluster, &self.settings.storage).await?;
         if credentials.location.bucket.is_empty() {
             return Err(Stop::Wait {
@@ -58,12 +70,21 @@ impl<C: Cluster> Host<C> {
                 give_up_after: None,
             });
         }
-        credentials::project(&self.cluster, &credentials, applicant.namespace).await?;
+        Ok(credentials)
+    }
+
+    /// What an evaluation needs to know, with the storage paths filled in.
+    pub(crate) async fn case_of(
+        &self,
+        binding: Binding,
+        applicant: &Applicant<'_>,
+        credentials: Credentials,
+    ) -> Result<Case, Stop> {
         let caller = binding.serving.caller(&format!(
             "{}/{}/{}",
             applicant.kind, applicant.namespace, applicant.name
         ));
-        let prefixes = self.prefixes(&binding, &caller, &applicant.subject).await?;
+        let prefixes = self.prefixes(&binding, &caller, applicant).await?;
         let now = self.now();
         let started_at = applicant
             .status
@@ -104,14 +125,20 @@ impl<C: Cluster> Host<C> {
         &self,
         binding: &Binding,
         caller: &Caller,
-        application: &ApplicationRef,
+        applicant: &Applicant<'_>,
     ) -> Result<Vec<String>, Stop> {
-        let patterns = &binding.serving.grant.storage_paths;
+        let application = &applicant.subject;
+        let mut patterns = binding.serving.grant.storage_paths.clone();
         let release = if patterns.iter().any(|pattern| pattern.contains("{release}")) {
             let release = self
                 .release(caller, application)
                 .await
                 .map_err(|error| permission(&error))?;
+            if release.is_none() && applicant.kind == "Backup" {
+                // A Backup outlives its application, and the rest of it can be removed all the same.
+                patterns.retain(|pattern| !pattern.contains("{release}"));
+                return Ok(filled(&patterns, application, ""));
+            }
             Some(release.ok_or_else(|| Stop::Wait {
                 reason: Reason::Waiting,
                 message: format!(
@@ -123,15 +150,8 @@ impl<C: Cluster> Host<C> {
         } else {
             None
         };
-        let fill = |pattern: &String| {
-            pattern
-                .replace("{namespace}", &application.namespace)
-                .replace("{application}", &application.name)
-                .replace("{release}", release.as_deref().unwrap_or_default())
-                .trim_matches('/')
-                .to_owned()
-        };
-        Ok(patterns.iter().map(fill).collect())
+        let release = release.as_deref().unwrap_or_default();
+        Ok(filled(&patterns, application, release))
     }
 
     /// The name of an application's Helm release: the HelmRelease that carries the application's labels.
@@ -159,6 +179,19 @@ impl<C: Cluster> Host<C> {
     }
 }
 
+/// Path patterns, filled in for an application.
+fn filled(patterns: &[String], application: &ApplicationRef, release: &str) -> Vec<String> {
+    let fill = |pattern: &String| {
+        pattern
+            .replace("{namespace}", &application.namespace)
+            .replace("{application}", &application.name)
+            .replace("{release}", release)
+            .trim_matches('/')
+            .to_owned()
+    };
+    patterns.iter().map(fill).collect()
+}
+
 /// A request of the strategy's account that was refused: somebody may grant it.
 pub(crate) fn permission(error: &crate::cluster::ApiError) -> Stop {
     use crate::cluster::ApiReason;
@@ -171,18 +204,8 @@ pub(crate) fn permission(error: &crate::cluster::ApiError) -> Stop {
     Stop::setback(Reason::ActionRefused, error.to_string())
 }
 
-fn check_parameters(class: &str, parameters: &BTreeMap<String, String>) -> Result<(), Stop> {
-    for (key, value) in parameters {
-        if let Some(rule) = secrets::looks_like_credential(key, value) {
-            return Err(Stop::fail(format!(
-                "parameter {key} of BackupClass {class} holds {rule}; tenants can read parameters, so name a Secret instead"
-            )));
-        }
-    }
-    Ok(())
-}
-
-fn entries(parameters: &BTreeMap<String, String>) -> Vec<Entry> {
+/// Parameters as the contract tells them.
+pub(crate) fn entries(parameters: &BTreeMap<String, String>) -> Vec<Entry> {
     parameters
         .iter()
         .map(|(key, value)| Entry {

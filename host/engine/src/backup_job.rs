@@ -1,19 +1,22 @@
 //! What is particular to BackupJobs: where their strategy comes from, and the Backup that they lead to.
 
+use std::collections::BTreeMap;
+
 use backup_api::{
     Backup, BackupArtifact, BackupJob, BackupPhase, BackupSpec, BackupStatus, Condition,
-    LocalReference, Reason, StorageLocation, Time, names::API_VERSION, names::OWNED_BY_UID,
+    DeletionPolicy, LocalReference, Reason, StorageLocation, Time,
+    names::{API_VERSION, FINALIZER, OWNED_BY_UID, PLAN, label_value},
 };
 use backup_sandbox::{
     Question, Reply,
-    contract::{Path, Success},
+    contract::{Artifact, Path, Success},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
     admit::{Applicant, Case},
-    cluster::{ApiReason, Caller, Cluster, Part},
+    cluster::{ApiError, ApiReason, Caller, Cluster, Part},
     commit::job_labels,
     guard::guard,
     host::Host,
@@ -22,10 +25,18 @@ use crate::{
     ledger::Ledger,
     object,
     stop::Stop,
+    upkeep::MANAGER,
 };
 
-/// The host's field manager for Backups.
-const MANAGER: &str = "backups.cozystack.io/host";
+/// What a pass that was cut off has left of a job's Backup.
+pub(crate) enum Left {
+    /// No Backup, or another job's.
+    Nothing,
+    /// The Backup without its status.
+    Unfinished(Value),
+    /// All of it: the job has succeeded.
+    Complete,
+}
 
 impl<C: Cluster> Host<C> {
     /// Where a backup of the job's application will lie, as its strategy says.
@@ -88,10 +99,32 @@ impl<C: Cluster> Host<C> {
         ledger: &mut Ledger,
     ) -> Result<String, Stop> {
         self.record_backup(job, case, success).await?;
+        Ok(self.led_to(job, ledger))
+    }
+
+    /// Notes the Backup that a job led to; gives back the message that says so.
+    pub(crate) fn led_to(&self, job: &BackupJob, ledger: &mut Ledger) -> String {
         let name = job.metadata.name.clone().unwrap_or_default();
         let message = format!("Backup {name} is complete");
-        ledger.backup_ref = Some(LocalReference { name });
-        Ok(message)
+        ledger.led_to(LocalReference { name });
+        message
+    }
+
+    /// What a pass that was cut off has left of a job's Backup.
+    pub(crate) async fn backup_left_by(&self, job: &BackupJob) -> Result<Left, ApiError> {
+        let metadata = &job.metadata;
+        let name = metadata.name.as_deref().unwrap_or_default();
+        let target = object::target(API_VERSION, "Backup", metadata.namespace.as_deref(), name);
+        let found = self.cluster.get(&Caller::host(), &target).await?;
+        Ok(match found {
+            Some(found) if object::label(&found, OWNED_BY_UID) == metadata.uid.as_deref() => {
+                match object::text(&found, &["status", "phase"]) {
+                    "" => Left::Unfinished(found),
+                    _ => Left::Complete,
+                }
+            }
+            _ => Left::Nothing,
+        })
     }
 
     /// A Backup has its job's name. One that another job left there is not overwritten, and not taken for this
@@ -120,7 +153,14 @@ impl<C: Cluster> Host<C> {
         success: &Success,
     ) -> Result<(), Stop> {
         let name = job.metadata.name.clone().unwrap_or_default();
-        let backup = backup_of(job, case, success, self.now());
+        let mut backup = backup_of(job, case, success, self.now());
+        let artifact = backup
+            .status
+            .as_mut()
+            .and_then(|status| status.artifact.as_mut());
+        if let Some(artifact) = artifact {
+            self.fill_in_size(case, artifact).await;
+        }
         let mut object =
             serde_json::to_value(&backup).map_err(|error| Stop::fail(error.to_string()))?;
         let status = object
@@ -138,6 +178,10 @@ impl<C: Cluster> Host<C> {
             }
             created => created?,
         };
+        if !object::text(&created, &["status", "phase"]).is_empty() {
+            // An earlier pass wrote it, and others may have written to it since.
+            return Ok(());
+        }
         let object = json!({
             "apiVersion": API_VERSION,
             "kind": "Backup",
@@ -163,7 +207,7 @@ fn taken(name: &str) -> Stop {
 }
 
 /// A stop in words, where there is no status to write it to.
-fn explain(stop: &Stop) -> String {
+pub(crate) fn explain(stop: &Stop) -> String {
     match stop {
         Stop::Wait {
             reason, message, ..
@@ -203,32 +247,33 @@ fn backup_of(job: &BackupJob, case: &Case, success: &Success, now: Timestamp) ->
                 endpoint: case.credentials.location.endpoint.clone(),
                 bucket: case.credentials.location.bucket.clone(),
             }),
-            deletion_policy: None,
+            deletion_policy: Some(
+                case.binding
+                    .deletion_policy
+                    .unwrap_or(DeletionPolicy::Delete),
+            ),
         },
     );
     let uid = job.metadata.uid.as_deref().unwrap_or_default();
     let labels = job_labels(&name, &namespace, uid);
-    backup.metadata.labels = Some(
-        labels
-            .into_iter()
-            .map(|(key, value)| (key, value.as_str().unwrap_or_default().to_owned()))
-            .collect(),
-    );
+    let mut labels: BTreeMap<String, String> = labels
+        .into_iter()
+        .map(|(key, value)| (key, value.as_str().unwrap_or_default().to_owned()))
+        .collect();
+    if let Some(plan) = &job.spec.plan_ref {
+        labels.insert(PLAN.to_owned(), label_value(&plan.name));
+    }
+    backup.metadata.labels = Some(labels);
+    // From its first moment on: a deletion that comes right behind its creation has to remove the data, too.
+    backup.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
     backup.metadata.namespace = Some(namespace);
     backup.status = Some(BackupStatus {
         phase: Some(BackupPhase::Ready),
-        artifact: success.artifact.as_ref().map(|artifact| BackupArtifact {
-            uri: artifact.uri.clone(),
-            size_bytes: artifact
-                .size_bytes
-                .and_then(|bytes| i64::try_from(bytes).ok()),
-            checksum: artifact.checksum.clone(),
-        }),
+        artifact: success.artifact.as_ref().map(artifact_of),
         underlying_resources: success
             .resources
             .as_ref()
             .and_then(|text| serde_json::from_str::<Value>(text).ok()),
-        observed_generation: None,
         conditions: vec![Condition::new(
             "Ready",
             true,
@@ -236,6 +281,18 @@ fn backup_of(job: &BackupJob, case: &Case, success: &Success, now: Timestamp) ->
             "the backup is complete",
             now,
         )],
+        ..BackupStatus::default()
     });
     backup
+}
+
+/// A strategy's artifact, as it stands in a Backup.
+pub(crate) fn artifact_of(artifact: &Artifact) -> BackupArtifact {
+    BackupArtifact {
+        uri: artifact.uri.clone(),
+        size_bytes: artifact
+            .size_bytes
+            .and_then(|bytes| i64::try_from(bytes).ok()),
+        checksum: artifact.checksum.clone(),
+    }
 }

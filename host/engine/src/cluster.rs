@@ -5,6 +5,7 @@ pub mod memory;
 
 use std::future::Future;
 
+use backup_api::names::API_VERSION;
 use backup_sandbox::contract::{ObjectRef, Propagation, Selector};
 use serde_json::Value;
 
@@ -83,6 +84,16 @@ pub trait Cluster: Send + Sync + 'static {
         matching: &Selector,
     ) -> impl Future<Output = Result<Vec<Value>, ApiError>> + Send;
 
+    /// The BackupJobs or RestoreJobs of a namespace that have not ended, as [`Cluster::list`] gives them. A cluster may
+    /// know them without a request.
+    fn live_jobs(
+        &self,
+        kind: &str,
+        namespace: &str,
+    ) -> impl Future<Output = Result<Vec<Value>, ApiError>> + Send {
+        listed_live_jobs(self, kind, namespace)
+    }
+
     /// Whether the cluster knows a kind.
     fn serves(
         &self,
@@ -151,6 +162,29 @@ pub trait Cluster: Send + Sync + 'static {
         target: &ObjectRef,
         options: &DeleteOptions,
     ) -> impl Future<Output = Result<(), ApiError>> + Send;
+}
+
+/// The jobs of a namespace that have not ended, by a list of all.
+///
+/// # Errors
+/// As [`Cluster::list`].
+pub async fn listed_live_jobs<C: Cluster + ?Sized>(
+    cluster: &C,
+    kind: &str,
+    namespace: &str,
+) -> Result<Vec<Value>, ApiError> {
+    let matching = Selector {
+        api_version: API_VERSION.to_owned(),
+        kind: kind.to_owned(),
+        namespace: Some(namespace.to_owned()),
+        labels: vec![],
+    };
+    let mut jobs = cluster.list(&Caller::host(), &matching).await?;
+    jobs.retain(|job| {
+        let phase = job.pointer("/status/phase").and_then(Value::as_str);
+        !matches!(phase, Some("Succeeded" | "Failed"))
+    });
+    Ok(jobs)
 }
 
 /// Why the API server refused, in its own words.

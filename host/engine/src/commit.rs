@@ -38,6 +38,7 @@ impl<C: Cluster> Host<C> {
         plan: &Plan,
         ledger: &mut Ledger,
     ) -> Result<(), Stop> {
+        self.purges_are_free(case, plan).await?;
         ledger.start(case.binding.job_deadline);
         let subject = &case.request.subject;
         let strategy = ledger.strategy();
@@ -57,6 +58,10 @@ impl<C: Cluster> Host<C> {
         }
         ledger.write(&self.cluster).await?;
         for action in &plan.actions {
+            if let Action::Purge { path } = action {
+                self.storage.purge(&case.credentials.location, path).await?;
+                continue;
+            }
             self.run(case, question, action, ledger)
                 .await
                 .map_err(|error| refused(action, error))?;
@@ -155,11 +160,8 @@ impl<C: Cluster> Host<C> {
                 self.set_suspended(namespace, release, true).await
             }
             Action::Resume { namespace, release } => self.resume(namespace, release, ledger).await,
-            Action::Purge { path } => self
-                .storage
-                .purge(&case.credentials.location, path)
-                .await
-                .map_err(|error| ApiError::new(ApiReason::Unavailable, error.to_string())),
+            // About the storage, not the cluster.
+            Action::Purge { .. } => Ok(()),
         }
     }
 
@@ -278,7 +280,7 @@ impl<C: Cluster> Host<C> {
     }
 }
 
-/// The labels by which a job's objects are found. A label's value is at most 63 characters: of a longer name the
+/// The labels by which the objects of a job, or of a Backup's removal, are found. A label's value is at most 63 characters: of a longer name the
 /// UID, which is the one that counts, stands for it.
 pub(crate) fn job_labels(name: &str, namespace: &str, uid: &str) -> [(String, Value); 3] {
     let name = if name.len() > 63 { uid } else { name };

@@ -14,7 +14,7 @@
 use backup_api::{Reason, names::GROUP};
 use backup_sandbox::{
     Action, Finished, Manifest, Plan, Reply, WrittenKind,
-    contract::{Entry, ObjectRef, Progress, Success},
+    contract::{Entry, ObjectRef, Progress, Step, Success, Verdict},
 };
 use serde_json::Value;
 
@@ -259,9 +259,16 @@ impl Walls<'_> {
     fn reply(&self, reply: &Reply) -> Result<(), String> {
         match reply {
             Reply::Progress(Progress::Succeeded(success)) => self.success(success),
-            Reply::Progress(Progress::Waiting(wait)) => self.tenant_reads("message", &wait.message),
-            Reply::Progress(Progress::Failed(failure)) => {
+            Reply::Progress(Progress::Waiting(wait))
+            | Reply::Step(Step::Waiting(wait))
+            | Reply::Verdict(Verdict::Waiting(wait)) => self.tenant_reads("message", &wait.message),
+            Reply::Progress(Progress::Failed(failure))
+            | Reply::Step(Step::Failed(failure))
+            | Reply::Verdict(Verdict::Lost(failure) | Verdict::Unknown(failure)) => {
                 self.tenant_reads("message", &failure.message)
+            }
+            Reply::Verdict(Verdict::Present(Some(artifact))) => {
+                self.tenant_reads("artifact", &artifact.uri)
             }
             Reply::Paths(Ok(paths)) => paths.iter().try_for_each(|path| {
                 self.place(&path.uri)

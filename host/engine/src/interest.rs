@@ -13,7 +13,7 @@ use backup_sandbox::{
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{admit::Case, cluster::Account, job::Job, object};
+use crate::{admit::Case, cluster::Account, job::Job, object, settings::StorageSettings};
 
 /// The objects that a pass depended on. A change to any of them is a reason for another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,7 +25,24 @@ pub struct Interest {
 }
 
 impl Interest {
-    pub(crate) fn of_job(target: &ObjectRef, job: &Job) -> Self {
+    /// An object and nothing else.
+    pub(crate) fn of(target: ObjectRef) -> Self {
+        Self {
+            objects: vec![target],
+            ..Self::default()
+        }
+    }
+
+    /// Objects, and groups of objects.
+    pub(crate) fn of_all(objects: Vec<ObjectRef>, selectors: Vec<Selector>) -> Self {
+        Self {
+            objects,
+            selectors,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn of_job(target: &ObjectRef, job: &Job, storage: &StorageSettings) -> Self {
         let namespace = target.namespace.as_deref();
         let source = match job {
             Job::Backup(job) => object::target(
@@ -39,8 +56,14 @@ impl Interest {
             }
         };
         let secret = object::target("v1", "Secret", namespace, CREDENTIALS_SECRET);
+        let platform = object::target(
+            "v1",
+            "Secret",
+            Some(&storage.source_namespace),
+            &storage.source_name,
+        );
         Self {
-            objects: vec![target.clone(), source, secret],
+            objects: vec![target.clone(), source, secret, platform],
             ..Self::default()
         }
     }
@@ -51,9 +74,9 @@ impl Interest {
         self.objects.push(target);
     }
 
-    /// Every job of a namespace: one that ends gives up its application.
+    /// Every job of a namespace, and every Backup, which may be removed: one that ends gives up its application.
     pub(crate) fn other_jobs(&mut self, namespace: Option<&str>) {
-        for kind in ["BackupJob", "RestoreJob"] {
+        for kind in ["BackupJob", "RestoreJob", "Backup"] {
             self.selectors.push(Selector {
                 api_version: API_VERSION.to_owned(),
                 kind: kind.to_owned(),
@@ -93,9 +116,17 @@ impl Interest {
                     kinds.insert((target.api_version.clone(), target.kind.clone()));
                     self.objects.push(target);
                 }
+                Read::Serves { .. } => {
+                    self.selectors
+                        .extend(kinds_known().map(|(version, kind)| Selector {
+                            api_version: version.to_owned(),
+                            kind: kind.to_owned(),
+                            namespace: None,
+                            labels: vec![],
+                        }))
+                }
                 // Logs and stored objects cannot be watched; releases are found through the application.
                 Read::Release(_)
-                | Read::Serves { .. }
                 | Read::LogTail { .. }
                 | Read::Bucket
                 | Read::CaKey
@@ -113,6 +144,23 @@ impl Interest {
         Some((account, kinds))
     }
 
+    /// What was read of a kind: single objects, and groups.
+    pub fn read_of<'a>(
+        &'a self,
+        api_version: &'a str,
+        kind: &'a str,
+    ) -> (
+        impl Iterator<Item = &'a ObjectRef>,
+        impl Iterator<Item = &'a Selector>,
+    ) {
+        let objects = self.objects.iter();
+        let selectors = self.selectors.iter();
+        (
+            objects.filter(move |read| read.api_version == api_version && read.kind == kind),
+            selectors.filter(move |read| read.api_version == api_version && read.kind == kind),
+        )
+    }
+
     /// The single objects.
     pub(crate) fn objects(&self) -> &[ObjectRef] {
         &self.objects
@@ -122,6 +170,15 @@ impl Interest {
     pub(crate) fn selectors(&self) -> &[Selector] {
         &self.selectors
     }
+}
+
+/// The kinds whose objects make kinds known: definitions, and API services behind the API server.
+pub fn kinds_known() -> impl Iterator<Item = (&'static str, &'static str)> {
+    [
+        ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+        ("apiregistration.k8s.io/v1", "APIService"),
+    ]
+    .into_iter()
 }
 
 /// Whether an object is one of those that a selector names.

@@ -13,7 +13,9 @@
 
 use std::time::Duration;
 
-use backup_api::{BackupJob, Failing, JobPhase, Reason, RestoreJob, Time, names::API_VERSION};
+use backup_api::{
+    BackupJob, Failing, JobPhase, ObjectMeta, Reason, RestoreJob, Time, names::API_VERSION,
+};
 use backup_sandbox::{
     Finished, Question, Reply,
     contract::{ApplicationRef, Failure, ObjectRef, Progress, Step, Wait},
@@ -23,6 +25,7 @@ use serde_json::Value;
 
 use crate::{
     admit::{Applicant, Case},
+    backup_job::Left,
     cluster::{ApiError, ApiReason, Caller, Cluster},
     guard::guard,
     host::Host,
@@ -76,6 +79,21 @@ impl Job {
         }
     }
 
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Backup(_) => "BackupJob",
+            Self::Restore(_) => "RestoreJob",
+        }
+    }
+
+    /// What every object has.
+    pub(crate) fn metadata(&self) -> &ObjectMeta {
+        match self {
+            Self::Backup(job) => &job.metadata,
+            Self::Restore(job) => &job.metadata,
+        }
+    }
+
     /// The reasons of a good and of a bad end.
     fn ends(&self) -> (Reason, Reason) {
         match self {
@@ -106,7 +124,7 @@ impl<C: Cluster> Host<C> {
             return Ok(Next::at(until));
         }
         let job = Job::read(&key.kind, found)?;
-        let mut interest = Interest::of_job(&target, &job);
+        let mut interest = Interest::of_job(&target, &job, &self.settings.storage);
         let failing = ledger
             .job
             .strategy
@@ -115,16 +133,8 @@ impl<C: Cluster> Host<C> {
         let next = match (deleted_at, failing.map(|failing| failing.since.0)) {
             (None, None) => self.work(&job, &target, &mut ledger, &mut interest).await?,
             (Some(since), _) | (None, Some(since)) => {
-                match self
-                    .undo(&job, &target, &mut ledger, &mut interest, since)
+                self.undo_or_end(&job, &target, &mut ledger, &mut interest, since)
                     .await?
-                {
-                    Some(next) => next,
-                    None => {
-                        let called_off = || "the job was deleted before it had ended".to_owned();
-                        self.failed(&job, &mut ledger, called_off).await?
-                    }
-                }
             }
         };
         if ledger.is_final() {
@@ -195,13 +205,12 @@ impl<C: Cluster> Host<C> {
     ) -> Result<Pass, Stop> {
         let question = job.question();
         let case = self.case(job, ledger, interest).await?;
-        if let Err(busy) = self
-            .take_application(&case.request.subject, job, ledger)
-            .await
-        {
+        let applications = self.applications_of(&case, ledger).await?;
+        if let Err(busy) = self.take_applications(&applications, job, ledger).await {
             interest.other_jobs(target.namespace.as_deref());
             return Err(busy);
         }
+        ledger.holds(&applications);
         let finished = self.evaluate(&case, question).await?;
         interest.reads(&case, &finished.reads);
         guard(&case, &finished)?;
@@ -254,13 +263,19 @@ impl<C: Cluster> Host<C> {
     }
 
     /// Commits a plan, and notes what it says.
-    async fn carry_out(
+    pub(crate) async fn carry_out(
         &self,
         case: &Case,
         question: Question,
         finished: &Finished,
         ledger: &mut Ledger,
     ) -> Result<(), Stop> {
+        if let Some(wait) = awaits(&finished.answer)
+            && question != Question::Abort
+        {
+            // Written together with what must survive a crash: once the actions have run there is nothing to add.
+            note(wait, ledger);
+        }
         self.commit(case, question, &finished.plan, ledger).await?;
         ledger.strategy().setback = None;
         for condition in &finished.plan.conditions {
@@ -276,19 +291,18 @@ impl<C: Cluster> Host<C> {
     }
 
     /// Notes what a strategy waits for; gives back when to ask again at the latest.
-    fn waiting(&self, wait: &Wait, ledger: &mut Ledger) -> Result<Option<Timestamp>, Stop> {
+    pub(crate) fn waiting(
+        &self,
+        wait: &Wait,
+        ledger: &mut Ledger,
+    ) -> Result<Option<Timestamp>, Stop> {
         let after = |since, seconds: u32| later(since, Duration::from_secs(seconds.into()));
-        let since = ledger.wait(&wait.reason);
+        let since = note(wait, ledger);
         let gives_up = wait
             .give_up_after_seconds
             .map(|seconds| after(since, seconds));
-        let said = format!("{}: {}", wait.reason, wait.message);
         if gives_up.is_some_and(|at| self.now() >= at) {
-            return Err(Stop::fail(format!("{said} (gave up waiting)")));
-        }
-        match wait.started {
-            true => ledger.ready(JobPhase::Running, Reason::Running, &said),
-            false => ledger.ready(JobPhase::Pending, Reason::Waiting, &said),
+            return Err(Stop::fail(format!("{} (gave up waiting)", said(wait))));
         }
         let again = wait
             .ask_again_after_seconds
@@ -344,6 +358,9 @@ impl<C: Cluster> Host<C> {
         ledger: &mut Ledger,
         message: String,
     ) -> Result<Next, ApiError> {
+        if let Some(next) = self.succeeded_already(job, ledger).await? {
+            return Ok(next);
+        }
         let now = Time(self.now());
         let has_begun = ledger
             .job
@@ -380,6 +397,54 @@ impl<C: Cluster> Host<C> {
         strategy.setback = None;
         ledger.finish(JobPhase::Failed, job.ends().1, &message);
         Ok(Next::gone())
+    }
+
+    /// A pass over a job that has failed or is deleted: undoes what it left behind, then ends it. A job whose Backup is
+    /// there has succeeded, whatever came between the Backup and the job's own status.
+    async fn undo_or_end(
+        &self,
+        job: &Job,
+        target: &ObjectRef,
+        ledger: &mut Ledger,
+        interest: &mut Interest,
+        since: Timestamp,
+    ) -> Result<Next, ApiError> {
+        if let Some(next) = self.succeeded_already(job, ledger).await? {
+            return Ok(next);
+        }
+        let undone = self.undo(job, target, ledger, interest, since).await?;
+        match undone {
+            Some(next) => Ok(next),
+            None => {
+                let called_off = || "the job was deleted before it had ended".to_owned();
+                self.failed(job, ledger, called_off).await
+            }
+        }
+    }
+
+    /// Ends a job whose Backup is complete. One that is not is taken back.
+    async fn succeeded_already(
+        &self,
+        job: &Job,
+        ledger: &mut Ledger,
+    ) -> Result<Option<Next>, ApiError> {
+        let Job::Backup(backup_job) = job else {
+            return Ok(None);
+        };
+        match self.backup_left_by(backup_job).await? {
+            Left::Nothing => Ok(None),
+            Left::Unfinished(backup) => {
+                self.delete_found(&backup).await?;
+                Ok(None)
+            }
+            Left::Complete => {
+                self.put_back(ledger).await?;
+                ledger.strategy().failing = None;
+                let message = self.led_to(backup_job, ledger);
+                ledger.finish(JobPhase::Succeeded, job.ends().0, &message);
+                Ok(Some(Next::gone()))
+            }
+        }
     }
 
     /// A pass of undoing; none when it is over, whichever way.
@@ -448,29 +513,23 @@ impl<C: Cluster> Host<C> {
             return Err(Stop::fail("the job has not noted what it works with"));
         };
         interest.strategy(&strategy_ref);
-        let (metadata, kind) = match job {
-            Job::Backup(job) => (&job.metadata, "BackupJob"),
-            Job::Restore(job) => (&job.metadata, "RestoreJob"),
-        };
+        let metadata = job.metadata();
         let namespace = metadata.namespace.as_deref().unwrap_or_default();
-        let source = match job {
-            Job::Backup(_) => None,
-            Job::Restore(job) => self.backup_if_there(job, namespace).await?,
-        };
-        let parameters = match job {
-            Job::Backup(job) => self.class_parameters(job).await?,
-            Job::Restore(_) => source
-                .as_ref()
-                .map(|backup| backup.spec.parameters.clone())
-                .unwrap_or_default(),
-        };
-        let options = match job {
-            Job::Restore(job) => job.spec.options.clone(),
-            Job::Backup(_) => None,
+        let (source, parameters, options) = match job {
+            Job::Backup(job) => (None, self.class_parameters(job).await?, None),
+            Job::Restore(job) => {
+                let source = self.backup_if_there(job, namespace).await?;
+                let parameters = source.as_ref().map(|backup| backup.spec.parameters.clone());
+                (
+                    source,
+                    parameters.unwrap_or_default(),
+                    job.spec.options.as_ref(),
+                )
+            }
         };
         let binding = self.resolve_noted(strategy_ref, parameters).await?;
         let applicant = Applicant {
-            kind,
+            kind: job.kind(),
             namespace,
             name: metadata.name.as_deref().unwrap_or_default(),
             uid: metadata.uid.as_deref().unwrap_or_default(),
@@ -518,10 +577,17 @@ enum Stopped {
 
 /// Whether the strategy undoes by itself; the contract's default is that there is nothing to undo.
 fn answers_abort(case: &Case) -> bool {
+    answers(case, Question::Abort)
+}
+
+/// Whether the strategy answers a question by itself, and not as the contract's default has it.
+pub(crate) fn answers(case: &Case, question: Question) -> bool {
     let questions = &case.binding.serving.strategy.manifest().questions;
-    questions
-        .as_ref()
-        .is_none_or(|questions| questions.iter().any(|question| question == "abort"))
+    questions.as_ref().is_none_or(|questions| {
+        questions
+            .iter()
+            .any(|answered| answered == question.as_str())
+    })
 }
 
 /// An answer that is none to the question.
@@ -532,11 +598,35 @@ pub(crate) fn wrong_answer() -> Stop {
     )
 }
 
-fn words(failure: &Failure) -> String {
+/// What the strategy waits for, if it does.
+fn awaits(answer: &Reply) -> Option<&Wait> {
+    match answer {
+        Reply::Progress(Progress::Waiting(wait)) | Reply::Step(Step::Waiting(wait)) => Some(wait),
+        _ => None,
+    }
+}
+
+/// Notes what a strategy waits for; gives back since when it has.
+fn note(wait: &Wait, ledger: &mut Ledger) -> Timestamp {
+    let since = ledger.wait(&wait.reason);
+    match wait.started {
+        true => ledger.ready(JobPhase::Running, Reason::Running, &said(wait)),
+        false => ledger.ready(JobPhase::Pending, Reason::Waiting, &said(wait)),
+    }
+    since
+}
+
+fn said(wait: &Wait) -> String {
+    format!("{}: {}", wait.reason, wait.message)
+}
+
+/// A strategy's failure, for a person.
+pub(crate) fn words(failure: &Failure) -> String {
     format!("{}: {}", failure.reason, failure.message)
 }
 
-fn deleted_at(object: &Value) -> Option<Timestamp> {
+/// Since when an object waits for its finalizers.
+pub(crate) fn deleted_at(object: &Value) -> Option<Timestamp> {
     object::text(object, &["metadata", "deletionTimestamp"])
         .parse()
         .ok()

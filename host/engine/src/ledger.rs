@@ -1,12 +1,16 @@
-//! A job's status while a pass works on it: what was read, what is to be written, and whether they differ.
+//! The status of a job, or of a Backup that is removed or looked after, while a pass works on it: what was read, what
+//! is to be written, and whether they differ.
 
 use std::time::Duration;
 
 use backup_api::{
-    BackupJobStatus, Condition, JobPhase, JobStatus, LocalReference, Reason, RefusedAction,
-    RestoreJobStatus, Setback, StrategyProgress, Time, Waiting, names::FINALIZER, set_condition,
+    ApplicationReference, BackupJobStatus, BackupStatus, Condition, JobPhase, JobStatus,
+    LocalReference, Reason, RefusedAction, RestoreJobStatus, Setback, StrategyProgress, Time,
+    Waiting,
+    names::{FINALIZER, LEGACY_FINALIZER},
+    set_condition,
 };
-use backup_sandbox::contract::ObjectRef;
+use backup_sandbox::contract::{ApplicationRef, ObjectRef};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -33,7 +37,15 @@ const PAUSES: [Duration; 4] = [
     Duration::from_secs(300),
 ];
 
-/// A job's status in the making.
+/// What a status has beside what the statuses of all jobs have.
+enum Beside {
+    BackupJob(Option<LocalReference>),
+    RestoreJob,
+    /// All of it; what it has in common with a job's is taken from there when it is written.
+    Backup(Box<BackupStatus>),
+}
+
+/// A status in the making.
 pub(crate) struct Ledger {
     api_version: String,
     kind: String,
@@ -41,47 +53,63 @@ pub(crate) struct Ledger {
     name: String,
     generation: Option<i64>,
     resource_version: String,
-    /// The finalizers of others that hold the job.
+    /// The finalizers of others that hold the object.
     finalizers: Vec<String>,
     is_held: bool,
     /// What the cluster has.
     written: Value,
     now: Timestamp,
-    /// What every job has.
+    /// What every job has. Of a Backup's removal, phase, message and times are not kept.
     pub job: JobStatus,
-    /// A BackupJob's Backup.
-    pub backup_ref: Option<LocalReference>,
+    beside: Beside,
 }
 
 impl Ledger {
-    /// The status of a job as it was read.
+    /// The status of a BackupJob, RestoreJob or Backup as it was read.
     ///
     /// # Errors
     /// A status that cannot be read, which the API server does not let through.
-    pub(crate) fn of(job: &Value, now: Timestamp) -> Result<Self, ApiError> {
-        let status = job.get("status").cloned().unwrap_or_else(|| json!({}));
-        let unreadable = |error: serde_json::Error| {
+    pub(crate) fn of(found: &Value, now: Timestamp) -> Result<Self, ApiError> {
+        let status = found.get("status").cloned().unwrap_or_else(|| json!({}));
+        let target = object::reference(found);
+        let (job, beside) = read(&target.kind, status.clone()).map_err(|error| {
             ApiError::new(
                 ApiReason::Invalid,
-                format!("the status of the job cannot be read: {error}"),
+                format!("the status of the {} cannot be read: {error}", target.kind),
             )
-        };
-        let parsed: BackupJobStatus = serde_json::from_value(status.clone()).map_err(unreadable)?;
-        let target = object::reference(job);
+        })?;
+        let mut finalizers = object::finalizers_without(found, FINALIZER);
+        finalizers.retain(|finalizer| finalizer != LEGACY_FINALIZER);
         Ok(Self {
             api_version: target.api_version,
             kind: target.kind,
             namespace: target.namespace.unwrap_or_default(),
             name: target.name,
-            generation: job.pointer("/metadata/generation").and_then(Value::as_i64),
-            resource_version: object::resource_version(job).to_owned(),
-            finalizers: object::finalizers_without(job, FINALIZER),
-            is_held: object::has_finalizer(job, FINALIZER),
+            generation: found
+                .pointer("/metadata/generation")
+                .and_then(Value::as_i64),
+            resource_version: object::resource_version(found).to_owned(),
+            finalizers,
+            is_held: object::has_finalizer(found, FINALIZER)
+                || object::has_finalizer(found, LEGACY_FINALIZER),
             written: status,
             now,
-            job: parsed.job,
-            backup_ref: parsed.backup_ref,
+            job,
+            beside,
         })
+    }
+
+    /// The Backup that a BackupJob led to.
+    pub(crate) fn led_to(&mut self, backup: LocalReference) {
+        self.beside = Beside::BackupJob(Some(backup));
+    }
+
+    /// What a Backup's status has of its own; none of a job's.
+    pub(crate) fn backup(&mut self) -> Option<&mut BackupStatus> {
+        match &mut self.beside {
+            Beside::Backup(status) => Some(status),
+            Beside::BackupJob(_) | Beside::RestoreJob => None,
+        }
     }
 
     /// What the host keeps between two evaluations.
@@ -89,7 +117,7 @@ impl Ledger {
         self.job.strategy.get_or_insert_default()
     }
 
-    /// Whether the host's finalizer holds the job.
+    /// Whether the host's finalizer, or that of an old version, holds the object.
     pub(crate) fn is_held(&self) -> bool {
         self.is_held
     }
@@ -104,6 +132,22 @@ impl Ledger {
         let started_at = self.job.started_at.get_or_insert(Time(self.now)).0;
         let deadline = Time(later(started_at, deadline));
         self.strategy().deadline.get_or_insert(deadline);
+    }
+
+    /// Notes what the job holds beside its own application, which comes first.
+    pub(crate) fn holds(&mut self, applications: &[ApplicationRef]) {
+        let others = applications
+            .iter()
+            .skip(1)
+            .map(|held| ApplicationReference {
+                api_group: held.group.clone(),
+                kind: held.kind.clone(),
+                name: held.name.clone(),
+            });
+        let others: Vec<_> = others.collect();
+        if !others.is_empty() {
+            self.strategy().holds = others;
+        }
     }
 
     /// By when a job that has begun must have ended.
@@ -127,9 +171,23 @@ impl Ledger {
 
     /// Sets a condition.
     pub(crate) fn condition(&mut self, type_: &str, holds: bool, reason: &str, message: String) {
-        let mut condition = Condition::new(type_, holds, reason, shortened(&message), self.now);
+        let status = if holds { "True" } else { "False" };
+        self.condition_is(type_, status, reason, &message);
+    }
+
+    /// Sets a condition to `True`, `False` or `Unknown`.
+    pub(crate) fn condition_is(&mut self, type_: &str, status: &str, reason: &str, message: &str) {
+        let mut condition = Condition::new(type_, false, reason, shortened(message), self.now);
+        status.clone_into(&mut condition.status);
         condition.observed_generation = self.generation;
         set_condition(&mut self.job.conditions, condition);
+    }
+
+    /// Takes a condition away.
+    pub(crate) fn without_condition(&mut self, type_: &str) {
+        self.job
+            .conditions
+            .retain(|condition| condition.type_ != type_);
     }
 
     /// Notes what the job waits for; gives back since when it has waited for this and nothing else.
@@ -181,7 +239,7 @@ impl Ledger {
         self.try_again_at()
     }
 
-    /// Until when to leave the job alone after a setback.
+    /// Until when to leave the work alone after a setback.
     pub(crate) fn try_again_at(&self) -> Option<Timestamp> {
         let setback = self.job.strategy.as_ref()?.setback.as_ref()?;
         if setback.times >= SETBACKS {
@@ -202,7 +260,7 @@ impl Ledger {
         self.ready(phase, reason, message);
     }
 
-    /// Holds the job by the host's finalizer, so that a deletion can undo first what it left behind.
+    /// Holds the object by the host's finalizer, so that a deletion can undo first what it left behind.
     pub(crate) async fn hold<C: Cluster>(
         &mut self,
         cluster: &C,
@@ -217,7 +275,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Lets go of the job. One that is gone needs no letting go.
+    /// Lets go of the object, also where an old version held it. One that is gone needs no letting go.
     pub(crate) async fn let_go<C: Cluster>(
         &mut self,
         cluster: &C,
@@ -280,15 +338,19 @@ impl Ledger {
     }
 
     fn status(&self) -> Result<Value, ApiError> {
-        let value = if self.kind == "RestoreJob" {
-            serde_json::to_value(RestoreJobStatus {
-                job: self.job.clone(),
-            })
-        } else {
-            serde_json::to_value(BackupJobStatus {
-                backup_ref: self.backup_ref.clone(),
-                job: self.job.clone(),
-            })
+        let job = self.job.clone();
+        let value = match &self.beside {
+            Beside::RestoreJob => serde_json::to_value(RestoreJobStatus { job }),
+            Beside::BackupJob(backup_ref) => serde_json::to_value(BackupJobStatus {
+                backup_ref: backup_ref.clone(),
+                job,
+            }),
+            Beside::Backup(status) => serde_json::to_value(BackupStatus {
+                strategy: job.strategy,
+                conditions: job.conditions,
+                observed_generation: self.generation,
+                ..(**status).clone()
+            }),
         };
         value.map_err(|error| {
             ApiError::new(
@@ -297,6 +359,28 @@ impl Ledger {
             )
         })
     }
+}
+
+fn read(kind: &str, status: Value) -> serde_json::Result<(JobStatus, Beside)> {
+    Ok(match kind {
+        "RestoreJob" => {
+            let status: RestoreJobStatus = serde_json::from_value(status)?;
+            (status.job, Beside::RestoreJob)
+        }
+        "Backup" => {
+            let mut status: BackupStatus = serde_json::from_value(status)?;
+            let job = JobStatus {
+                strategy: status.strategy.take(),
+                conditions: std::mem::take(&mut status.conditions),
+                ..JobStatus::default()
+            };
+            (job, Beside::Backup(Box::new(status)))
+        }
+        _ => {
+            let status: BackupJobStatus = serde_json::from_value(status)?;
+            (status.job, Beside::BackupJob(status.backup_ref))
+        }
+    })
 }
 
 /// A time and a duration after it.

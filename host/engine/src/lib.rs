@@ -12,7 +12,10 @@
 //! between passes that could not be made again: a pass that was cut off anywhere is simply done again.
 
 mod admit;
+mod backup;
 mod backup_job;
+mod claims;
+mod class;
 pub mod cluster;
 mod commit;
 mod credentials;
@@ -26,6 +29,7 @@ mod job;
 mod ledger;
 mod lock;
 mod object;
+mod plan;
 mod queue;
 mod reads;
 mod reconcile;
@@ -43,7 +47,7 @@ mod upkeep;
 pub use credentials::{Credentials, ProjectionError};
 pub use definition::strategy_definition;
 pub use host::{Clock, Evaluator, Host};
-pub use interest::{Interest, Next};
+pub use interest::{Interest, Next, kinds_known};
 pub use object::reference;
 pub use queue::{Key, Queue};
 pub use reconcile::needs_passes;

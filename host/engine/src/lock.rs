@@ -1,17 +1,15 @@
-//! One job at a time for each application.
+//! One job at a time for each application, and no job while a Backup of it is removed. A virtual machine's job also
+//! holds its disks.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+mod holders;
+mod line;
 
-use backup_api::{
-    ApplicationReference, JobPhase, JobStatus, Reason, RestoreJob, names::API_VERSION,
-};
-use backup_sandbox::contract::{ApplicationRef, Selector};
+use backup_api::Reason;
+use backup_sandbox::{HeldKind, contract::ApplicationRef};
 use serde_json::Value;
 
 use crate::{
+    admit::{Case, permission},
     cluster::{Caller, Cluster},
     host::Host,
     job::{Job, application_ref},
@@ -20,181 +18,142 @@ use crate::{
     stop::Stop,
 };
 
-/// Which job, by UID, holds an application. Filled from statuses after a restart: a job that has started holds
-/// its application until it ends.
-#[derive(Default)]
-pub(crate) struct Locks(Mutex<HashMap<ApplicationRef, String>>);
+use holders::Holder;
+use line::Line;
 
-impl Locks {
-    /// Gives the application to the job, unless a job of `live` has it. Gives back the holder's UID.
-    fn take(&self, application: &ApplicationRef, job: &str, live: &[&str]) -> Result<(), String> {
-        let mut holders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match holders.get(application) {
-            Some(holder) if holder != job && live.contains(&holder.as_str()) => Err(holder.clone()),
-            _ => {
-                holders.insert(application.clone(), job.to_owned());
-                Ok(())
-            }
-        }
-    }
-
-    fn is_held_by(&self, application: &ApplicationRef, job: &str) -> bool {
-        let holders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        holders.get(application).is_some_and(|holder| holder == job)
-    }
-
-    /// Gives back what a job held.
-    pub(crate) fn release(&self, job: &str) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|_, holder| holder != job);
-    }
-}
-
-/// A job that stands in line for an application.
-struct Contender {
-    uid: String,
-    /// `BackupJob nightly`.
-    name: String,
-    /// Creation time and UID: the order of the line.
-    place: (String, String),
-    has_started: bool,
-}
+pub(crate) use holders::Locks;
 
 impl<C: Cluster> Host<C> {
-    /// Takes the application for a job, or says which job has it. First come, first served.
-    pub(crate) async fn take_application(
+    /// The applications that a job works on: its own, and those that its strategy says it holds beside.
+    pub(crate) async fn applications_of(
         &self,
-        application: &ApplicationRef,
+        case: &Case,
+        ledger: &Ledger,
+    ) -> Result<Vec<ApplicationRef>, Stop> {
+        let subject = &case.request.subject;
+        let mut applications = vec![subject.clone()];
+        if ledger.job.started_at.is_some() {
+            let noted = ledger.job.strategy.iter().flat_map(|noted| &noted.holds);
+            applications.extend(noted.map(|held| application_ref(held, &subject.namespace)));
+            return Ok(applications);
+        }
+        let manifest = case.binding.serving.strategy.manifest();
+        let held: Vec<&HeldKind> = manifest
+            .holds
+            .iter()
+            .filter(|held| held.of == subject.kind)
+            .collect();
+        if held.is_empty() {
+            return Ok(applications);
+        }
+        let target = object::application_target(subject);
+        let shown = self.cluster.get(&case.caller, &target).await;
+        let shown = shown.map_err(|error| permission(&error))?;
+        for held in held {
+            let names = shown
+                .as_ref()
+                .map(|shown| object::texts_at(shown, &held.names))
+                .unwrap_or_default();
+            applications.extend(names.into_iter().map(|name| ApplicationRef {
+                group: held.group.clone(),
+                kind: held.kind.clone(),
+                namespace: subject.namespace.clone(),
+                name,
+            }));
+        }
+        Ok(applications)
+    }
+
+    /// Takes applications for a job, or says who has one of them. First come, first served.
+    pub(crate) async fn take_applications(
+        &self,
+        applications: &[ApplicationRef],
         job: &Job,
         ledger: &Ledger,
     ) -> Result<(), Stop> {
-        let uid = match job {
-            Job::Backup(job) => job.metadata.uid.as_deref(),
-            Job::Restore(job) => job.metadata.uid.as_deref(),
-        };
-        let uid = uid.unwrap_or_default();
-        if ledger.job.started_at.is_some() || self.locks.is_held_by(application, uid) {
+        let uid = job.metadata().uid.as_deref().unwrap_or_default();
+        if ledger.job.started_at.is_some() || self.locks.are_held_by(applications, uid) {
             // A restart forgets who holds; a job that has started did.
             return self
-                .locks
-                .take(application, uid, &[])
-                .map_err(|holder| busy(&[], &holder));
+                .take_from_removals(applications, uid, &Line::default())
+                .await;
         }
-        let line = self.line(application).await?;
+        let line = self.line(applications).await?;
         // A job that waited for something else until now joins at the end of the line.
-        let me = line
-            .iter()
-            .find(|contender| contender.uid == uid)
-            .map(|me| me.place.clone());
-        let before_me = line.iter().find(|other| {
-            other.uid != uid
-                && (other.has_started || me.as_ref().is_none_or(|me| other.place < *me))
-        });
-        if let Some(other) = before_me {
-            return Err(busy(&line, &other.uid));
+        if let Some(other) = line.ahead(uid, line.place_of(uid)) {
+            return Err(busy(line.name_of(&other.uid)));
         }
-        let live: Vec<&str> = line
-            .iter()
-            .map(|contender| contender.uid.as_str())
-            .collect();
-        self.locks
-            .take(application, uid, &live)
-            .map_err(|holder| busy(&line, &holder))
+        self.take_from_removals(applications, uid, &line).await
     }
 
-    /// The jobs of an application that have not ended.
-    async fn line(&self, application: &ApplicationRef) -> Result<Vec<Contender>, Stop> {
-        let mut line = vec![];
-        for kind in ["BackupJob", "RestoreJob"] {
-            let matching = Selector {
-                api_version: API_VERSION.to_owned(),
-                kind: kind.to_owned(),
-                namespace: Some(application.namespace.clone()),
-                labels: vec![],
+    /// Takes applications for a job also where a Backup has one that has gone without having been removed.
+    async fn take_from_removals(
+        &self,
+        applications: &[ApplicationRef],
+        uid: &str,
+        line: &Line,
+    ) -> Result<(), Stop> {
+        loop {
+            let removals = match self.locks.take(applications, uid, &line.live) {
+                Ok(()) => return Ok(()),
+                Err(Holder::Job(holder)) => return Err(busy(line.name_of(&holder))),
+                Err(Holder::Removals(removals)) => removals,
             };
-            for job in self.cluster.list(&Caller::host(), &matching).await? {
-                if !stands_in_line(&job) {
-                    continue;
+            for (removal, backup) in removals {
+                let found = self.cluster.get(&Caller::host(), &backup).await?;
+                if found.is_some_and(|found| object::uid(&found) == removal) {
+                    return Err(busy(&format!("the removal of Backup {}", backup.name)));
                 }
-                let works_on = self.works_on(kind, &job, &application.namespace).await?;
-                if works_on.as_ref() == Some(application) {
-                    line.push(contender(kind, &job));
-                }
+                self.locks.release(&removal);
             }
         }
-        Ok(line)
     }
 
-    /// The application that a job works on; none where the Backup that would tell is gone.
-    async fn works_on(
+    /// Takes the application for the removal of a Backup, or says which job has it or has waited longer.
+    pub(crate) async fn take_for_removal(
         &self,
-        kind: &str,
-        job: &Value,
-        namespace: &str,
-    ) -> Result<Option<ApplicationRef>, Stop> {
-        let read = |reference: Option<&Value>| {
-            let reference =
-                serde_json::from_value::<ApplicationReference>(reference?.clone()).ok()?;
-            Some(application_ref(&reference, namespace))
-        };
-        if kind == "BackupJob" {
-            return Ok(read(job.pointer("/spec/applicationRef")));
+        application: &ApplicationRef,
+        backup: &Value,
+        has_begun: bool,
+    ) -> Result<(), Stop> {
+        let applications = std::slice::from_ref(application);
+        let (uid, target) = (object::uid(backup), object::reference(backup));
+        if self.locks.are_held_by(applications, uid) {
+            return Ok(());
         }
-        if let Some(target) = read(job.pointer("/spec/targetApplicationRef")) {
-            return Ok(Some(target));
-        }
-        let Ok(job) = serde_json::from_value::<RestoreJob>(job.clone()) else {
-            return Ok(None);
-        };
-        let backup = object::target(
-            API_VERSION,
-            "Backup",
-            Some(namespace),
-            &job.spec.backup_ref.name,
+        let line = self.line(applications).await?;
+        let place = (
+            object::text(backup, &["metadata", "deletionTimestamp"]).to_owned(),
+            uid.to_owned(),
         );
-        let backup = self.cluster.get(&Caller::host(), &backup).await?;
-        Ok(read(
-            backup
-                .as_ref()
-                .and_then(|backup| backup.pointer("/spec/applicationRef")),
-        ))
+        let ahead = match has_begun {
+            // After a restart a job may have come first.
+            true => line.started(uid),
+            false => line.ahead(uid, Some(&place)),
+        };
+        if let Some(other) = ahead {
+            return Err(in_use(line.name_of(&other.uid)));
+        }
+        self.locks
+            .share(application, (uid, &target), &line.live)
+            .map_err(|holder| in_use(line.name_of(&holder)))
     }
 }
 
-/// A job that has not ended, and that does not wait for something else than the application.
-fn stands_in_line(job: &Value) -> bool {
-    let status = job
-        .get("status")
-        .and_then(|status| serde_json::from_value::<JobStatus>(status.clone()).ok());
-    let Some(status) = status else { return true };
-    let waits_elsewhere = status.started_at.is_none()
-        && status.conditions.iter().any(|condition| {
-            condition.type_ == "Ready" && condition.reason != Reason::ApplicationBusy.as_str()
-        });
-    !waits_elsewhere && !status.phase.is_some_and(JobPhase::is_final)
-}
-
-fn contender(kind: &str, job: &Value) -> Contender {
-    let uid = object::uid(job).to_owned();
-    Contender {
-        name: format!("{kind} {}", object::text(job, &["metadata", "name"])),
-        place: (
-            object::text(job, &["metadata", "creationTimestamp"]).to_owned(),
-            uid.clone(),
-        ),
-        has_started: !object::text(job, &["status", "startedAt"]).is_empty(),
-        uid,
-    }
-}
-
-fn busy(line: &[Contender], holder: &str) -> Stop {
-    let holder = line.iter().find(|contender| contender.uid == holder);
-    let name = holder.map_or("another job", |holder| &holder.name);
+fn busy(holder: &str) -> Stop {
     Stop::Wait {
         reason: Reason::ApplicationBusy,
-        message: format!("{name} works on this application; this job goes on when it has ended"),
+        message: format!("{holder} works on this application; this job goes on when it has ended"),
+        give_up_after: None,
+    }
+}
+
+fn in_use(holder: &str) -> Stop {
+    Stop::Wait {
+        reason: Reason::ApplicationBusy,
+        message: format!(
+            "{holder} works on the application; the Backup is removed when it has ended"
+        ),
         give_up_after: None,
     }
 }

@@ -114,6 +114,26 @@ pub(crate) fn metadata_mut(object: &mut Value) -> Option<&mut Map<String, Value>
         .as_object_mut()
 }
 
+/// The texts at a JSON pointer in which `*` stands for every item of a list. What is no text, or empty, is left out.
+pub(crate) fn texts_at(value: &Value, pointer: &str) -> Vec<String> {
+    let mut at = vec![value];
+    for member in pointer.split('/').skip(1) {
+        at = at
+            .into_iter()
+            .flat_map(|value| match (member, value) {
+                ("*", Value::Array(items)) => items.iter().collect(),
+                ("*", _) => vec![],
+                (name, value) => value.get(name).into_iter().collect(),
+            })
+            .collect();
+    }
+    let texts = at.into_iter().filter_map(Value::as_str);
+    texts
+        .filter(|text| !text.is_empty())
+        .map(ToOwned::to_owned)
+        .collect()
+}
+
 /// Calls `visit` with each string of a document and its JSON pointer.
 pub(crate) fn visit_strings(value: &Value, visit: &mut impl FnMut(&str, &str)) {
     fn walk(value: &Value, pointer: &mut String, visit: &mut impl FnMut(&str, &str)) {
@@ -140,4 +160,25 @@ pub(crate) fn visit_strings(value: &Value, visit: &mut impl FnMut(&str, &str)) {
         }
     }
     walk(value, &mut String::new(), visit);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_every_item() {
+        let machine = json!({ "spec": { "disks": [{ "name": "root" }, {}, { "name": 1 }, { "name": "data" }] } });
+        assert_eq!(texts_at(&machine, "/spec/disks/*/name"), ["root", "data"]);
+        assert!(texts_at(&machine, "/spec/nets/*/name").is_empty());
+        assert!(
+            texts_at(
+                &json!({ "spec": { "disks": "root" } }),
+                "/spec/disks/*/name"
+            )
+            .is_empty()
+        );
+    }
 }

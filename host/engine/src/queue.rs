@@ -2,9 +2,13 @@
 //!
 //! Pure bookkeeping, without a clock and without tasks of its own, so that production, the simulation and the demo
 //! use the same one.
+//!
+//! Namespaces take turns: a tenant with a thousand jobs keeps another's one job waiting for one pass, not for a
+//! thousand.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
+    ops::Bound,
     time::Duration,
 };
 
@@ -60,11 +64,52 @@ struct Tracked {
     is_dirty: bool,
 }
 
+/// The keys that are due. Namespaces are called in turn, and within one it is first come, first served.
+#[derive(Default)]
+struct Line {
+    by_namespace: BTreeMap<String, VecDeque<Key>>,
+    waiting: HashSet<Key>,
+    /// The namespace that was called last.
+    last: String,
+}
+
+impl Line {
+    /// Joins the line of the key's namespace; one that stands in it keeps its place.
+    fn join(&mut self, key: Key) {
+        if self.waiting.insert(key.clone()) {
+            let line = self.by_namespace.entry(key.namespace.clone()).or_default();
+            line.push_back(key);
+        }
+    }
+
+    /// The first of the next namespace that has any.
+    fn call(&mut self) -> Option<Key> {
+        let after = (Bound::Excluded(self.last.clone()), Bound::Unbounded);
+        let next = self.by_namespace.range(after).next();
+        let (namespace, _) = next.or_else(|| self.by_namespace.first_key_value())?;
+        self.last = namespace.clone();
+        let line = self.by_namespace.get_mut(&self.last)?;
+        let key = line.pop_front();
+        if line.is_empty() {
+            self.by_namespace.remove(&self.last);
+        }
+        self.waiting.remove(key.as_ref()?);
+        key
+    }
+}
+
+impl Tracked {
+    /// Whether it waits for its time and nothing else.
+    fn sleeps(&self) -> bool {
+        self.at.is_some() && !self.is_running && self.interest == Interest::default()
+    }
+}
+
 /// The queue of passes. A key is out with one worker at a time.
 #[derive(Default)]
 pub struct Queue {
     tracked: HashMap<Key, Tracked>,
-    due: BTreeSet<Key>,
+    due: Line,
     timed: BTreeSet<(Timestamp, Key)>,
     by_object: HashMap<ObjectRef, BTreeSet<Key>>,
     by_kind: HashMap<(String, String), BTreeSet<Key>>,
@@ -77,8 +122,18 @@ impl Queue {
         if tracked.is_running {
             tracked.is_dirty = true;
         } else {
-            self.due.insert(key);
+            self.due.join(key);
         }
+    }
+
+    /// An object is due at a time, unless it is known already: whoever made a pass over it knows better.
+    pub fn enqueue_at(&mut self, key: Key, at: Timestamp) {
+        if self.tracked.contains_key(&key) {
+            return;
+        }
+        let tracked = self.tracked.entry(key.clone()).or_default();
+        tracked.at = Some(at);
+        self.timed.insert((at, key));
     }
 
     /// An object changed: whoever depends on it is due.
@@ -110,9 +165,15 @@ impl Queue {
         }
     }
 
-    /// Everything that is tracked is due: something changed that all may depend on, such as a plugin that serves now.
+    /// Everything that is tracked is due, but for what waits for its time and nothing else: something changed that all
+    /// may depend on, such as a plugin that serves now.
     pub fn wake_all(&mut self) {
-        let keys: Vec<Key> = self.tracked.keys().cloned().collect();
+        let keys: Vec<Key> = self
+            .tracked
+            .iter()
+            .filter(|(_, tracked)| !tracked.sleeps())
+            .map(|(key, _)| key.clone())
+            .collect();
         for key in keys {
             self.enqueue(key);
         }
@@ -130,7 +191,7 @@ impl Queue {
             }
             self.enqueue(key);
         }
-        let key = self.due.pop_first()?;
+        let key = self.due.call()?;
         let tracked = self.tracked.entry(key.clone()).or_default();
         tracked.is_running = true;
         tracked.is_dirty = false;
@@ -197,7 +258,7 @@ impl Queue {
         };
         tracked.is_running = false;
         if std::mem::take(&mut tracked.is_dirty) {
-            self.due.insert(key.clone());
+            self.due.join(key.clone());
             return;
         }
         tracked.at = at;
@@ -280,6 +341,55 @@ mod tests {
         assert_eq!(queue.take(at(0)), None);
     }
 
+    fn jobs_of(namespace: &str, count: usize) -> impl Iterator<Item = Key> {
+        (0..count).map(move |index| Key {
+            namespace: namespace.to_owned(),
+            ..job(&format!("job-{index}"))
+        })
+    }
+
+    #[test]
+    fn namespaces_take_turns() {
+        let mut queue = Queue::default();
+        jobs_of("tenant-a", 1000).for_each(|key| queue.enqueue(key));
+        jobs_of("tenant-m", 2).for_each(|key| queue.enqueue(key));
+        jobs_of("tenant-z", 1).for_each(|key| queue.enqueue(key));
+        let mut turn = || queue.take(at(0)).unwrap().namespace;
+        let turns: Vec<String> = (0..7).map(|_| turn()).collect();
+        assert_eq!(
+            turns,
+            [
+                "tenant-a", "tenant-m", "tenant-z", "tenant-a", "tenant-m", "tenant-a", "tenant-a"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_namespace_that_comes_later_does_not_wait_for_the_others_to_be_done() {
+        let mut queue = Queue::default();
+        jobs_of("tenant-z", 1000).for_each(|key| queue.enqueue(key));
+        queue.take(at(0)).unwrap();
+        jobs_of("tenant-a", 1).for_each(|key| queue.enqueue(key));
+        assert_eq!(queue.take(at(0)).unwrap().namespace, "tenant-a");
+    }
+
+    #[test]
+    fn within_a_namespace_it_is_first_come_first_served() {
+        let mut queue = Queue::default();
+        for name in ["c", "a", "b", "c"] {
+            queue.enqueue(job(name));
+        }
+        let c = queue.take(at(0)).unwrap();
+        // One that comes again and again does not push in front of others.
+        queue.enqueue(c.clone());
+        queue.passed(&c, Next::quiet());
+        let names: Vec<String> = std::iter::from_fn(|| queue.take(at(0)))
+            .map(|key| key.name)
+            .collect();
+        assert_eq!(names, ["a", "b", "c"]);
+        assert_eq!(c.name, "c");
+    }
+
     #[test]
     fn a_change_during_a_pass_leads_to_another() {
         let mut queue = Queue::default();
@@ -289,6 +399,29 @@ mod tests {
         assert_eq!(queue.take(at(0)), None, "it is out with a worker");
         queue.passed(&one, Next::gone());
         assert_eq!(queue.take(at(0)), Some(job("one")));
+    }
+
+    #[test]
+    fn what_waits_for_its_time_alone_is_not_woken_with_the_others() {
+        let mut queue = Queue::default();
+        queue.enqueue_at(job("asleep"), at(50));
+        queue.enqueue(job("one"));
+        let one = queue.take(at(0)).unwrap();
+        queue.passed(&one, Next::quiet());
+        queue.wake_all();
+        assert_eq!(queue.take(at(0)), Some(job("one")));
+        assert_eq!(queue.take(at(0)), None);
+        assert_eq!(queue.take(at(50)), Some(job("asleep")));
+    }
+
+    #[test]
+    fn a_time_that_a_pass_has_set_stays() {
+        let mut queue = Queue::default();
+        queue.enqueue_at(job("one"), at(10));
+        let one = queue.take(at(10)).unwrap();
+        queue.passed(&one, Next::at(at(20)));
+        queue.enqueue_at(job("one"), at(15));
+        assert_eq!(queue.next_at(), Some(at(20)));
     }
 
     #[test]

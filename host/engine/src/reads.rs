@@ -81,12 +81,7 @@ impl<C: Cluster> Host<C> {
                     .storage
                     .objects(location, path, after.as_deref(), limit)
                     .await;
-                Answer::Stored(found.map_err(|error| {
-                    Stop::Api(ApiError {
-                        reason: crate::cluster::ApiReason::Unavailable,
-                        message: error.to_string(),
-                    })
-                })?)
+                Answer::Stored(found?)
             }
         })
     }

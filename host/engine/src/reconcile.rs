@@ -4,6 +4,7 @@ use backup_api::names::{API_VERSION, FINALIZER};
 use serde_json::Value;
 
 use crate::{
+    backup,
     cluster::{ApiError, Cluster},
     host::Host,
     interest::Next,
@@ -20,6 +21,9 @@ impl<C: Cluster> Host<C> {
     pub async fn reconcile(&self, key: &Key) -> Result<Next, ApiError> {
         match key.kind.as_str() {
             "BackupJob" | "RestoreJob" => self.reconcile_job(key).await,
+            "Backup" => self.reconcile_backup(key).await,
+            "BackupClass" => self.reconcile_class(key).await,
+            "Plan" => self.reconcile_plan(key).await,
             _ => Ok(Next::gone()),
         }
     }
@@ -28,7 +32,8 @@ impl<C: Cluster> Host<C> {
 /// The key of an object that needs a pass once it is seen; none where nothing is left to do, or it is no business of
 /// the host's.
 ///
-/// A job that has ended needs none, but for one that is still held.
+/// A job that has ended needs none, but for one that is still held. A Backup needs one at once only where it is to be
+/// held, removed, or looked at on request; [`Host::due_later`] tells when its turn comes.
 #[must_use]
 pub fn needs_passes(object: &Value) -> Option<Key> {
     if object::text(object, &["apiVersion"]) != API_VERSION {
@@ -43,6 +48,8 @@ pub fn needs_passes(object: &Value) -> Option<Key> {
             );
             (!has_ended || object::has_finalizer(object, FINALIZER)).then_some(key)
         }
+        "Backup" => backup::needs_pass(object).then_some(key),
+        "BackupClass" | "Plan" => Some(key),
         _ => None,
     }
 }

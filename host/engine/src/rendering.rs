@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use backup_api::Reason;
+use backup_api::{Reason, names::MISSING_VALUES};
 use backup_sandbox::contract::{ApplicationRef, FinishedBackup};
 use backup_templates::{Data, Document, Missing, Numbers};
 use serde_json::{Value, json};
@@ -20,7 +20,11 @@ const STRING_MAPS: [&str; 3] = ["Parameters", "Release", "Backup.ApplicationRef"
 pub(crate) struct Documents(Mutex<HashMap<String, (String, Arc<Document>)>>);
 
 impl Documents {
-    fn compiled(&self, strategy: &Value) -> Result<Arc<Document>, Stop> {
+    /// A strategy's spec with its templates compiled.
+    ///
+    /// # Errors
+    /// `TemplateFailed`, with every template that is not one.
+    pub(crate) fn compiled(&self, strategy: &Value) -> Result<Arc<Document>, Stop> {
         let uid = object::uid(strategy).to_owned();
         let version = object::resource_version(strategy).to_owned();
         let mut documents = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -30,13 +34,30 @@ impl Documents {
             return Ok(Arc::clone(document));
         }
         let spec = strategy.get("spec").cloned().unwrap_or_else(|| json!({}));
-        let document = Document::compile(&spec, Missing::Print).map_err(|errors| {
+        let document = Document::compile(&spec, missing(strategy)?).map_err(|errors| {
             let errors: Vec<String> = errors.iter().map(|error| format!("spec{error}")).collect();
             failed(strategy, &errors.join("; "))
         })?;
         let document = Arc::new(document);
         documents.insert(uid, (version, Arc::clone(&document)));
         Ok(document)
+    }
+}
+
+/// What the strategy object's annotation says of absent values.
+fn missing(strategy: &Value) -> Result<Missing, Stop> {
+    let annotations = strategy.pointer("/metadata/annotations");
+    let said = annotations.and_then(|annotations| annotations.get(MISSING_VALUES));
+    match said.and_then(Value::as_str) {
+        None | Some("Print") => Ok(Missing::Print),
+        Some("Go") => Ok(Missing::Go),
+        Some("Error") => Ok(Missing::Error),
+        Some(other) => Err(failed(
+            strategy,
+            &format!(
+                "annotation {MISSING_VALUES} is {other:?}, which is none of Print, Go and Error"
+            ),
+        )),
     }
 }
 

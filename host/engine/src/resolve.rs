@@ -207,7 +207,8 @@ impl<C: Cluster> Host<C> {
             .unwrap_or_default())
     }
 
-    async fn plugin_and_strategy(
+    /// The plugin that serves a strategy and is granted a kind of application, and the strategy object.
+    pub(crate) async fn plugin_and_strategy(
         &self,
         strategy_ref: &StrategyReference,
         group: &str,

@@ -1,11 +1,15 @@
 //! What is particular to RestoreJobs: the Backup that they restore, and where to.
 
-use backup_api::{Backup, BackupPhase, Reason, RestoreJob, names::API_VERSION};
+use backup_api::{
+    Backup, BackupPhase, Reason, RestoreJob,
+    names::{API_VERSION, CHECK_REQUESTED},
+};
 use backup_sandbox::contract::{ApplicationRef, Entry, FinishedBackup};
 use serde_json::{Value, json};
 
 use crate::{
     admit::{Applicant, Case, seconds},
+    backup::moved,
     cluster::{Caller, Cluster},
     host::Host,
     interest::Interest,
@@ -36,7 +40,6 @@ impl<C: Cluster> Host<C> {
             .as_ref()
             .map(|status| status.job.clone())
             .unwrap_or_default();
-        let recorded = backup.spec.storage.clone();
         let applicant = Applicant {
             kind: "RestoreJob",
             namespace,
@@ -48,21 +51,9 @@ impl<C: Cluster> Host<C> {
             source: Some(finished(&backup)),
         };
         let case = self.admit(binding, &applicant).await?;
-        let location = &case.credentials.location;
-        match recorded {
-            Some(recorded)
-                if recorded.bucket != location.bucket || recorded.endpoint != location.endpoint =>
-            {
-                Err(Stop::fail(format!(
-                    "{}: the Backup lies in bucket {} at {}, and the platform's storage is now bucket {} at {}",
-                    Reason::StorageChanged,
-                    recorded.bucket,
-                    recorded.endpoint,
-                    location.bucket,
-                    location.endpoint
-                )))
-            }
-            _ => Ok(case),
+        match moved(&backup, &case.credentials.location) {
+            Some(words) => Err(Stop::fail(format!("{}: {words}", Reason::StorageChanged))),
+            None => Ok(case),
         }
     }
 
@@ -78,7 +69,7 @@ impl<C: Cluster> Host<C> {
         Ok(found.and_then(|found| serde_json::from_value(found).ok()))
     }
 
-    /// The Backup that a job names, which must be whole.
+    /// The Backup that a job names, which must be whole. A restore that has begun goes on: a removal waits for it.
     async fn backup_to_restore(&self, job: &RestoreJob, namespace: &str) -> Result<Backup, Stop> {
         let name = &job.spec.backup_ref.name;
         let target = object::target(API_VERSION, "Backup", Some(namespace), name);
@@ -87,7 +78,11 @@ impl<C: Cluster> Host<C> {
                 "Backup {name} does not exist; name one of `kubectl -n {namespace} get backups`"
             )));
         };
-        if object::is_deleting(&found) {
+        let has_begun = job
+            .status
+            .as_ref()
+            .is_some_and(|status| status.job.started_at.is_some());
+        if object::is_deleting(&found) && !has_begun {
             return Err(Stop::fail(format!("Backup {name} is being deleted")));
         }
         let backup: Backup = serde_json::from_value(found)
@@ -95,6 +90,18 @@ impl<C: Cluster> Host<C> {
         let phase = backup.status.as_ref().and_then(|status| status.phase);
         if phase != Some(BackupPhase::Ready) {
             return Err(Stop::fail(format!("Backup {name} is not Ready")));
+        }
+        let lost = backup.status.as_ref().and_then(|status| {
+            let mut conditions = status.conditions.iter();
+            conditions
+                .find(|condition| condition.type_ == "Available" && condition.status == "False")
+        });
+        if let Some(lost) = lost.filter(|_| !has_begun) {
+            return Err(Stop::fail(format!(
+                "Backup {name} cannot be restored any more: {}; name another of `kubectl -n {namespace} get backups`, or \
+                 have this one looked at again by the annotation {CHECK_REQUESTED}",
+                lost.message
+            )));
         }
         let class = backup.spec.backup_class_name.as_deref();
         match (&job.spec.backup_class_name, class) {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::{
     cluster::{
@@ -36,6 +37,8 @@ pub struct Runner<C = MemoryCluster> {
     queue: Queue,
     changes: Changes,
     hears: bool,
+    /// How often plugins had changed when this was last looked at.
+    plugin_changes: u64,
 }
 
 /// A pass that was made.
@@ -67,19 +70,21 @@ impl<C: Cluster> Runner<C> {
     pub fn over(host: Arc<Host<C>>, cluster: MemoryCluster) -> Self {
         let changes = cluster.changes();
         let mut queue = Queue::default();
-        for key in cluster
-            .objects()
-            .iter()
-            .filter_map(|seen| needs_passes(seen))
-        {
-            queue.enqueue(key);
+        for seen in cluster.objects() {
+            if let Some(key) = needs_passes(&seen) {
+                queue.enqueue(key);
+            } else if let Some((key, at)) = host.due_later(&seen) {
+                queue.enqueue_at(key, at);
+            }
         }
+        let plugin_changes = host.strategies.changes();
         Self {
             host,
             cluster,
             queue,
             changes,
             hears: true,
+            plugin_changes,
         }
     }
 
@@ -98,11 +103,6 @@ impl<C: Cluster> Runner<C> {
     pub fn watch_anew(&mut self) {
         self.changes = self.cluster.changes();
         self.see_everything();
-    }
-
-    /// Makes everything due that rests, as when a plugin begins to serve.
-    pub fn wake_all(&mut self) {
-        self.queue.wake_all();
     }
 
     /// Makes one pass, if one is due.
@@ -146,9 +146,14 @@ impl<C: Cluster> Runner<C> {
 
     /// Tells the queue what changed.
     fn listen(&mut self) {
+        let plugin_changes = self.host.strategies.changes();
+        if plugin_changes != self.plugin_changes {
+            self.plugin_changes = plugin_changes;
+            self.queue.wake_all();
+        }
         while self.hears {
             match self.changes.try_next() {
-                Ok(Some(change)) => self.queue.seen(&change.object),
+                Ok(Some(change)) => self.seen(&change.object),
                 Ok(None) => return,
                 // Whoever missed something looks at everything again.
                 Err(_) => self.see_everything(),
@@ -158,7 +163,14 @@ impl<C: Cluster> Runner<C> {
 
     fn see_everything(&mut self) {
         for object in self.cluster.objects() {
-            self.queue.seen(&object);
+            self.seen(&object);
+        }
+    }
+
+    fn seen(&mut self, object: &Value) {
+        self.queue.seen(object);
+        if let Some((key, at)) = self.host.due_later(object) {
+            self.queue.enqueue_at(key, at);
         }
     }
 }

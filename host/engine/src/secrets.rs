@@ -7,6 +7,8 @@
 //! | AWS access key id | `AKIA` or `ASIA` and 16 capital letters or digits, as a word of its own |
 //! | literal password | a value, not a reference, in a field named like one: `password`, `secretKey`, `token`, … |
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::{object::visit_strings, storage::Location};
@@ -67,6 +69,16 @@ impl<'a> Secrets<'a> {
         }
         looks_like_credential(field, text)
     }
+}
+
+/// What is wrong with the parameters of a class, which tenants can read.
+pub(crate) fn in_parameters(parameters: &BTreeMap<String, String>) -> Option<String> {
+    parameters.iter().find_map(|(key, value)| {
+        let rule = looks_like_credential(key, value)?;
+        Some(format!(
+            "parameter {key} holds {rule}; tenants can read parameters, so name a Secret instead"
+        ))
+    })
 }
 
 /// The rule that a value breaks by its looks.

@@ -14,6 +14,8 @@ pub struct Settings {
     /// How long a job waits before the host looks again for what it cannot watch: 30 seconds, as the reference has
     /// it.
     pub look_again: Duration,
+    /// How often it is looked whether a Backup's data is still there: every 24 hours. Zero for never, but on request.
+    pub check_interval: Duration,
 }
 
 impl Default for Settings {
@@ -23,6 +25,7 @@ impl Default for Settings {
             job_deadline: Duration::from_secs(24 * 60 * 60),
             configuration_deadline: Duration::from_secs(30 * 60),
             look_again: Duration::from_secs(30),
+            check_interval: Duration::from_secs(24 * 60 * 60),
         }
     }
 }

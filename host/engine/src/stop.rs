@@ -1,10 +1,13 @@
-//! Why a pass over a job ends before its work is done.
+//! Why a pass ends before its work is done.
 
 use std::time::Duration;
 
 use backup_api::{Reason, RefusedAction};
 
-use crate::cluster::{ApiError, ApiReason};
+use crate::{
+    cluster::{ApiError, ApiReason},
+    storage::StorageError,
+};
 
 /// Why a pass ends. Whether and when there is another follows from the case, never from a text.
 #[derive(Debug)]
@@ -58,6 +61,17 @@ impl From<ApiError> for Stop {
         Self::Wait {
             reason: Reason::PermissionMissing,
             message: format!("the API server refused a request of the host: {error}"),
+            give_up_after: None,
+        }
+    }
+}
+
+/// A storage that does not answer may answer later; how long that is waited for, whoever waits says.
+impl From<StorageError> for Stop {
+    fn from(error: StorageError) -> Self {
+        Self::Wait {
+            reason: Reason::StorageUnreachable,
+            message: error.to_string(),
             give_up_after: None,
         }
     }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use backup_sandbox::contract::StoredObject;
@@ -67,10 +70,18 @@ pub fn covers(path: &str, key: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// The key of an `s3://` URI, without slashes around it, where the URI is about this bucket and not about all of it.
+pub(crate) fn key_in<'a>(bucket: &str, uri: &'a str) -> Option<&'a str> {
+    let (named, key) = uri.strip_prefix("s3://")?.split_once('/')?;
+    let key = key.trim_matches('/');
+    (named == bucket && !key.is_empty()).then_some(key)
+}
+
 /// A storage in memory, one bucket for all locations: for the demo, offline rendering and tests.
 #[derive(Default)]
 pub struct MemoryStorage {
     objects: Mutex<BTreeMap<String, StoredObject>>,
+    is_silent: AtomicBool,
 }
 
 impl MemoryStorage {
@@ -84,13 +95,30 @@ impl MemoryStorage {
         self.lock().insert(key.to_owned(), object);
     }
 
+    /// Removes an object, as somebody who has the key to the bucket.
+    pub fn remove(&self, key: &str) {
+        self.lock().remove(key);
+    }
+
     /// The keys that are there, sorted.
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
         self.lock().keys().cloned().collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, StoredObject>> {
+    /// Whether it answers, from now on.
+    pub fn answers(&self, answers: bool) {
+        self.is_silent.store(!answers, Ordering::Relaxed);
+    }
+
+    fn reach(&self) -> Result<MutexGuard<'_, BTreeMap<String, StoredObject>>, StorageError> {
+        if self.is_silent.load(Ordering::Relaxed) {
+            return Err(StorageError("no route to host".to_owned()));
+        }
+        Ok(self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, StoredObject>> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -103,16 +131,13 @@ impl Storage for MemoryStorage {
         after: Option<&'a str>,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<StoredObject>, StorageError>> {
-        let found = self
-            .lock()
-            .values()
-            .filter(|object| {
+        let found = self.reach().map(|objects| {
+            let below = objects.values().filter(|object| {
                 covers(path, &object.key) && after.is_none_or(|after| object.key.as_str() > after)
-            })
-            .take(limit)
-            .cloned()
-            .collect();
-        Box::pin(async move { Ok(found) })
+            });
+            below.take(limit).cloned().collect()
+        });
+        Box::pin(async move { found })
     }
 
     fn purge<'a>(
@@ -120,8 +145,10 @@ impl Storage for MemoryStorage {
         _: &'a Location,
         path: &'a str,
     ) -> BoxFuture<'a, Result<(), StorageError>> {
-        self.lock().retain(|key, _| !covers(path, key));
-        Box::pin(async { Ok(()) })
+        let purged = self
+            .reach()
+            .map(|mut objects| objects.retain(|key, _| !covers(path, key)));
+        Box::pin(async move { purged })
     }
 }
 
@@ -135,5 +162,14 @@ mod tests {
         assert!(covers("a/b", "a/b/c"));
         assert!(!covers("a/b", "a/bc"));
         assert!(!covers("a/b", "a"));
+    }
+
+    #[test]
+    fn a_key_is_of_one_bucket() {
+        assert_eq!(key_in("b", "s3://b/a/c.db"), Some("a/c.db"));
+        assert_eq!(key_in("b", "s3://b/a/"), Some("a"));
+        for other in ["s3://other/a", "s3://b", "s3://b/", "file:///b/a", ""] {
+            assert_eq!(key_in("b", other), None, "{other}");
+        }
     }
 }

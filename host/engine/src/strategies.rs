@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -36,13 +39,19 @@ impl Serving {
         }
     }
 
+    /// The account whose rights it uses.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        Account::Strategy {
+            namespace: self.grant.service_account.namespace.clone(),
+            name: self.grant.service_account.name.clone(),
+        }
+    }
+
     /// A request of this plugin for a job.
     pub(crate) fn caller(&self, job: &str) -> Caller {
         Caller {
-            account: Account::Strategy {
-                namespace: self.grant.service_account.namespace.clone(),
-                name: self.grant.service_account.name.clone(),
-            },
+            account: self.account(),
             purpose: format!("{job} {}", self.strategy.digest()),
         }
     }
@@ -60,6 +69,7 @@ impl Serving {
 #[derive(Default)]
 pub struct Strategies {
     serving: RwLock<BTreeMap<String, Arc<Serving>>>,
+    changes: AtomicU64,
 }
 
 impl Strategies {
@@ -70,6 +80,7 @@ impl Strategies {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(kind, Arc::new(plugin));
+        self.changes.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Stops serving a strategy kind.
@@ -78,6 +89,13 @@ impl Strategies {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(kind);
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How often a plugin began or ceased to serve: whoever waits for one looks again when it has grown.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// The plugin that serves a strategy kind.

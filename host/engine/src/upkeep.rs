@@ -5,7 +5,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    cluster::{ApiError, ApiReason, Caller, Cluster, Part},
+    cluster::{ApiError, ApiReason, Caller, Cluster, DeleteOptions, Part},
+    host::Host,
     object,
 };
 
@@ -81,4 +82,25 @@ async fn write_finalizers<C: Cluster>(
     cluster
         .merge(&Caller::host(), MANAGER, &target, &patch, Part::Main)
         .await
+}
+
+impl<C: Cluster> Host<C> {
+    /// Deletes an object as it was found. One that is gone, or that another has taken the place of, counts as deleted.
+    pub(crate) async fn delete_found(&self, found: &Value) -> Result<(), ApiError> {
+        let options = DeleteOptions {
+            uid: Some(object::uid(found).to_owned()),
+            ..DeleteOptions::default()
+        };
+        let target = object::reference(found);
+        let deleted = self
+            .cluster
+            .delete(&Caller::host(), &target, &options)
+            .await;
+        match deleted {
+            Err(error) if matches!(error.reason, ApiReason::NotFound | ApiReason::Conflict) => {
+                Ok(())
+            }
+            deleted => deleted,
+        }
+    }
 }

@@ -49,6 +49,9 @@ pub struct Manifest {
     /// Kinds that it writes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub writes: Vec<WrittenKind>,
+    /// Applications that a job works on beside its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<HeldKind>,
     /// Whether it suspends the application's HelmRelease.
     #[serde(default)]
     pub suspends_releases: bool,
@@ -83,6 +86,19 @@ pub struct ApplicationKind {
     pub kind: String,
 }
 
+/// Applications that a job works on beside its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldKind {
+    /// The kind of the job's own application.
+    pub of: String,
+    /// Group of the others.
+    pub group: String,
+    /// Kind of the others.
+    pub kind: String,
+    /// Where their names stand in the job's own application: a JSON pointer, `*` for every item of a list.
+    pub names: String,
+}
+
 /// A kind that a strategy reads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -112,6 +128,14 @@ pub struct WrittenKind {
     /// JSON pointers to places in object storage.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub storage_paths: Vec<String>,
+}
+
+impl WrittenKind {
+    /// Whether objects of the kind are created for jobs, with their labels.
+    #[must_use]
+    pub fn creates(&self) -> bool {
+        self.actions.iter().any(|action| action == "create")
+    }
 }
 
 impl Manifest {

@@ -92,8 +92,6 @@ struct Shared {
     operators: Mutex<Operators>,
     watches: Mutex<Watches>,
     trace: Mutex<Trace>,
-    /// Plugins have changed since the host was told.
-    plugin_news: Mutex<bool>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -194,17 +192,11 @@ impl Ground {
             grant,
             strategy,
         });
-        *lock(&self.shared.plugin_news) = true;
     }
 
     /// No plugin serves this kind any more.
     pub(crate) fn withdraw(&self, plugin: Plugin) {
         self.strategies.withdraw(plugin.kind());
-    }
-
-    /// Whether plugins have changed since this was asked last.
-    pub(crate) fn take_plugin_news(&self) -> bool {
-        std::mem::take(&mut *lock(&self.shared.plugin_news))
     }
 
     /// Puts an object as it is, where its kind is known.

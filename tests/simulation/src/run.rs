@@ -206,9 +206,6 @@ impl World {
                 *self.ground.watches() = Watches::InTime;
             }
         }
-        if self.ground.take_plugin_news() {
-            host.wake_all();
-        }
     }
 
     /// Watches that are broken begin anew.

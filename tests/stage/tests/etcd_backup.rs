@@ -399,14 +399,19 @@ async fn a_job_that_is_deleted_takes_its_snapshot_and_what_was_stored_with_it() 
 async fn a_job_created_anew_under_an_old_name_takes_a_new_snapshot() {
     let mut stage = stage();
     let operator = operator(&stage, EtcdFate::Completes);
+    let mut taken = vec![];
     for _ in 0..2 {
         stage.etcd_backup_job(TENANT, "ad-hoc", "etcd").unwrap();
         let said = play(&mut stage, &operator, "ad-hoc").await;
         assert!(said.starts_with("Succeeded"), "{said}");
+        taken.extend(stage.storage.keys());
         stage.delete("BackupJob", TENANT, "ad-hoc").await.unwrap();
         stage.delete("Backup", TENANT, "ad-hoc").await.unwrap();
+        stage.runner.settle().await.unwrap();
     }
-    assert_eq!(snapshots(&stage).len(), 2);
+    assert_eq!(taken.len(), 2);
+    assert_ne!(taken[0], taken[1]);
+    assert!(snapshots(&stage).is_empty());
 }
 
 /// Whether a request is the played operator's or Helm's.

@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use kube::{
     Api, Client,
     core::{ApiResource, DynamicObject, GroupVersionKind},
-    runtime::watcher,
+    runtime::{WatchStreamExt as _, watcher},
 };
 use serde_json::{Value, json};
 use stage::{Cnpg, EtcdFate, EtcdOperator, Fate, Stage};
@@ -149,10 +149,11 @@ impl Scene {
         scene.install("cnpg.wasm").await;
         scene.install("etcd.wasm").await;
         scene.plane.apply(&objects).await.unwrap();
-        let operator = scene.play_etcd();
         scene
             .put_with_status(stage::etcd_objects(&scene.namespace, "etcd").unwrap())
             .await;
+        // Behind them: a release without its cluster would make the operator, which plays Helm as well, install one.
+        let operator = scene.play_etcd();
         (scene, operator)
     }
 
@@ -214,6 +215,11 @@ impl Scene {
             "spec": spec,
         });
         self.plane.apply(&[job]).await.unwrap();
+    }
+
+    /// The tenant's namespace.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
     }
 
     /// The administrator's kubeconfig.
@@ -414,7 +420,10 @@ impl Scene {
         let resource = resource(api_version, kind);
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.client(), &self.namespace, &resource);
-        watcher(api, watcher::Config::default()).map(|_| ())
+        // Without pauses a watch that fails would keep its thread to itself.
+        watcher(api, watcher::Config::default())
+            .default_backoff()
+            .map(|_| ())
     }
 }
 

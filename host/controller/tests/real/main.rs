@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod backups;
 mod cluster;
 mod host;
 mod proxy;
@@ -57,6 +58,13 @@ async fn the_documented_job_succeeds() {
     );
 }
 
+/// Creates a job of the same database, and waits until the host has looked at it: passes that were due before are done.
+async fn looked_at(scene: &Scene, name: &str) {
+    scene.backup_job(name).await;
+    let waits = |job: &Value| job["status"]["conditions"][0]["reason"] == "ApplicationBusy";
+    scene.until("BackupJob", name, waits).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_waiting_job_costs_no_requests() {
     let _alone = exclusively().await;
@@ -72,15 +80,85 @@ async fn a_waiting_job_costs_no_requests() {
                 .is_some_and(|message| message.starts_with("BackupRunning"))
         })
         .await;
-    // A second job comes behind all passes of the first: when it has been looked at, the first is at rest.
-    scene.backup_job("behind").await;
-    let waits = |job: &Value| job["status"]["conditions"][0]["reason"] == "ApplicationBusy";
-    scene.until("BackupJob", "behind", waits).await;
-    let before = scene.requests_of_the_host("ad-hoc");
+    let mut before = 0;
+    let mut rounds = 0;
+    // Watches that begin with the first job lead to another pass. It is at rest when there was none between two others.
+    while scene.requests_of_the_host("ad-hoc") != before {
+        before = scene.requests_of_the_host("ad-hoc");
+        looked_at(&scene, &format!("other-{rounds}")).await;
+        rounds += 1;
+        assert!(rounds < 20, "the job does not come to rest");
+    }
     for index in 0..20 {
         scene.put_unrelated(index).await;
     }
+    looked_at(&scene, "last").await;
     assert_eq!(scene.requests_of_the_host("ad-hoc"), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn probes_and_metrics_answer() {
+    let _alone = exclusively().await;
+    let scene = Scene::new().await;
+    let _operator = scene.play_cnpg(Fate::Completes);
+    let host = HostProcess::start(&scene.kubeconfig());
+    assert!(host.probe("/healthz").starts_with("HTTP/1.0 200"));
+    assert!(host.probe("/readyz").starts_with("HTTP/1.0 200"));
+    assert!(host.probe("/other").starts_with("HTTP/1.0 404"));
+    scene.plugin_is_ready("cnpg").await;
+    scene.backup_job("ad-hoc").await;
+    scene.ended("BackupJob", "ad-hoc").await;
+    let metrics = host.metrics();
+    let counted = "controller_runtime_reconcile_total{controller=\"backupjob\",result=\"success\"}";
+    assert!(metrics.contains(counted), "{metrics}");
+    assert!(
+        metrics.contains("controller_runtime_reconcile_time_seconds_bucket"),
+        "{metrics}"
+    );
+    assert!(
+        !metrics.contains(scene.namespace()),
+        "a label for each namespace would be without bounds: {metrics}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_asked_to_stop_ends_well_and_the_next_goes_on() {
+    let _alone = exclusively().await;
+    let scene = Scene::new().await;
+    let host = HostProcess::start(&scene.kubeconfig());
+    scene.plugin_is_ready("cnpg").await;
+    scene.backup_job("ad-hoc").await;
+    let has_begun = |job: &Value| job["status"]["startedAt"].is_string();
+    scene.until("BackupJob", "ad-hoc", has_begun).await;
+    assert!(host.terminate(), "the exit code is that of a good end");
+    let _operator = scene.play_cnpg(Fate::Completes);
+    let _host = HostProcess::start(&scene.kubeconfig());
+    let job = scene.ended("BackupJob", "ad-hoc").await;
+    assert_eq!(job["status"]["phase"], "Succeeded", "{job}");
+    assert_eq!(scene.list("postgresql.cnpg.io/v1", "Backup").await.len(), 1);
+}
+
+/// Waits until a job has ended, and starts the host again once it was killed.
+async fn ended_in_spite(
+    scene: &Scene,
+    proxy: &Proxy,
+    mut host: HostProcess,
+    kind: &str,
+    name: &str,
+) -> Value {
+    let mut ended = std::pin::pin!(scene.ended(kind, name));
+    loop {
+        tokio::select! {
+            job = &mut ended => {
+                drop(host);
+                return job;
+            }
+            () = proxy.was_hit() => {
+                host = HostProcess::start(&proxy.kubeconfig());
+                proxy.spares();
+            }
+        }
+    }
 }
 
 /// Runs the job with the host killed at the nth write, and started again. Gives back whether there was such a write.
@@ -88,24 +166,11 @@ async fn killed_at(nth: usize, at: At) -> bool {
     let scene = Scene::new().await;
     let _operator = scene.play_cnpg(Fate::Completes);
     let proxy = Proxy::start(scene.client(), Some((nth, at))).await;
-    let mut host = HostProcess::start(&proxy.kubeconfig());
+    let host = HostProcess::start(&proxy.kubeconfig());
     proxy.kills(&host);
     scene.plugin_is_ready("cnpg").await;
     scene.backup_job("ad-hoc").await;
-    let job = {
-        let ended = scene.ended("BackupJob", "ad-hoc");
-        tokio::pin!(ended);
-        loop {
-            tokio::select! {
-                job = &mut ended => break job,
-                () = proxy.was_hit() => {
-                    host = HostProcess::start(&proxy.kubeconfig());
-                    proxy.spares();
-                }
-            }
-        }
-    };
-    drop(host);
+    let job = ended_in_spite(&scene, &proxy, host, "BackupJob", "ad-hoc").await;
     assert_eq!(
         job["status"]["phase"], "Succeeded",
         "killed {at:?} write {nth}: {job}"
@@ -217,7 +282,7 @@ async fn a_job_that_is_deleted_is_undone_and_gone() {
 async fn restore_killed_at(nth: usize, at: At) -> bool {
     let (scene, _operator) = Scene::with_etcd().await;
     let proxy = Proxy::start(scene.client(), Some((nth, at))).await;
-    let mut host = HostProcess::start(&proxy.kubeconfig());
+    let host = HostProcess::start(&proxy.kubeconfig());
     scene.plugin_is_ready("etcd").await;
     scene.etcd_backup_job("ad-hoc").await;
     let job = scene.ended("BackupJob", "ad-hoc").await;
@@ -227,20 +292,7 @@ async fn restore_killed_at(nth: usize, at: At) -> bool {
 
     proxy.kills(&host);
     scene.restore_job("back", "ad-hoc").await;
-    let job = {
-        let ended = scene.ended("RestoreJob", "back");
-        tokio::pin!(ended);
-        loop {
-            tokio::select! {
-                job = &mut ended => break job,
-                () = proxy.was_hit() => {
-                    host = HostProcess::start(&proxy.kubeconfig());
-                    proxy.spares();
-                }
-            }
-        }
-    };
-    drop(host);
+    let job = ended_in_spite(&scene, &proxy, host, "RestoreJob", "back").await;
     assert_eq!(
         job["status"]["phase"], "Succeeded",
         "killed {at:?} write {nth}: {job}"
@@ -276,6 +328,6 @@ async fn a_restore_in_place_survives_a_kill_at_any_write() {
         while restore_killed_at(nth, at).await {
             nth += 1;
         }
-        assert!(nth >= 8, "only {nth} writes");
+        assert!(nth >= 7, "only {nth} writes");
     }
 }

@@ -1,0 +1,309 @@
+//! The objects, or their names, that one watch shows.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use backup_api::names::OWNED_BY_UID;
+use backup_sandbox::contract::{ObjectRef, Selector};
+use serde_json::Value;
+
+use super::{is_as_new, metadata};
+
+/// Which objects of a kind a watch sees.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Scope {
+    /// All.
+    All,
+    /// Those of one name, in all namespaces or in one.
+    Named {
+        namespace: Option<String>,
+        name: String,
+    },
+    /// Jobs that have not ended.
+    Live,
+    /// Those that carry a job's label.
+    Labelled,
+}
+
+/// What is kept of the objects that a watch sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    /// All of each.
+    Objects,
+    /// That there is one of that name.
+    Names,
+    /// Nothing: it tells when what was read elsewhere has changed.
+    Nothing,
+}
+
+/// An object as a watch shows it.
+pub(crate) struct Seen<'a> {
+    /// Whole, or metadata only.
+    pub object: &'a Value,
+    /// Whether it is gone, or has left what is watched.
+    pub is_gone: bool,
+}
+
+/// Namespace and name.
+type Name = (String, String);
+
+#[derive(Debug)]
+struct Entry {
+    /// None where only the name is kept.
+    object: Option<Arc<Value>>,
+    /// This process deleted it, or wrote it so that the watch will see it no more: until the watch tells, the API
+    /// server is to be asked.
+    is_unsure: bool,
+    /// During which list this process wrote it last, counted from 1.
+    written_in: u64,
+}
+
+pub(super) struct Store {
+    scope: Scope,
+    keeps: Keeps,
+    in_sync: bool,
+    objects: BTreeMap<Name, Entry>,
+    /// How many lists were begun.
+    lists: u64,
+    /// What the list under way has shown.
+    listing: Option<BTreeSet<Name>>,
+}
+
+impl Store {
+    pub(super) fn new(scope: Scope, keeps: Keeps) -> Self {
+        Self {
+            scope,
+            keeps,
+            in_sync: false,
+            objects: BTreeMap::new(),
+            lists: 0,
+            listing: None,
+        }
+    }
+
+    pub(super) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Whether it tells of every change of the kind, so that what was read once can be kept until then.
+    pub(super) fn validates(&self) -> bool {
+        self.scope == Scope::All && self.keeps != Keeps::Objects
+    }
+
+    pub(super) fn lists(&mut self) {
+        self.in_sync = false;
+        self.lists += 1;
+        self.listing = Some(BTreeSet::new());
+    }
+
+    /// What the list has not shown is gone, unless this process wrote it while it was listed.
+    pub(super) fn listed(&mut self) {
+        if let Some(shown) = self.listing.take() {
+            let now = self.lists;
+            self.objects
+                .retain(|name, entry| shown.contains(name) || entry.written_in == now);
+        }
+        self.in_sync = true;
+    }
+
+    pub(super) fn lost(&mut self) {
+        self.in_sync = false;
+    }
+
+    pub(super) fn saw(&mut self, seen: &Seen<'_>) {
+        if self.keeps == Keeps::Nothing {
+            return;
+        }
+        let name = name_of(seen.object);
+        if let Some(shown) = &mut self.listing {
+            shown.insert(name.clone());
+        }
+        let known = self.objects.get(&name);
+        if known.is_some_and(|entry| entry.is_older_than_kept(seen.object)) {
+            return;
+        }
+        if seen.is_gone {
+            self.objects.remove(&name);
+            return;
+        }
+        if known.is_some_and(|entry| self.says_nothing_new(entry, seen.object)) {
+            return;
+        }
+        let written_in = known.map_or(0, |entry| entry.written_in);
+        self.keep(name, seen.object, written_in, false);
+    }
+
+    /// Whether this is only the object as it was before this process deleted it or wrote it out of sight.
+    fn says_nothing_new(&self, entry: &Entry, shown: &Value) -> bool {
+        let is_ending = !metadata(shown, "deletionTimestamp").is_empty();
+        let is_another = entry
+            .object
+            .as_deref()
+            .is_some_and(|kept| metadata(kept, "uid") != metadata(shown, "uid"));
+        let is_listed_since = self.listing.is_some() && entry.written_in < self.lists;
+        entry.is_unsure && !is_ending && !is_another && !is_listed_since
+    }
+
+    fn keep(&mut self, name: Name, object: &Value, written_in: u64, is_unsure: bool) {
+        let object = (self.keeps == Keeps::Objects).then(|| Arc::new(slim(object)));
+        let entry = Entry {
+            object,
+            is_unsure,
+            written_in,
+        };
+        self.objects.insert(name, entry);
+    }
+
+    pub(super) fn written(&mut self, target: &ObjectRef, object: &Value) {
+        if self.keeps == Keeps::Nothing {
+            return;
+        }
+        let name = name_of(object);
+        let known = self.objects.get(&name);
+        let covers = self.covers(target, object);
+        let is_news = known.is_none_or(|entry| !entry.is_older_than_kept(object));
+        if is_news && (covers || known.is_some()) {
+            let now = self.lists;
+            self.keep(name, object, now, !covers);
+        }
+    }
+
+    pub(super) fn deleted(&mut self, target: &ObjectRef) {
+        let now = self.lists;
+        if let Some(entry) = self.objects.get_mut(&key_of(target)) {
+            entry.is_unsure = true;
+            entry.written_in = now;
+        }
+    }
+
+    /// Whether an object is one that the watch sees.
+    fn covers(&self, target: &ObjectRef, object: &Value) -> bool {
+        match &self.scope {
+            Scope::All => true,
+            Scope::Named { namespace, name } => {
+                target.name == *name && (namespace.is_none() || *namespace == target.namespace)
+            }
+            Scope::Live => !has_ended(object),
+            Scope::Labelled => object["metadata"]["labels"][OWNED_BY_UID].is_string(),
+        }
+    }
+
+    /// The object, or that there is none; nothing where that is not known here.
+    pub(super) fn get(&self, target: &ObjectRef) -> Option<Option<Value>> {
+        if !self.in_sync {
+            return None;
+        }
+        match self.objects.get(&key_of(target)) {
+            Some(entry) if entry.is_unsure => None,
+            Some(entry) => Some(Some(entry.object.as_deref()?.clone())),
+            None => self.knows_absence(target).then_some(None),
+        }
+    }
+
+    fn knows_absence(&self, target: &ObjectRef) -> bool {
+        match &self.scope {
+            Scope::All => self.keeps != Keeps::Nothing,
+            Scope::Named { namespace, name } => {
+                target.name == *name && (namespace.is_none() || *namespace == target.namespace)
+            }
+            Scope::Live | Scope::Labelled => false,
+        }
+    }
+
+    /// The objects that a selector names; nothing where not all of them are seen here.
+    pub(super) fn list(&self, matching: &Selector) -> Option<Vec<Value>> {
+        let by_job = matching
+            .labels
+            .iter()
+            .any(|label| label.key == OWNED_BY_UID);
+        let sees_all = match self.scope {
+            Scope::All => true,
+            Scope::Labelled => by_job,
+            Scope::Live | Scope::Named { .. } => false,
+        };
+        if !sees_all {
+            return None;
+        }
+        let entries = self.entries_of(matching.namespace.as_deref())?;
+        let objects: Option<Vec<&Value>> = entries.into_iter().map(Entry::known).collect();
+        let carries = |object: &&Value| {
+            matching
+                .labels
+                .iter()
+                .all(|label| object["metadata"]["labels"][&label.key] == label.value.as_str())
+        };
+        Some(objects?.into_iter().filter(carries).cloned().collect())
+    }
+
+    /// The jobs of a namespace that have not ended.
+    pub(super) fn live(&self, namespace: &str) -> Option<Vec<Value>> {
+        if self.scope != Scope::Live {
+            return None;
+        }
+        let entries = self.entries_of(Some(namespace))?;
+        let has_left = |entry: &&Entry| entry.object.as_deref().is_some_and(has_ended);
+        let live = entries.into_iter().filter(|entry| !has_left(entry));
+        live.map(|entry| entry.known().cloned()).collect()
+    }
+
+    /// What is kept of a namespace, or of all; nothing where not all of it is kept.
+    fn entries_of(&self, namespace: Option<&str>) -> Option<Vec<&Entry>> {
+        if !self.in_sync || self.keeps != Keeps::Objects {
+            return None;
+        }
+        let from = (namespace.unwrap_or_default().to_owned(), String::new());
+        let entries = self.objects.range(from..);
+        let of_namespace =
+            entries.take_while(|((of, _), _)| namespace.is_none_or(|namespace| namespace == of));
+        Some(of_namespace.map(|(_, entry)| entry).collect())
+    }
+}
+
+impl Entry {
+    /// The object, where it is sure.
+    fn known(&self) -> Option<&Value> {
+        self.object.as_deref().filter(|_| !self.is_unsure)
+    }
+
+    /// Whether what is shown is older than what is kept of the same object.
+    fn is_older_than_kept(&self, shown: &Value) -> bool {
+        let Some(kept) = &self.object else {
+            return false;
+        };
+        metadata(kept, "uid") == metadata(shown, "uid")
+            && !is_as_new(
+                metadata(shown, "resourceVersion"),
+                metadata(kept, "resourceVersion"),
+            )
+    }
+}
+
+fn key_of(target: &ObjectRef) -> Name {
+    let namespace = target.namespace.clone().unwrap_or_default();
+    (namespace, target.name.clone())
+}
+
+fn name_of(object: &Value) -> Name {
+    (
+        metadata(object, "namespace").to_owned(),
+        metadata(object, "name").to_owned(),
+    )
+}
+
+fn has_ended(job: &Value) -> bool {
+    matches!(
+        job["status"]["phase"].as_str(),
+        Some("Succeeded" | "Failed")
+    )
+}
+
+/// Without `managedFields`, which are half of an object and which no pass reads.
+pub(super) fn slim(object: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("managedFields");
+    }
+    object
+}
