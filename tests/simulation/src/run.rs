@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use backup_api::names::API_VERSION;
 use backup_engine::{Evaluator, Host, Key, Passed, Runner, Settings, Storage, memory_clock};
 
 use crate::{
@@ -286,15 +287,22 @@ impl World {
         self.ask_again()
     }
 
-    /// A job that has not ended, or that is to go and is still there.
+    /// A job that has not ended, or an object of the host's that is to go and is still there.
     fn live(&self) -> Option<String> {
         let mut live = self
             .observer
             .record
             .jobs()
             .filter(|job| !job.is_gone && is_to_end(job, self.ending));
-        live.next()
-            .map(|job| format!("{}: {}", named(&job.object), said(&job.object)))
+        if let Some(job) = live.next() {
+            return Some(format!("{}: {}", named(&job.object), said(&job.object)));
+        }
+        let objects = self.ground.cluster.objects();
+        let mut going = objects.iter().filter(|object| {
+            text(object, "/apiVersion") == API_VERSION
+                && object.pointer("/metadata/deletionTimestamp").is_some()
+        });
+        going.next().map(|object| named(object))
     }
 
     /// A pass over a job that has ended changes nothing: one job each turn.
@@ -358,9 +366,8 @@ fn ended(job: &Job) -> String {
 
 /// Whether a job has to come to an end by itself.
 fn is_to_end(job: &Job, ending: Ending) -> bool {
-    let is_deleting = job.object.pointer("/metadata/deletionTimestamp").is_some();
     let may_wait = ending == Ending::AsItIs
         && !has_started(&job.object)
         && MAY_COME.contains(&reason(&job.object));
-    is_deleting || (!job.is_over() && !may_wait)
+    !job.is_over() && !may_wait
 }

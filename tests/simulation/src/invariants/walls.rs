@@ -2,7 +2,7 @@
 
 use backup_api::names::{CREDENTIALS_SECRET, GROUP, STRATEGY_GROUP};
 use backup_engine::cluster::{
-    Account,
+    Account, Part,
     memory::{Operation, Verb},
 };
 
@@ -31,7 +31,8 @@ impl Invariant for Walls {
 fn is_the_hosts(request: &Operation) -> bool {
     let (group, _) = request.api_version.split_once('/').unwrap_or_default();
     match (group, request.kind.as_str()) {
-        (GROUP, "BackupClass") | (STRATEGY_GROUP, _) | ("", "Namespace") => !request.writes(),
+        (GROUP, "BackupClass") => !request.writes() || request.part == Part::Status,
+        (STRATEGY_GROUP, _) | ("", "Namespace") => !request.writes(),
         (GROUP, _) => true,
         ("", "Secret") => {
             let is_copy = request.name.as_deref() == Some(CREDENTIALS_SECRET);
