@@ -1,6 +1,12 @@
 //! Runs a schedule: users, operators and the host take turns, and after each everything is looked at.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    collections::BTreeSet,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use backup_api::names::API_VERSION;
 use backup_engine::{Evaluator, Host, Key, Passed, Runner, Settings, Storage, memory_clock};
@@ -34,7 +40,7 @@ const BOUND_OF_EACH: i64 = 26 * 60 * 60;
 
 /// How often the host looks for what it cannot watch, once everything stays as it is. A day of the usual half minutes
 /// would take seconds.
-const LOOK_AGAIN: Duration = Duration::from_secs(15 * 60);
+const LOOK_AGAIN: Duration = Duration::from_secs(5 * 60);
 
 /// What a job that has not started waits for without an end, since it may come.
 const MAY_COME: [&str; 3] = [
@@ -90,12 +96,9 @@ pub fn run(schedule: &Schedule, bug: Option<Bug>, keeps_history: bool) -> anyhow
         settings: Settings::default(),
     };
     world.start();
-    let violation = match world.play(schedule) {
-        Ok(()) => {
-            world.mend()?;
-            world.come_to_rest().err()
-        }
-        Err(violation) => Some(violation),
+    let violation = match catch_unwind(AssertUnwindSafe(|| world.live_through(schedule))) {
+        Ok(lived) => lived?.err(),
+        Err(panic) => broken("the host does not panic", words(panic.as_ref())).err(),
     };
     let ends = world.observer.record.jobs().map(ended).collect();
     let history = world.ground.trace().take();
@@ -107,7 +110,23 @@ pub fn run(schedule: &Schedule, bug: Option<Bug>, keeps_history: bool) -> anyhow
     })
 }
 
+/// What somebody said who panicked.
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default()
+}
+
 impl World {
+    /// The whole of it, from the first event until nothing changes any more.
+    fn live_through(&mut self, schedule: &Schedule) -> anyhow::Result<Verdict> {
+        if let Err(violation) = self.play(schedule) {
+            return Ok(Err(violation));
+        }
+        self.mend()?;
+        Ok(self.come_to_rest())
+    }
+
     /// A new process of the host: nothing is left of what another had in memory.
     fn start(&mut self) {
         let line = Line {

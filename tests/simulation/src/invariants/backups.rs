@@ -12,10 +12,6 @@ use crate::{
     record::{Record, is_job, named},
 };
 
-/// A known defect of the engine, which would hide others: a job that is undone once its Backup was recorded leaves the
-/// Backup, without its data. False once that is mended.
-const TOLERATES_LEFT_BACKUPS: bool = true;
-
 #[derive(Default)]
 pub(crate) struct Backups {
     /// The Backups that are there, by their jobs' UIDs.
@@ -52,33 +48,27 @@ impl Invariant for Backups {
         Ok(())
     }
 
-    /// Once nothing is under way, every Backup is that of a job that succeeded, and its data is there.
+    /// Once nothing is under way, no Backup is that of a job that failed, and its data is there: also where its job was
+    /// deleted before it could say that it had succeeded.
     fn ended(&mut self, record: &Record, stored: &[String]) -> Verdict {
         for (uid, backup) in &self.there {
             let job = record.job(uid);
-            let phase = job.map_or("", |job| text(&job.object, "/status/phase"));
-            if phase == "Succeeded" {
-                is_stored(backup, stored)?;
-            } else if !TOLERATES_LEFT_BACKUPS {
-                let seen = format!("{}, and its job is {phase:?}", named(backup));
-                return broken("a Backup is there only if its job has succeeded", seen);
+            let has_failed = job.is_some_and(|job| text(&job.object, "/status/phase") == "Failed");
+            if has_failed {
+                return broken("a Backup is not there if its job has failed", named(backup));
+            }
+            if data(backup).is_some_and(|key| !stored.contains(&key)) {
+                return broken("a Backup's data is there", named(backup));
             }
         }
         Ok(())
     }
 }
 
-/// A Backup's data is where it says.
-fn is_stored(backup: &Value, stored: &[String]) -> Verdict {
-    let place = text(backup, "/status/artifact/uri").strip_prefix("s3://");
-    let Some((_, key)) = place.and_then(|place| place.split_once('/')) else {
-        // The strategy's own terms.
-        return Ok(());
-    };
-    if stored.iter().any(|stored| stored == key) {
-        return Ok(());
-    }
-    broken("a Backup's data is there", named(backup))
+/// The key of a Backup's data, where it is told in storage's terms and not in the strategy's own.
+fn data(backup: &Value) -> Option<String> {
+    let place = text(backup, "/status/artifact/uri").strip_prefix("s3://")?;
+    Some(place.split_once('/')?.1.to_owned())
 }
 
 impl Backups {

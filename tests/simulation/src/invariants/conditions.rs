@@ -20,7 +20,7 @@ static REASON: LazyLock<Option<Regex>> =
 
 /// A known defect of the engine, which would hide others: a pass that is made again writes a Backup's status again, with
 /// another time. False once that is mended.
-const TOLERATES_BACKUPS_WRITTEN_AGAIN: bool = true;
+const TOLERATES_BACKUPS_WRITTEN_AGAIN: bool = false;
 
 pub(crate) struct Conditions;
 

@@ -14,7 +14,7 @@ use crate::{
 
 /// A known defect of the engine, which would hide others: a RestoreJob whose Backup is deleted loses its turn. False once
 /// that is mended.
-const TOLERATES_LOST_TURNS: bool = true;
+const TOLERATES_LOST_TURNS: bool = false;
 
 #[derive(Default)]
 pub(crate) struct Turns {

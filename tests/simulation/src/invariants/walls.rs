@@ -32,6 +32,8 @@ fn is_the_hosts(request: &Operation) -> bool {
     let (group, _) = request.api_version.split_once('/').unwrap_or_default();
     match (group, request.kind.as_str()) {
         (GROUP, "BackupClass") => !request.writes() || request.part == Part::Status,
+        // Whether the definition of its kinds is being deleted.
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => !request.writes(),
         (STRATEGY_GROUP, _) | ("", "Namespace") => !request.writes(),
         (GROUP, _) => true,
         ("", "Secret") => {
