@@ -36,6 +36,7 @@ pub struct Runner<C = MemoryCluster> {
     cluster: MemoryCluster,
     queue: Queue,
     changes: Changes,
+    hears: bool,
     /// How often plugins had changed when this was last looked at.
     plugin_changes: u64,
 }
@@ -82,6 +83,7 @@ impl<C: Cluster> Runner<C> {
             cluster,
             queue,
             changes,
+            hears: true,
             plugin_changes,
         }
     }
@@ -90,6 +92,17 @@ impl<C: Cluster> Runner<C> {
     #[must_use]
     pub fn host(&self) -> &Arc<Host<C>> {
         &self.host
+    }
+
+    /// Whether changes are heard as they happen. Otherwise they wait, as behind a watch that is late.
+    pub fn hear(&mut self, hears: bool) {
+        self.hears = hears;
+    }
+
+    /// The watches break: what was not heard yet is lost, and everything that there is is seen anew.
+    pub fn watch_anew(&mut self) {
+        self.changes = self.cluster.changes();
+        self.see_everything();
     }
 
     /// Makes one pass, if one is due.
@@ -138,17 +151,19 @@ impl<C: Cluster> Runner<C> {
             self.plugin_changes = plugin_changes;
             self.queue.wake_all();
         }
-        loop {
+        while self.hears {
             match self.changes.try_next() {
                 Ok(Some(change)) => self.seen(&change.object),
                 Ok(None) => return,
                 // Whoever missed something looks at everything again.
-                Err(_) => {
-                    for object in self.cluster.objects() {
-                        self.seen(&object);
-                    }
-                }
+                Err(_) => self.see_everything(),
             }
+        }
+    }
+
+    fn see_everything(&mut self) {
+        for object in self.cluster.objects() {
+            self.seen(&object);
         }
     }
 

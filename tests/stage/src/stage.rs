@@ -13,7 +13,7 @@ use backup_engine::{
 };
 use backup_registry::PluginFolder;
 use backup_sandbox::{
-    Compiler, Sandbox, Settings as SandboxSettings, Strategy, contract::ObjectRef,
+    Compiler, Limits, Sandbox, Settings as SandboxSettings, Strategy, contract::ObjectRef,
 };
 use serde_json::{Value, json};
 
@@ -204,7 +204,15 @@ impl Stage {
     /// # Errors
     /// When it cannot be loaded.
     pub fn component(bytes: &[u8]) -> anyhow::Result<Strategy> {
-        Ok(sandbox()?.load(bytes, limits(None))?)
+        Self::component_within(bytes, limits(None))
+    }
+
+    /// Loads a component, with limits of its own.
+    ///
+    /// # Errors
+    /// When it cannot be loaded.
+    pub fn component_within(bytes: &[u8], limits: Limits) -> anyhow::Result<Strategy> {
+        Ok(sandbox()?.load(bytes, limits)?)
     }
 
     /// Lets a plugin serve, with the grant that its manifest proposes, and defines its strategy kind.

@@ -5,6 +5,7 @@
 //! | `bundle` | builds the strategies under `plugins/` and the test fixtures as WebAssembly components |
 //! | `test` | checks everything, as CI does |
 //! | `demo` | carries one backup of a Postgres application through, on an in-memory cluster |
+//! | `simulate` | the whole engine under simulated faults, for many seeds |
 //! | `audit` | licences, sources and known vulnerabilities of the dependencies |
 //!
 //! Each command sets up what it needs, so that a fresh clone needs a Rust toolchain, Go and a C compiler
@@ -28,6 +29,7 @@ mod demo;
 mod process;
 mod reproducible;
 mod results;
+mod simulate;
 mod test;
 mod wasm_std;
 mod workspace;
@@ -53,6 +55,8 @@ enum Command {
     Test(test::Options),
     /// Carry one backup through on an in-memory cluster and show what happens
     Demo,
+    /// Run seeds of the simulation: users, operators and faults, and promises that must hold
+    Simulate(simulate::Options),
     /// Start or end a real control plane for work by hand
     #[command(subcommand)]
     Controlplane(controlplane::Action),
@@ -65,6 +69,7 @@ fn main() -> ExitCode {
         Command::Bundle(options) => bundle::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Test(options) => Ok(test::run(&options)),
         Command::Demo => demo::run().map(|()| ExitCode::SUCCESS),
+        Command::Simulate(options) => simulate::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Controlplane(action) => controlplane::run(&action).map(|()| ExitCode::SUCCESS),
         Command::Audit(options) => audit::run(&options).map(|()| ExitCode::SUCCESS),
     };

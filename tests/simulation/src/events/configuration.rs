@@ -1,0 +1,116 @@
+//! The platform's operator changes the class, the strategy objects and the storage's Secret, or brings them late.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use crate::{
+    ground::{Ground, text},
+    happening::Happening,
+    schedule::Outline,
+};
+
+/// What becomes of an object of the platform's configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ConfigurationEvent {
+    pub(crate) of: Of,
+    pub(crate) what: What,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Of {
+    Class,
+    Cnpg,
+    Etcd,
+    Storage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum What {
+    Restored,
+    Deleted,
+    /// Something about it changes that matters little.
+    Changed,
+    /// It becomes one that cannot work.
+    Spoilt,
+}
+
+pub(crate) fn draw(outline: &mut Outline) {
+    for of in [Of::Class, Of::Cnpg, Of::Etcd, Of::Storage] {
+        if !outline.one_in(5) {
+            continue;
+        }
+        let what = outline.pick(&[What::Deleted, What::Changed, What::Spoilt]);
+        let at = if outline.one_in(2) { 0 } else { outline.time() };
+        let event = |what| Happening::Configuration(ConfigurationEvent { of, what });
+        outline.add_anytime(at, event(what));
+        let later = at + outline.rng.u32(15..900);
+        outline.add_anytime(later, event(What::Restored));
+    }
+}
+
+impl ConfigurationEvent {
+    pub(crate) fn happen(&self, ground: &Ground) {
+        let Some(mut object) = self.object(ground) else {
+            return;
+        };
+        match self.what {
+            What::Restored => ground.put(&object),
+            What::Deleted => ground.delete(
+                text(&object, "/apiVersion"),
+                text(&object, "/kind"),
+                object
+                    .pointer("/metadata/namespace")
+                    .and_then(Value::as_str),
+                text(&object, "/metadata/name"),
+            ),
+            What::Changed => {
+                object["metadata"]["annotations"] = json!({ "example.org/changed": "true" });
+                ground.put(&object);
+            }
+            What::Spoilt => {
+                match self.of {
+                    Of::Class => object["spec"]["strategies"] = json!([]),
+                    Of::Cnpg => {
+                        object["spec"]["template"]["serverName"] = json!("{{ .Absent.member }}");
+                    }
+                    Of::Etcd => {
+                        object["spec"]["template"]["destination"]["s3"]["key"] =
+                            json!("elsewhere/{{ .Release.Name }}/");
+                    }
+                    Of::Storage => object["stringData"] = json!({ "bucketName": "cozy-backups" }),
+                }
+                ground.put(&object);
+            }
+        }
+    }
+
+    fn object(&self, ground: &Ground) -> Option<Value> {
+        let kind = match self.of {
+            Of::Class => "BackupClass",
+            Of::Cnpg => "CNPG",
+            Of::Etcd => "Etcd",
+            Of::Storage => "Secret",
+        };
+        let mut objects = ground.configuration().iter();
+        objects.find(|object| object["kind"] == kind).cloned()
+    }
+}
+
+impl fmt::Display for ConfigurationEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = match self.of {
+            Of::Class => "BackupClass cozy-default",
+            Of::Cnpg => "CNPG cozy-default-cnpg",
+            Of::Etcd => "Etcd cozy-default-etcd",
+            Of::Storage => "the storage's Secret",
+        };
+        let what = match self.what {
+            What::Restored => "as it should be",
+            What::Deleted => "deleted",
+            What::Changed => "changed",
+            What::Spoilt => "spoilt",
+        };
+        write!(f, "{of} is {what}")
+    }
+}

@@ -1,0 +1,273 @@
+//! What everybody in a simulation stands on: the cluster, the storage, the plugins that serve, the played operators,
+//! and what is armed to go wrong.
+//!
+//! An event can happen between two passes of the host or in the middle of one, so everything that events change is
+//! behind this handle.
+
+use std::{
+    future::Future,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use backup_engine::{
+    MemoryStorage, Serving, Strategies,
+    cluster::{ApiError, Caller, Cluster as _, DeleteOptions, memory::MemoryCluster},
+    proposed_grant,
+};
+use backup_sandbox::{Strategy, contract::ObjectRef};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::{
+    components::{Components, components},
+    faults::Faults,
+    operators::Operators,
+    trace::Trace,
+};
+
+/// When every history begins: a Wednesday, at noon.
+pub(crate) const NOON: i64 = 1_795_608_000;
+
+/// The host's namespace.
+pub(crate) const HOST_NAMESPACE: &str = "cozy-backup-controller";
+
+/// The key of the platform's storage, and its secret.
+pub(crate) const KEYS: [&str; 2] = ["access-key-of-the-platform", "secret-key-of-the-platform"];
+
+/// The password of every database's user.
+pub(crate) const PASSWORD: &str = "password-of-a-user";
+
+/// A strategy kind of the platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plugin {
+    Cnpg,
+    Etcd,
+}
+
+impl Plugin {
+    pub(crate) const ALL: [Self; 2] = [Self::Cnpg, Self::Etcd];
+
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            Self::Cnpg => "CNPG",
+            Self::Etcd => "Etcd",
+        }
+    }
+
+    fn of(self, components: &Components, version: usize) -> &Strategy {
+        let versions = match self {
+            Self::Cnpg => &components.cnpg,
+            Self::Etcd => &components.etcd,
+        };
+        &versions.0[version % versions.0.len()]
+    }
+}
+
+/// How the watches of the host are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Watches {
+    /// They tell what happens.
+    #[default]
+    InTime,
+    /// They tell nothing until this time, in seconds since the epoch; then all of it, or, where they broke, only what
+    /// is there.
+    Late { until: i64, is_broken: bool },
+}
+
+/// The ground of one simulation. Clones are handles to the same.
+#[derive(Clone)]
+pub(crate) struct Ground {
+    pub cluster: MemoryCluster,
+    pub storage: Arc<MemoryStorage>,
+    pub strategies: Arc<Strategies>,
+    components: &'static Components,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    faults: Mutex<Faults>,
+    operators: Mutex<Operators>,
+    watches: Mutex<Watches>,
+    trace: Mutex<Trace>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Ground {
+    /// A platform where everything is in order, and no tenants yet.
+    ///
+    /// # Errors
+    /// When the simulation itself is not in order.
+    pub(crate) fn new(seed: u64, traces: bool) -> anyhow::Result<Self> {
+        let cluster = MemoryCluster::with_seed(seed);
+        cluster.set_now(NOON);
+        let ground = Self {
+            cluster,
+            storage: Arc::default(),
+            strategies: Arc::default(),
+            components: components()?,
+            shared: Arc::default(),
+        };
+        *lock(&ground.shared.trace) = Trace::new(traces);
+        for definition in &ground.components.definitions {
+            ground.cluster.install_crd(definition)?;
+        }
+        ground.put(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": HOST_NAMESPACE } }));
+        ground.put_in_order()?;
+        Ok(ground)
+    }
+
+    /// Brings platform, plugins and operators into order, whatever has become of them.
+    ///
+    /// # Errors
+    /// When the simulation itself is not in order.
+    pub(crate) fn put_in_order(&self) -> anyhow::Result<()> {
+        for kind in stage::kinds() {
+            if !self
+                .cluster
+                .knows(&format!("{}/{}", kind.group, kind.version), kind.kind)
+            {
+                self.cluster.install_crd(&stage::crd(kind))?;
+            }
+        }
+        for object in self.configuration() {
+            self.put(object);
+        }
+        for plugin in Plugin::ALL {
+            if self.strategies.serving(plugin.kind()).is_none() {
+                self.serve(plugin, 0);
+            }
+        }
+        *self.operators() = Operators::default();
+        *self.watches() = Watches::InTime;
+        let mut faults = self.faults();
+        faults.disarm();
+        faults.grant_everything();
+        Ok(())
+    }
+
+    /// The platform's storage Secret, strategy objects and class.
+    pub(crate) fn configuration(&self) -> &'static [Value] {
+        &self.components.configuration
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_second(self.cluster.now()).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
+        lock(&self.shared.faults)
+    }
+
+    pub(crate) fn operators(&self) -> MutexGuard<'_, Operators> {
+        lock(&self.shared.operators)
+    }
+
+    pub(crate) fn watches(&self) -> MutexGuard<'_, Watches> {
+        lock(&self.shared.watches)
+    }
+
+    pub(crate) fn trace(&self) -> MutexGuard<'_, Trace> {
+        lock(&self.shared.trace)
+    }
+
+    /// A line of the history.
+    pub(crate) fn note(&self, line: impl FnOnce() -> String) {
+        let seconds = self.cluster.now() - NOON;
+        self.trace().note(seconds, line);
+    }
+
+    /// Lets a version of a plugin serve.
+    pub(crate) fn serve(&self, plugin: Plugin, version: usize) {
+        let strategy = plugin.of(self.components, version).clone();
+        let manifest = strategy.manifest();
+        let grant = proposed_grant(manifest, &format!("{}.wasm", manifest.name), HOST_NAMESPACE);
+        self.strategies.serve(Serving {
+            name: manifest.name.clone(),
+            grant,
+            strategy,
+        });
+    }
+
+    /// No plugin serves this kind any more.
+    pub(crate) fn withdraw(&self, plugin: Plugin) {
+        self.strategies.withdraw(plugin.kind());
+    }
+
+    /// Puts an object as it is, where its kind is known.
+    pub(crate) fn put(&self, object: &Value) {
+        // A kind whose definition is gone has no objects.
+        self.cluster.put(object.clone()).ok();
+    }
+
+    /// Creates an object as a user does. One that is refused is the user's problem.
+    pub(crate) fn create(&self, object: &Value) {
+        let created = at_once(
+            self.cluster
+                .create(&Caller::host(), "kubectl", object, false),
+        );
+        self.refused(created.map(|_| ()));
+    }
+
+    /// Deletes an object as a user does.
+    pub(crate) fn delete(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+        name: &str,
+    ) {
+        let target = ObjectRef {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            namespace: namespace.map(ToOwned::to_owned),
+            name: name.to_owned(),
+        };
+        let options = DeleteOptions::default();
+        let deleted = at_once(self.cluster.delete(&Caller::host(), &target, &options));
+        self.refused(deleted);
+    }
+
+    fn refused(&self, outcome: Result<(), ApiError>) {
+        if let Err(error) = outcome {
+            self.note(|| format!("    (refused: {error})"));
+        }
+    }
+}
+
+/// The value of a future that waits for nothing. One that waits never ends: it is the host that has crashed.
+pub(crate) fn unless_crashed<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    match future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}
+
+/// A request to the cluster in memory, which answers at once.
+pub(crate) fn at_once<T>(
+    request: impl Future<Output = Result<T, ApiError>>,
+) -> Result<T, ApiError> {
+    unless_crashed(request).unwrap_or_else(|| {
+        Err(ApiError::new(
+            backup_engine::cluster::ApiReason::Timeout,
+            "the cluster in memory has not answered at once",
+        ))
+    })
+}
+
+/// A text in an object; empty when there is none.
+pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}

@@ -1,0 +1,86 @@
+//! The promises that are looked at in every step, one file for each group.
+//!
+//! An invariant is told of every change of the cluster, in order and with whether it was the host's, and of every
+//! request that the host sent.
+
+mod backups;
+mod conditions;
+mod lives;
+mod orders;
+mod releases;
+mod secrets;
+mod turns;
+mod walls;
+
+use backup_engine::cluster::memory::{Change, Operation};
+
+use crate::record::Record;
+
+/// A promise that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The promise.
+    pub promise: &'static str,
+    /// What was seen instead.
+    pub seen: String,
+}
+
+pub(crate) type Verdict = Result<(), Violation>;
+
+/// A change, with what has to be known to judge it.
+pub(crate) struct Seen<'a> {
+    pub change: &'a Change,
+    /// Whether it came of a request of the host's.
+    pub by_host: bool,
+    /// The jobs, this change included.
+    pub record: &'a Record,
+}
+
+/// A group of promises.
+pub(crate) trait Invariant {
+    /// Something has changed.
+    fn changed(&mut self, seen: &Seen<'_>) -> Verdict {
+        let _ = seen;
+        Ok(())
+    }
+
+    /// The host has sent a request.
+    fn requested(&mut self, request: &Operation) -> Verdict {
+        let _ = request;
+        Ok(())
+    }
+
+    /// A pass is over, or an event, and everything about it has been told.
+    fn rested(&mut self, record: &Record) -> Verdict {
+        let _ = record;
+        Ok(())
+    }
+
+    /// Everything is at rest. `stored` is what lies in the bucket.
+    fn ended(&mut self, record: &Record, stored: &[String]) -> Verdict {
+        let _ = (record, stored);
+        Ok(())
+    }
+}
+
+/// All of them.
+pub(crate) fn invariants() -> Vec<Box<dyn Invariant>> {
+    vec![
+        Box::new(lives::Lives),
+        Box::new(conditions::Conditions),
+        Box::new(orders::Orders::default()),
+        Box::new(releases::Releases::default()),
+        Box::new(turns::Turns::default()),
+        Box::new(backups::Backups::default()),
+        Box::new(secrets::Secrets),
+        Box::new(walls::Walls),
+    ]
+}
+
+/// A promise that does not hold.
+pub(crate) fn broken(promise: &'static str, seen: impl Into<String>) -> Verdict {
+    Err(Violation {
+        promise,
+        seen: seen.into(),
+    })
+}

@@ -1,0 +1,64 @@
+//! What is asked of the API server, and as whom.
+
+use backup_api::names::{CREDENTIALS_SECRET, GROUP, STRATEGY_GROUP};
+use backup_engine::cluster::{
+    Account, Part,
+    memory::{Operation, Verb},
+};
+
+use super::{Invariant, Verdict, broken};
+use crate::{ground::HOST_NAMESPACE, line::describe};
+
+pub(crate) struct Walls;
+
+impl Invariant for Walls {
+    fn requested(&mut self, request: &Operation) -> Verdict {
+        match &request.account {
+            Account::Host if is_the_hosts(request) => Ok(()),
+            Account::Host => broken("the host keeps to its own kinds", describe(request)),
+            Account::Strategy { namespace, .. } => {
+                if namespace == HOST_NAMESPACE && is_a_strategys(request) {
+                    return Ok(());
+                }
+                let seen = format!("{} for {}", describe(request), request.purpose);
+                broken("a strategy stays in its job's namespace", seen)
+            }
+        }
+    }
+}
+
+/// What the host does under its own account.
+fn is_the_hosts(request: &Operation) -> bool {
+    let (group, _) = request.api_version.split_once('/').unwrap_or_default();
+    match (group, request.kind.as_str()) {
+        (GROUP, "BackupClass") => !request.writes() || request.part == Part::Status,
+        // Whether the definition of its kinds is being deleted.
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => !request.writes(),
+        (STRATEGY_GROUP, _) | ("", "Namespace") => !request.writes(),
+        (GROUP, _) => true,
+        ("", "Secret") => {
+            let is_copy = request.name.as_deref() == Some(CREDENTIALS_SECRET);
+            is_copy || (!request.writes() && request.namespace.as_deref() == Some(HOST_NAMESPACE))
+        }
+        ("helm.toolkit.fluxcd.io", "HelmRelease") => {
+            matches!(request.verb, Verb::Get | Verb::Merge)
+        }
+        ("events.k8s.io", "Event") => request.verb == Verb::Create,
+        _ => false,
+    }
+}
+
+/// What is done for a strategy: in the namespace of the job that it is done for, and never with a Secret or an object
+/// of the host's groups.
+fn is_a_strategys(request: &Operation) -> bool {
+    let (group, _) = request.api_version.split_once('/').unwrap_or_default();
+    let mut purpose = request.purpose.split(['/', ' ']);
+    let (kind, namespace) = (purpose.next(), purpose.next());
+    let is_secret = group.is_empty() && request.kind == "Secret";
+    let is_the_hosts = group == GROUP || group.ends_with(&format!(".{GROUP}"));
+    matches!(kind, Some("BackupJob" | "RestoreJob" | "Backup"))
+        && namespace.is_some()
+        && namespace == request.namespace.as_deref()
+        && !is_secret
+        && !is_the_hosts
+}

@@ -1,0 +1,65 @@
+//! The simulation finds bugs: each of these is planted between the host and the cluster, and found within a few seeds.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use simulation::{Bug, Failure, hunt};
+
+/// The first seed that finds the bug, of this many.
+fn found(bug: Bug, seeds: u64) -> Failure {
+    let tally = hunt(0..seeds, Some(bug)).unwrap();
+    let Some(failure) = tally.failure else {
+        panic!("{bug:?} is not found in {seeds} seeds");
+    };
+    println!(
+        "{bug:?} is found by seed {}, in {} of {} events",
+        failure.seed,
+        failure.events.len(),
+        failure.drawn
+    );
+    failure
+}
+
+#[test]
+fn a_state_that_is_written_after_the_first_action_is_found() {
+    let failure = found(Bug::StateAfterAction, 200);
+    assert!(
+        [
+            "a job's state is written before its first action",
+            "what a release was is noted before it is suspended",
+        ]
+        .contains(&failure.violation.promise),
+        "{failure}"
+    );
+}
+
+#[test]
+fn an_owner_label_without_the_uid_is_found() {
+    let failure = found(Bug::LabelWithoutUid, 200);
+    assert_eq!(
+        failure.violation.promise,
+        "an operator object carries its job's UID"
+    );
+}
+
+#[test]
+fn a_resume_that_is_forgotten_when_a_job_fails_is_found() {
+    let failure = found(Bug::ForgottenResume, 500);
+    assert_eq!(
+        failure.violation.promise, "a suspended release is put back",
+        "{failure}"
+    );
+}
+
+#[test]
+fn the_shortest_history_is_short_and_tells_how_to_see_it_again() {
+    let failure = found(Bug::LabelWithoutUid, 200);
+    assert!(failure.events.len() <= 4, "{failure}");
+    let told = failure.to_string();
+    let again = format!("cargo xtask simulate --seeds 1 --seed {}", failure.seed);
+    assert!(told.ends_with(&again), "{told}");
+    assert!(told.contains("a user creates BackupJob"), "{told}");
+}

@@ -1,0 +1,42 @@
+//! Two thousand histories, and no promise broken in any of them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use simulation::{Schedule, hunt, run};
+
+#[test]
+fn no_promise_is_broken_in_two_thousand_histories() {
+    let tally = hunt(0..2000, None).unwrap();
+    if let Some(failure) = tally.failure {
+        panic!("{failure}");
+    }
+    assert_eq!(tally.seeds, 2000);
+    // A simulation in which nothing comes about would prove nothing.
+    for end in [
+        "BackupJob Succeeded, there",
+        "BackupJob Failed, there",
+        "BackupJob Running, gone",
+        "RestoreJob Succeeded, there",
+        "RestoreJob Failed, there",
+        "RestoreJob Running, gone",
+    ] {
+        let ends = tally.ends.iter().filter(|(name, _)| name.starts_with(end));
+        let count: usize = ends.map(|(_, count)| count).sum();
+        assert!(count >= 50, "{end}: {count} of {:?}", tally.ends);
+    }
+}
+
+#[test]
+fn two_runs_of_a_seed_have_the_same_history() {
+    for seed in 0..20 {
+        let schedule = Schedule::of(seed);
+        assert_eq!(schedule, Schedule::of(seed));
+        let first = run(&schedule, None, true).unwrap();
+        assert!(first.history.len() > 10, "{:?}", first.history);
+        assert_eq!(first, run(&schedule, None, true).unwrap(), "seed {seed}");
+    }
+}
