@@ -48,10 +48,21 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// # Errors
 ///
 /// As [`run`].
-pub(crate) fn strategies(way: Option<Way>) -> Result<PathBuf> {
+pub(crate) fn strategies(way: Option<Way>) -> Result<Strategies> {
     let builder = Builder::new(way)?;
     print(&builder.strategies()?);
-    Ok(builder.bundle_folder())
+    Ok(Strategies {
+        folder: builder.bundle_folder(),
+        target: builder.workspace.target.clone(),
+    })
+}
+
+/// The strategies that were built.
+pub(crate) struct Strategies {
+    /// The folder with their components.
+    pub(crate) folder: PathBuf,
+    /// The workspace's target folder.
+    pub(crate) target: PathBuf,
 }
 
 /// A component that was built.

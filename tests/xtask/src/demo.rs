@@ -10,10 +10,6 @@ use crate::{bundle, process};
 ///
 /// When the strategies cannot be built or the demo fails.
 pub(crate) fn run() -> Result<()> {
-    let components = bundle::strategies(None)?;
-    process::run(
-        process::cargo()
-            .args(["run", "--quiet", "--locked", "--package", "demo", "--"])
-            .arg(components),
-    )
+    let strategies = bundle::strategies(None)?;
+    process::run(process::built(&strategies.target, "demo")?.arg(strategies.folder))
 }

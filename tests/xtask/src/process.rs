@@ -1,6 +1,7 @@
 //! Runs other programs and says which one failed.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -8,6 +9,17 @@ use anyhow::{Context, Result, bail};
 /// The cargo that runs this program, or the one in `PATH`.
 pub(crate) fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
+}
+
+/// Builds a program of the workspace, and returns the command that starts it. It is built with the features of the
+/// whole workspace, as the tests are, so that what the one has compiled serves the other.
+///
+/// # Errors
+///
+/// When it cannot be built.
+pub(crate) fn built(target: &Path, program: &str) -> Result<Command> {
+    run(cargo().args(["build", "--quiet", "--locked", "--workspace", "--bin", program]))?;
+    Ok(Command::new(target.join("debug").join(program)))
 }
 
 /// Runs `command` to its end, with this program's output.

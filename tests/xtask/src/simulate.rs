@@ -22,18 +22,9 @@ pub(crate) struct Options {
 ///
 /// When the strategies cannot be built, or a seed breaks a promise.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    bundle::strategies(None)?;
-    let mut command = process::cargo();
-    command
-        .args([
-            "run",
-            "--quiet",
-            "--locked",
-            "--package",
-            "simulation",
-            "--",
-        ])
-        .args(["--seeds", &options.seeds.to_string()]);
+    let strategies = bundle::strategies(None)?;
+    let mut command = process::built(&strategies.target, "simulation")?;
+    command.args(["--seeds", &options.seeds.to_string()]);
     if let Some(seed) = options.seed {
         command.args(["--seed", &seed.to_string()]);
     }
