@@ -70,7 +70,7 @@ pub(crate) fn invariants() -> Vec<Box<dyn Invariant>> {
         Box::new(conditions::Conditions),
         Box::new(orders::Orders::default()),
         Box::new(releases::Releases::default()),
-        Box::new(turns::Turns::default()),
+        Box::new(turns::Turns),
         Box::new(backups::Backups::default()),
         Box::new(secrets::Secrets),
         Box::new(walls::Walls),

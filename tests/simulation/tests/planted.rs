@@ -5,6 +5,10 @@
     clippy::panic,
     reason = "a test fails by panicking"
 )]
+#![allow(
+    clippy::print_stdout,
+    reason = "how many seeds a bug takes is told with `--nocapture`"
+)]
 
 use simulation::{Bug, Failure, hunt};
 

@@ -18,10 +18,6 @@ use crate::{
 static REASON: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new("^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$").ok());
 
-/// A known defect of the engine, which would hide others: a pass that is made again writes a Backup's status again, with
-/// another time. False once that is mended.
-const TOLERATES_BACKUPS_WRITTEN_AGAIN: bool = false;
-
 pub(crate) struct Conditions;
 
 impl Invariant for Conditions {
@@ -88,8 +84,7 @@ fn is_well_formed(object: &Value, condition: &Value) -> Verdict {
 /// The time of the transition is that of the status.
 fn keeps_its_time(object: &Value, before: &Value, condition: &Value) -> Verdict {
     let same = |member: &str| before[member] == condition[member];
-    let is_known = TOLERATES_BACKUPS_WRITTEN_AGAIN && text(object, "/kind") == "Backup";
-    if same("status") && !same("lastTransitionTime") && !is_known {
+    if same("status") && !same("lastTransitionTime") {
         let seen = format!("{}: {condition} was {before}", named(object));
         return broken("lastTransitionTime changes with the status only", seen);
     }
