@@ -16,6 +16,7 @@ mod crashes;
 mod ends;
 mod hostile;
 mod old;
+mod outlived;
 mod removal;
 
 use std::sync::Arc;
