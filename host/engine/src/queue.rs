@@ -168,7 +168,8 @@ impl Queue {
     /// Everything that is tracked is due, but for what waits for its time and nothing else: something changed that all
     /// may depend on, such as a plugin that serves now.
     pub fn wake_all(&mut self) {
-        let keys: Vec<Key> = self
+        // In the order of the keys: two runs of a history are to be the same.
+        let keys: BTreeSet<Key> = self
             .tracked
             .iter()
             .filter(|(_, tracked)| !tracked.sleeps())

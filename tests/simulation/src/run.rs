@@ -186,16 +186,19 @@ impl World {
             match &stepped {
                 Some(None) => return Ok(()),
                 Some(Some(passed)) => self.note_failure(passed),
-                None => {
-                    let down = self.ground.faults().take_crash().unwrap_or_default();
-                    self.start_at = self.elapsed + down;
-                    self.host = None;
-                }
+                None => self.crash(),
             }
             self.passes += 1;
             self.look()?;
         }
         broken("passes come to rest", "one after the other is due")
+    }
+
+    /// The host's process is gone, for as long as the fault says.
+    fn crash(&mut self) {
+        let down = self.ground.faults().take_crash().unwrap_or_default();
+        self.start_at = self.elapsed + down;
+        self.host = None;
     }
 
     /// What a pass has done stands in its requests; that it has failed does not.
@@ -337,7 +340,7 @@ impl World {
             return Ok(());
         };
         if unless_crashed(host.host().reconcile(key)).is_none() {
-            return broken("a finished job is left alone", format!("{key:?}"));
+            self.crash();
         }
         self.look()
     }
