@@ -1,6 +1,6 @@
 //! Flags and environment. Names are the reference's where it has them.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use backup_engine::{Settings, StorageSettings};
 use clap::{Parser, ValueEnum};
@@ -58,6 +58,9 @@ pub struct Options {
     /// Whether the bucket stands in the path: true, false, or nothing to leave it to the clients
     #[arg(long, env = "BACKUP_STORAGE_FORCE_PATH_STYLE", default_value = "true", value_parser = path_style)]
     pub storage_force_path_style: PathStyle,
+    /// How often it is looked whether a Backup's data is still there, in seconds; 0 for on request only
+    #[arg(long, env = "BACKUP_CHECK_INTERVAL_SECONDS", default_value_t = 86_400)]
+    pub backup_check_interval_seconds: u64,
     /// How log lines are written
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
@@ -103,6 +106,7 @@ impl Options {
                 bucket_name: self.storage_bucket_name.clone(),
                 force_path_style: self.storage_force_path_style.0,
             },
+            check_interval: Duration::from_secs(self.backup_check_interval_seconds),
             ..Settings::default()
         }
     }

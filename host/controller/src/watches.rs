@@ -131,8 +131,19 @@ impl Watched {
 pub(crate) struct Changed {
     /// API version, kind and metadata of the object; all of it where the watch shows all.
     pub object: Value,
-    /// Whether it is gone, or has left what is watched.
-    pub is_gone: bool,
+    /// How.
+    pub change: Change,
+}
+
+/// How something changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// It is there.
+    There,
+    /// It is gone, or has left what is watched.
+    Gone,
+    /// Of the kind nothing was told for a while, and what went meanwhile never will be. The object says which kind.
+    Missed,
 }
 
 /// The watches that run.
@@ -255,10 +266,11 @@ impl Watch {
         let (sight, watched) = (self.cluster.sight(), &self.watched);
         let (of, view) = (watched.of(), watched.view());
         let mut events = std::pin::pin!(watcher(api, watched.config()).default_backoff());
+        let mut has_listed = false;
         while let Some(event) = events.next().await {
-            let (object, is_gone) = match event {
-                Ok(Event::Apply(object) | Event::InitApply(object)) => (object, false),
-                Ok(Event::Delete(object)) => (object, true),
+            let (object, change) = match event {
+                Ok(Event::Apply(object) | Event::InitApply(object)) => (object, Change::There),
+                Ok(Event::Delete(object)) => (object, Change::Gone),
                 Ok(Event::Init) => {
                     sight.lists(&of, &view);
                     continue;
@@ -267,6 +279,10 @@ impl Watch {
                     sight.listed(&of, &view);
                     self.seen.store(true, Ordering::Release);
                     self.told.notify_one();
+                    if has_listed && !self.tell(json!({}), Change::Missed) {
+                        return;
+                    }
+                    has_listed = true;
                     continue;
                 }
                 Err(error) => {
@@ -274,16 +290,23 @@ impl Watch {
                     continue;
                 }
             };
-            let object = self.shown(&object);
+            let object = serde_json::to_value(&object).unwrap_or_default();
+            let object = self.shown(object);
             let seen = Seen {
                 object: &object,
-                is_gone,
+                is_gone: change == Change::Gone,
             };
             sight.saw(&of, &view, seen);
-            if self.changes.send(Changed { object, is_gone }).is_err() {
+            if !self.tell(object, change) {
                 return;
             }
         }
+    }
+
+    /// Tells of a change. Gives back whether anybody listens.
+    fn tell(&self, object: Value, change: Change) -> bool {
+        let object = self.shown(object);
+        self.changes.send(Changed { object, change }).is_ok()
     }
 
     /// A watch that fails goes on by itself, with pauses. Until it has seen the cluster again nobody relies on it.
@@ -298,8 +321,7 @@ impl Watch {
     }
 
     /// An object as the engine has them: items of a list do not say what they are.
-    fn shown(&self, object: &impl Serialize) -> Value {
-        let mut object = serde_json::to_value(object).unwrap_or_default();
+    fn shown(&self, mut object: Value) -> Value {
         object["apiVersion"] = json!(self.watched.api_version);
         object["kind"] = json!(self.watched.kind);
         if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {

@@ -21,7 +21,7 @@ use crate::{
     probes::Readiness,
     real::RealCluster,
     sight::Scope,
-    watches::{Changed, Watched, Watches},
+    watches::{Change, Changed, Watched, Watches},
 };
 
 /// How long passes under way may go on once the host is told to stop.
@@ -178,23 +178,25 @@ impl Work {
     }
 
     fn changed(&self, queue: &mut Queue, changed: &Changed) {
-        let is_kind = |(version, kind): (&str, &str)| {
-            changed.object["apiVersion"] == version && changed.object["kind"] == kind
-        };
-        if kinds_known().any(is_kind) {
-            self.host.cluster().look_for_kinds(changed.is_gone);
+        let object = &changed.object;
+        let text = |member: &str| object[member].as_str().unwrap_or_default();
+        let (version, kind) = (text("apiVersion"), text("kind"));
+        if kinds_known().any(|known| known == (version, kind)) {
+            let may_be_gone = changed.change != Change::There;
+            self.host.cluster().look_for_kinds(may_be_gone);
         }
-        match changed.is_gone {
-            true => {
-                queue.changed(&changed.object);
+        match changed.change {
+            Change::Missed => queue.lost_track(version, kind),
+            Change::Gone => {
+                queue.changed(object);
                 // Of a job that is no longer live, or is gone, nothing needs to be kept.
-                if let Some(uid) = changed.object["metadata"]["uid"].as_str() {
+                if let Some(uid) = object["metadata"]["uid"].as_str() {
                     self.host.forget_job(uid);
                 }
             }
-            false => {
-                queue.seen(&changed.object);
-                if let Some((key, at)) = self.host.due_later(&changed.object) {
+            Change::There => {
+                queue.seen(object);
+                if let Some((key, at)) = self.host.due_later(object) {
                     queue.enqueue_at(key, at);
                 }
             }

@@ -538,7 +538,9 @@ impl<C: Cluster> Host<C> {
             options: options.map_or("{}".to_owned(), |options| options.to_string()),
             source: source.as_ref().map(finished),
         };
-        self.admit(binding, &applicant).await
+        // Nothing is projected for undoing: a namespace that is being deleted takes no new Secret.
+        let credentials = self.platform_storage().await?;
+        self.case_of(binding, &applicant, credentials).await
     }
 
     async fn undo_pass(

@@ -165,6 +165,21 @@ impl Queue {
         }
     }
 
+    /// Changes of a kind may have been missed: whoever depends on it is due.
+    pub fn lost_track(&mut self, api_version: &str, kind: &str) {
+        let of_kind = (api_version.to_owned(), kind.to_owned());
+        let by_object = self
+            .by_object
+            .iter()
+            .filter(|(target, _)| target.api_version == api_version && target.kind == kind);
+        let keys = by_object.flat_map(|(_, keys)| keys);
+        let keys = keys.chain(self.by_kind.get(&of_kind).into_iter().flatten());
+        let keys: BTreeSet<Key> = keys.cloned().collect();
+        for key in keys {
+            self.enqueue(key);
+        }
+    }
+
     /// Everything that is tracked is due, but for what waits for its time and nothing else: something changed that all
     /// may depend on, such as a plugin that serves now.
     pub fn wake_all(&mut self) {
@@ -389,6 +404,31 @@ mod tests {
             .collect();
         assert_eq!(names, ["a", "b", "c"]);
         assert_eq!(c.name, "c");
+    }
+
+    #[test]
+    fn whoever_depends_on_a_kind_is_due_when_changes_of_it_may_have_been_missed() {
+        let mut queue = Queue::default();
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "a", "name": "db"}});
+        let mut by_name = Interest::default();
+        by_name.watch(object::reference(&pod));
+        let mut of_jobs = Interest::default();
+        of_jobs.other_jobs(Some("a"));
+        for (name, interest) in [
+            ("one", by_name),
+            ("two", of_jobs),
+            ("three", Interest::default()),
+        ] {
+            queue.enqueue(job(name));
+            let key = queue.take(at(0)).unwrap();
+            queue.passed(&key, Next::quiet().watching(interest));
+        }
+        queue.lost_track("v1", "Pod");
+        assert_eq!(queue.take(at(0)), Some(job("one")));
+        assert_eq!(queue.take(at(0)), None);
+        queue.lost_track("backups.cozystack.io/v1alpha1", "BackupJob");
+        assert_eq!(queue.take(at(0)), Some(job("two")));
+        assert_eq!(queue.take(at(0)), None);
     }
 
     #[test]
