@@ -143,12 +143,13 @@ impl World {
             .collect()
     }
 
-    /// What was written since the last call, but for the jobs themselves: each object as it is now.
+    /// What was written since the last call, but for the jobs themselves and what their class says of itself: each
+    /// object as it is now.
     pub(crate) fn written(&mut self) -> Vec<Value> {
         let mut written: BTreeMap<_, Value> = BTreeMap::new();
         while let Ok(Some(change)) = self.changes.try_next() {
             let target = reference(&change.object);
-            if target.kind == "BackupJob" {
+            if matches!(target.kind.as_str(), "BackupJob" | "BackupClass") {
                 continue;
             }
             let mut object = shown(&change.object);
