@@ -165,6 +165,15 @@ impl Interest {
         )
     }
 
+    /// Whether a change of an object is a reason for another pass.
+    pub(crate) fn concerns(&self, changed: &Value) -> bool {
+        self.objects.contains(&object::reference(changed))
+            || self
+                .selectors
+                .iter()
+                .any(|matching| selects(matching, changed))
+    }
+
     /// The single objects.
     pub(crate) fn objects(&self) -> &[ObjectRef] {
         &self.objects

@@ -14,7 +14,7 @@ use std::{
 
 use backup_sandbox::contract::ObjectRef;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     interest::{Interest, Next, selects},
@@ -113,6 +113,64 @@ pub struct Queue {
     timed: BTreeSet<(Timestamp, Key)>,
     by_object: HashMap<ObjectRef, BTreeSet<Key>>,
     by_kind: HashMap<(String, String), BTreeSet<Key>>,
+    meanwhile: Meanwhile,
+}
+
+/// What changed while passes were under way. What a pass depends on is known only when it has ended: a change that came
+/// after the pass had read, and before that, is a reason for another.
+#[derive(Default)]
+struct Meanwhile {
+    /// How many changes there were.
+    count: u64,
+    /// The number and the name and labels of each that a pass under way may have missed.
+    changes: VecDeque<(u64, Value)>,
+    /// How many changes there had been when each pass under way began.
+    began: HashMap<Key, u64>,
+}
+
+impl Meanwhile {
+    fn begins(&mut self, key: &Key) {
+        self.began.insert(key.clone(), self.count);
+    }
+
+    fn changed(&mut self, changed: &Value) {
+        self.count += 1;
+        if self.began.is_empty() {
+            return;
+        }
+        let target = object::reference(changed);
+        let labels = changed.pointer("/metadata/labels");
+        let named = json!({
+            "apiVersion": target.api_version,
+            "kind": target.kind,
+            "metadata": { "namespace": target.namespace, "name": target.name, "labels": labels },
+        });
+        self.changes.push_back((self.count, named));
+    }
+
+    /// A pass has ended, and depended on this. Gives back whether some of it changed since the pass began.
+    fn ends(&mut self, key: &Key, interest: Option<&Interest>) -> bool {
+        let Some(began) = self.began.remove(key) else {
+            return false;
+        };
+        let since = self.changes.iter().filter(|(number, _)| *number > began);
+        let concerns = interest.is_some_and(|interest| {
+            since
+                .map(|(_, changed)| changed)
+                .any(|changed| interest.concerns(changed))
+        });
+        // What all passes under way have seen is missed by none.
+        let first = self.began.values().min().copied();
+        let first = first.unwrap_or(u64::MAX);
+        while self
+            .changes
+            .front()
+            .is_some_and(|(number, _)| *number <= first)
+        {
+            self.changes.pop_front();
+        }
+        concerns
+    }
 }
 
 impl Queue {
@@ -138,6 +196,7 @@ impl Queue {
 
     /// An object changed: whoever depends on it is due.
     pub fn changed(&mut self, changed: &Value) {
+        self.meanwhile.changed(changed);
         let target = object::reference(changed);
         let mut woken: BTreeSet<Key> = self.by_object.get(&target).cloned().unwrap_or_default();
         let kind = (target.api_version, target.kind);
@@ -174,6 +233,8 @@ impl Queue {
             .filter(|(target, _)| target.api_version == api_version && target.kind == kind);
         let keys = by_object.flat_map(|(_, keys)| keys);
         let keys = keys.chain(self.by_kind.get(&of_kind).into_iter().flatten());
+        // What a pass under way depends on is not known yet.
+        let keys = keys.chain(self.meanwhile.began.keys());
         let keys: BTreeSet<Key> = keys.cloned().collect();
         for key in keys {
             self.enqueue(key);
@@ -211,6 +272,7 @@ impl Queue {
         let tracked = self.tracked.entry(key.clone()).or_default();
         tracked.is_running = true;
         tracked.is_dirty = false;
+        self.meanwhile.begins(&key);
         if let Some(at) = tracked.at.take() {
             self.timed.remove(&(at, key.clone()));
         }
@@ -219,6 +281,7 @@ impl Queue {
 
     /// A pass went through.
     pub fn passed(&mut self, key: &Key, next: Next) {
+        let is_outdated = self.meanwhile.ends(key, next.interest.as_ref());
         let Some(interest) = next.interest else {
             return self.remove(key);
         };
@@ -236,11 +299,13 @@ impl Queue {
         let tracked = self.tracked.entry(key.clone()).or_default();
         tracked.interest = interest;
         tracked.failures = 0;
+        tracked.is_dirty |= is_outdated;
         self.rest(key, next.at);
     }
 
     /// A pass failed in a way that may pass.
     pub fn failed(&mut self, key: &Key, now: Timestamp) {
+        self.meanwhile.ends(key, None);
         let tracked = self.tracked.entry(key.clone()).or_default();
         let pause = PAUSE
             .0
@@ -323,8 +388,6 @@ fn remove_from<K: std::hash::Hash + Eq>(index: &mut HashMap<K, BTreeSet<Key>>, a
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn at(seconds: i64) -> Timestamp {
@@ -429,6 +492,43 @@ mod tests {
         queue.lost_track("backups.cozystack.io/v1alpha1", "BackupJob");
         assert_eq!(queue.take(at(0)), Some(job("two")));
         assert_eq!(queue.take(at(0)), None);
+    }
+
+    #[test]
+    fn a_change_during_a_pass_to_what_it_turns_out_to_depend_on_leads_to_another() {
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "a", "name": "db"}});
+        let depends = || {
+            let mut interest = Interest::default();
+            interest.watch(object::reference(&pod));
+            Next::quiet().watching(interest)
+        };
+        let mut queue = Queue::default();
+        queue.enqueue(job("one"));
+        queue.enqueue(job("two"));
+        queue.changed(&pod);
+        let one = queue.take(at(0)).unwrap();
+        let two = queue.take(at(0)).unwrap();
+        queue.passed(&one, depends());
+        assert_eq!(queue.take(at(0)), None, "it changed before the pass began");
+        queue.changed(&pod);
+        assert_eq!(
+            queue.take(at(0)),
+            Some(job("one")),
+            "it depends on it by now"
+        );
+        queue.passed(&two, depends());
+        assert_eq!(
+            queue.take(at(0)),
+            Some(job("two")),
+            "it changed during the pass"
+        );
+        queue.passed(&job("one"), depends());
+        queue.passed(&job("two"), depends());
+        assert_eq!(queue.take(at(0)), None);
+        assert!(
+            queue.meanwhile.changes.is_empty(),
+            "nothing is kept for nobody"
+        );
     }
 
     #[test]
