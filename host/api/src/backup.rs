@@ -213,6 +213,7 @@ mod tests {
 
     use super::*;
 
+    // Defect 12 of the reference: everything in a Backup could be changed.
     #[test]
     fn every_field_but_the_deletion_policy_is_immutable() {
         let definition = serde_json::to_value(Backup::crd()).unwrap();

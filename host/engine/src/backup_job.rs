@@ -69,9 +69,8 @@ impl<C: Cluster> Host<C> {
         let reference = &job.spec.application_ref;
         let namespace = job.metadata.namespace.as_deref().unwrap_or_default();
         let binding = self
-            .resolve(&job.spec.backup_class_name, namespace, reference)
+            .resolve(&job.spec.backup_class_name, namespace, reference, interest)
             .await?;
-        interest.strategy(&binding.strategy_ref);
         let status = job
             .status
             .as_ref()

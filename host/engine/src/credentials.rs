@@ -247,16 +247,13 @@ fn parse(
 
 /// Host and port, and a path that is more than `/`.
 fn without_scheme(endpoint: &str) -> &str {
-    match endpoint
+    let rest = endpoint
         .strip_prefix("https://")
         .or_else(|| endpoint.strip_prefix("http://"))
-    {
-        Some(rest) => rest
-            .strip_suffix('/')
-            .filter(|host| !host.contains('/'))
-            .unwrap_or(rest),
-        None => endpoint,
-    }
+        .unwrap_or(endpoint);
+    rest.strip_suffix('/')
+        .filter(|host| !host.contains('/'))
+        .unwrap_or(rest)
 }
 
 /// A bare host gets the scheme of the setting for the same host, else https, as COSI's endpoints have it.
@@ -264,10 +261,10 @@ fn with_scheme(endpoint: &str, setting: &str) -> String {
     if endpoint.contains("://") {
         return endpoint.trim_end_matches('/').to_owned();
     }
-    if setting.contains("://") && without_scheme(setting) == endpoint {
+    if setting.contains("://") && without_scheme(setting) == without_scheme(endpoint) {
         return setting.trim_end_matches('/').to_owned();
     }
-    format!("https://{endpoint}")
+    format!("https://{}", endpoint.trim_end_matches('/'))
 }
 
 impl Credentials {

@@ -327,7 +327,12 @@ impl<C: Cluster> Host<C> {
                 give_up_after,
             } => {
                 let since = ledger.wait(reason.as_str());
-                let gives_up = give_up_after.map(|duration| later(since, duration));
+                // Every wait ends. A job's turn comes by itself, as the jobs before it end.
+                let is_in_line = reason == Reason::ApplicationBusy;
+                let longest = (!is_in_line).then_some(self.settings.job_deadline);
+                let gives_up = give_up_after
+                    .or(longest)
+                    .map(|duration| later(since, duration));
                 if gives_up.is_some_and(|at| self.now() >= at) {
                     return Ok(Stopped::Failed(format!(
                         "{reason}: {message} (gave up waiting)"

@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::{
     cluster::{Caller, Cluster},
     host::Host,
+    interest::Interest,
     object,
     stop::Stop,
     strategies::Serving,
@@ -46,6 +47,7 @@ impl<C: Cluster> Host<C> {
         class: &str,
         namespace: &str,
         application: &ApplicationReference,
+        interest: &mut Interest,
     ) -> Result<Binding, Stop> {
         let Some(found) = self.class(class).await? else {
             return Err(self.configuration_missing(
@@ -61,6 +63,8 @@ impl<C: Cluster> Host<C> {
         if strategy_ref.api_group != STRATEGY_GROUP {
             return Err(Stop::Foreign);
         }
+        // Before it is looked for: a job that waits for it is woken when it comes.
+        interest.strategy(&strategy_ref);
         let (serving, strategy) = self
             .plugin_and_strategy(&strategy_ref, application.group(), &application.kind)
             .await?;

@@ -28,8 +28,8 @@ impl<C: Cluster> Host<C> {
         let namespace = job.metadata.namespace.as_deref().unwrap_or_default();
         let backup = self.backup_to_restore(job, namespace).await?;
         let subject = target(job, &backup, namespace);
+        interest.strategy(&backup.spec.strategy_ref);
         let binding = self.resolve_backup(&backup, &subject).await?;
-        interest.strategy(&binding.strategy_ref);
         let options = job.spec.options.clone().unwrap_or_else(|| json!({}));
         check_options(
             binding.serving.strategy.manifest().restore_options.as_ref(),

@@ -18,7 +18,8 @@ pub(crate) enum Stop {
         reason: Reason,
         /// For the tenant.
         message: String,
-        /// How long this may last; for ever when none.
+        /// How long this may last; when none, a job waits as long as it may take in all, and for its turn until it
+        /// comes.
         give_up_after: Option<Duration>,
     },
     /// Nothing can come of it. The message is for the tenant.

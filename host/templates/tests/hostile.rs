@@ -56,6 +56,21 @@ fn assert_refused(template: &str, reason: &str) {
     assert!(message.contains(reason), "refused because of: {message}");
 }
 
+// Defect 26 of the reference: templates were text, and a tenant's value could write fields and actions of its own.
+#[test]
+fn what_a_tenant_writes_stays_a_part_of_one_text() {
+    let written = "x\"}\n  hostNetwork: true\n- {{ .Storage.bucket }} $(id) {{ template \"x\" }}";
+    let data =
+        json!({ "Application": { "spec": { "note": written } }, "Storage": { "bucket": "b" } });
+    let template = json!({ "args": ["--note={{ .Application.spec.note }}"], "hostNetwork": false });
+    let document = Document::compile(&template, Missing::Go).unwrap();
+    let rendered = document.render(&Data::new(data, Numbers::Float)).unwrap();
+    assert_eq!(
+        rendered,
+        json!({ "args": [format!("--note={written}")], "hostNetwork": false })
+    );
+}
+
 #[test]
 fn a_template_that_calls_itself_is_refused() {
     assert_refused(

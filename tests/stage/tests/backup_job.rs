@@ -107,6 +107,7 @@ async fn the_documented_job_leads_to_a_backup() {
     });
 }
 
+// Defect 26 of the reference: what a template was given could end up in what tenants read.
 #[tokio::test]
 async fn no_secret_stands_where_the_tenant_reads() {
     let mut stage = stage();
@@ -216,6 +217,7 @@ async fn a_job_that_never_ends_is_ended_after_a_day() {
     );
 }
 
+// Defect 18 of the reference: every job asked every few seconds, one job at a time.
 #[tokio::test]
 async fn a_quiet_job_costs_no_requests() {
     let mut stage = stage();
@@ -311,6 +313,7 @@ async fn a_crash_before_or_after_any_write_ends_the_same_way_with_one_backup() {
     }
 }
 
+// Defect 8 of the reference: the new job found the old one's objects and succeeded at once with old data.
 #[tokio::test]
 async fn a_job_created_anew_under_an_old_name_starts_anew() {
     let mut stage = stage();
@@ -342,6 +345,7 @@ async fn a_job_created_anew_under_an_old_name_starts_anew() {
     assert!(names.contains(&first));
 }
 
+// Defect 5 of the reference: nothing kept two jobs of one application apart.
 #[tokio::test]
 async fn an_application_is_worked_on_by_one_job_at_a_time() {
     let mut stage = stage();

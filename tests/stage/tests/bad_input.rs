@@ -57,6 +57,7 @@ fn changed(
 
 const STRATEGY: (&str, &str) = ("strategy.backups.cozystack.io/v1alpha1", "CNPG");
 
+// Defect 10 of the reference: it was waited for without end, and without a phase.
 #[tokio::test]
 async fn an_unknown_class_is_waited_for_and_then_given_up() {
     let mut stage = stage();
@@ -328,6 +329,7 @@ async fn projected_credentials_have_every_key_and_are_not_written_again() {
     );
 }
 
+// Defect 26 of the reference: parameters went into Backups, which tenants read.
 #[tokio::test]
 async fn parameters_that_hold_credentials_are_refused() {
     let mut stage = stage();
@@ -351,6 +353,7 @@ async fn parameters_that_hold_credentials_are_refused() {
     assert!(!first.contains("hunter2"));
 }
 
+// TestReconcile_SkipsProjection_ForeignAPIGroup. The class says to whom its binding is left.
 #[tokio::test]
 async fn a_strategy_of_another_group_is_left_to_its_own_controller() {
     let mut stage = stage();

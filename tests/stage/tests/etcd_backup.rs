@@ -377,6 +377,7 @@ async fn settings_that_change_while_a_job_runs_are_for_the_next_one() {
     );
 }
 
+// Defect 11 of the reference: what the job had ordered ran on.
 #[tokio::test]
 async fn a_job_that_is_deleted_takes_its_snapshot_and_what_was_stored_with_it() {
     let mut stage = stage();
@@ -395,6 +396,7 @@ async fn a_job_that_is_deleted_takes_its_snapshot_and_what_was_stored_with_it() 
     assert!(stage.storage.keys().is_empty());
 }
 
+// Defect 8 of the reference.
 #[tokio::test]
 async fn a_job_created_anew_under_an_old_name_takes_a_new_snapshot() {
     let mut stage = stage();

@@ -606,6 +606,8 @@ async fn called_off(stage: &mut Stage, operator: &EtcdOperator) {
     assert_eq!(stage.read("RestoreJob", TENANT, "back"), Value::Null);
 }
 
+// Defect 11 of the reference: the release stayed suspended. TestCleanupOnDelete_Etcd_DoesNotTouchVeleroNamespace: only
+// what the job's own strategy did is undone.
 #[tokio::test]
 async fn a_job_that_is_deleted_midway_gives_the_cluster_and_the_release_back() {
     let mut stage = stage().await;
@@ -628,6 +630,7 @@ async fn a_job_that_is_deleted_midway_gives_the_cluster_and_the_release_back() {
 }
 
 /// The undoing goes by what the job noted when it began: neither Backup nor strategy object need to be there.
+// TestCleanupOnDelete_BackupUnreadable_DoesNotEmitVeleroCleanupEvent
 #[tokio::test]
 async fn a_backup_and_a_strategy_that_are_deleted_midway_do_not_cost_the_cluster() {
     let mut stage = stage().await;

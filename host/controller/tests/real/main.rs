@@ -69,6 +69,7 @@ async fn looked_at(scene: &Scene, name: &str) {
     scene.until("BackupJob", name, waits).await;
 }
 
+// Defect 18 of the reference: every job asked every few seconds.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_waiting_job_costs_no_requests() {
     let _alone = exclusively().await;
@@ -231,6 +232,7 @@ async fn a_missing_right_is_named() {
     assert_eq!(job["status"]["phase"], "Succeeded", "{job}");
 }
 
+// Defect 12 of the reference: specs could be changed while a job ran.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_started_job_cannot_be_changed() {
     let _alone = exclusively().await;
@@ -257,6 +259,7 @@ async fn a_started_job_cannot_be_changed() {
     );
 }
 
+// Defect 11 of the reference: what the job had ordered ran on.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_is_deleted_is_undone_and_gone() {
     let _alone = exclusively().await;

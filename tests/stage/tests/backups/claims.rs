@@ -30,6 +30,28 @@ async fn the_data_of_another_backup_is_not_purged() {
     }
 }
 
+// Defect 17 of the reference: applications of two kinds share a folder where they share a name. The layout is kept, and
+// who removes a Backup of the one cannot take those of the other along.
+#[tokio::test]
+async fn applications_of_two_kinds_with_one_name_do_not_purge_each_others_data() {
+    let mut stage = guest(purging("tenant-acme/orders-db/shared"));
+    put(&stage, "of-etcd", |backup| {
+        backup["spec"]["applicationRef"]["kind"] = json!("Etcd");
+        backup["status"]["artifact"]["uri"] =
+            json!("s3://cozy-backups/tenant-acme/orders-db/shared/snapshot.db");
+    });
+    let key = "tenant-acme/orders-db/shared/snapshot.db";
+    stage.storage.put(key, 1, 1);
+    delete(&mut stage, "mine").await;
+    let said = ready(&stage, "mine");
+    assert!(
+        said.contains("where the data of Backup of-etcd lies"),
+        "{said}"
+    );
+    until_gone(&mut stage, "mine").await;
+    assert!(stage.storage.keys().contains(&key.to_owned()));
+}
+
 #[tokio::test]
 async fn nothing_of_a_plan_that_purges_too_much_is_carried_out() {
     let map = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "x", "namespace": TENANT } });

@@ -55,6 +55,7 @@ async fn the_class_says_what_becomes_of_the_data() {
 }
 
 /// Defects 13 and 14 of the reference: nothing of an Etcd's Backup was ever removed.
+// TestBackupCleanup_CNPG_DeletesUnderlyingCNPGBackup, TestBackupReconciler_DeletionWithExistingVeleroBackup
 #[tokio::test]
 async fn a_removal_takes_the_operators_object_and_the_data_along() {
     let mut stage = etcd().await;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::world::{DAY, Fate, HOUR, MINUTE, TENANT, World, slot, text};
 
+// TestPlanReconciler_NotFoundIsNoop
 #[tokio::test]
 async fn a_plan_that_is_gone_needs_nothing() {
     let world = World::new();
@@ -25,6 +26,7 @@ async fn a_plan_that_is_gone_needs_nothing() {
     assert_eq!(next, Next::default());
 }
 
+// TestPlanReconciler_ValidCronRequeuesUntilNextSlot, TestBackupJob
 #[tokio::test]
 async fn a_job_is_made_at_each_slot_and_looks_as_its_plan_says() {
     let mut world = World::new();

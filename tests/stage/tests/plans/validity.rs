@@ -6,6 +6,7 @@ use crate::world::{DAY, HOUR, World};
 
 // Defect 1 of the reference: the reasons had spaces, so the API server refused the status. The cluster in memory
 // refuses it too.
+// TestPlanReconciler_InvalidCronSetsErrorCondition
 #[tokio::test]
 async fn a_schedule_that_cannot_be_read_is_told_where_the_tenant_looks() {
     let mut world = World::new();
