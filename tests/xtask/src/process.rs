@@ -18,7 +18,14 @@ pub(crate) fn cargo() -> Command {
 ///
 /// When it cannot be built.
 pub(crate) fn built(target: &Path, program: &str) -> Result<Command> {
-    run(cargo().args(["build", "--quiet", "--locked", "--workspace", "--bin", program]))?;
+    run(cargo().args([
+        "build",
+        "--quiet",
+        "--locked",
+        "--workspace",
+        "--bin",
+        program,
+    ]))?;
     Ok(Command::new(target.join("debug").join(program)))
 }
 

@@ -324,7 +324,9 @@ impl<C: Cluster> Host<C> {
     /// The longer something has been waited for, the longer the pause before the next look.
     fn pause(&self, since: Timestamp) -> Duration {
         let waited = Duration::try_from(self.now().duration_since(since)).unwrap_or_default();
-        (waited / 4).min(LONGEST_PAUSE).max(self.settings.look_again)
+        (waited / 4)
+            .min(LONGEST_PAUSE)
+            .max(self.settings.look_again)
     }
 
     /// A removal has ended: puts back what it suspended, says what stays, and lets go.
