@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     Outcome, Stop, Strategy, Timestamp, Value,
     bindings::cozystack::backup_strategy::{cluster, context, log, storage, types},
+    fail,
     object::{self, Object},
     storage::{Bucket, StoredObjects},
     text,
@@ -17,6 +18,9 @@ pub use crate::bindings::cozystack::backup_strategy::{
     log::Level,
     types::ApplicationRef,
 };
+
+/// Characters of a value that are shown where it cannot be used: a name of an object, and some more.
+const SHOWN: usize = 300;
 
 /// One evaluation: what it is about, what can be read, and the plan that it writes.
 ///
@@ -51,8 +55,8 @@ pub struct FinishedBackup {
     pub taken_at: Timestamp,
     /// The application that it was taken from.
     pub application: ApplicationRef,
-    /// Where it lies.
-    pub artifact_uri: Option<String>,
+    /// Where it lies, and how large it was.
+    pub artifact: Option<types::Artifact>,
     metadata: Vec<types::Entry>,
     resources: Option<String>,
 }
@@ -65,6 +69,29 @@ impl FinishedBackup {
             .iter()
             .find(|entry| entry.key == key)
             .map(|entry| entry.value.as_str())
+    }
+
+    /// The same where it names an object, so that it can be asked for; an empty one counts as absent.
+    ///
+    /// # Errors
+    ///
+    /// With a failure `InvalidMetadata` when it is no name: the host would take it for a mistake of the strategy's, and
+    /// it is one of whoever wrote the Backup.
+    pub fn metadata_name(&self, key: &str) -> Outcome<Option<&str>> {
+        let Some(name) = self.metadata(key).filter(|name| !name.is_empty()) else {
+            return Ok(None);
+        };
+        if object::is_name(name) {
+            return Ok(Some(name));
+        }
+        let start: String = name.chars().take(SHOWN).collect();
+        fail(
+            "InvalidMetadata",
+            format!(
+                "spec.driverMetadata of Backup {} says {start:?} for {key}, which cannot be the name of an object",
+                self.name
+            ),
+        )
     }
 
     /// The document that the strategy kept with the backup.
@@ -234,7 +261,7 @@ impl<S: Strategy> Context<S> {
             name: backup.name,
             taken_at: Timestamp(backup.taken_at),
             application: backup.application,
-            artifact_uri: backup.artifact_uri,
+            artifact: backup.artifact,
             metadata: backup.metadata,
             resources: backup.resources,
         })

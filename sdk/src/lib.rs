@@ -123,7 +123,7 @@ pub use json::{array_of, object_of, pruned, value_of};
 pub use object::{Action, Condition, Holds, Metadata, Object, Reads, Writes};
 pub use outcome::{Failure, OrStop, Outcome, Stop, Units, Wait, Waiting, fail, wait};
 pub use plan::{Lifetime, Propagation, Severity};
-pub use storage::{Bucket, StoredObject, StoredObjects, covers};
+pub use storage::{Bucket, StoredObject, StoredObjects, covers, is_path};
 pub use strategy::{Artifact, Nothing, Path, Problem, Question, Strategy, Success, Verdict};
 pub use templated::Templated;
 pub use time::Timestamp;

@@ -238,6 +238,16 @@ impl Writes {
     }
 }
 
+/// A name of an object has at most so many bytes.
+const NAME_BYTES: usize = 253;
+
+/// Whether the host takes this for the name of an object. Most kinds want a DNS subdomain, but RBAC allows `:`, and some
+/// capitals.
+pub(crate) fn is_name(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b':');
+    !matches!(text, "" | "." | "..") && text.len() <= NAME_BYTES && text.bytes().all(allowed)
+}
+
 pub(crate) fn reference<K: Object>(namespace: String, name: &str) -> ObjectRef {
     ObjectRef {
         api_version: K::API_VERSION.into(),

@@ -13,6 +13,9 @@ pub use crate::bindings::cozystack::backup_strategy::storage::Bucket;
 /// its own, so an evaluation gets through some 15,000 objects before it runs out of rounds.
 const PAGE: u32 = 1000;
 
+/// S3: a key has at most so many bytes.
+const KEY_BYTES: usize = 1024;
+
 /// An object in the platform's bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredObject {
@@ -113,6 +116,23 @@ impl Artifact {
         self.checksum = Some(checksum.into());
         self
     }
+}
+
+/// Whether this is a path that storage can be asked for: segments with `/` between them, none of them empty, `.` or
+/// `..`. What was put together of a Backup's metadata or of settings may be none.
+///
+/// ```
+/// assert!(backup_strategy::is_path("a/b.db"));
+/// assert!(!backup_strategy::is_path("a/../b.db"));
+/// assert!(!backup_strategy::is_path("a/b/"));
+/// ```
+#[must_use]
+pub fn is_path(text: &str) -> bool {
+    text.len() <= KEY_BYTES
+        && !text.chars().any(char::is_control)
+        && text
+            .split('/')
+            .all(|segment| !matches!(segment, "" | "." | ".."))
 }
 
 /// Whether a storage path covers what lies at another: `a/b` covers `a/b` and `a/b/c`, not `a/bc`.

@@ -1,10 +1,10 @@
 //! What is particular to RestoreJobs: the Backup that they restore, and where to.
 
 use backup_api::{
-    Backup, BackupPhase, Reason, RestoreJob,
+    Backup, BackupArtifact, BackupPhase, Reason, RestoreJob,
     names::{API_VERSION, CHECK_REQUESTED},
 };
-use backup_sandbox::contract::{ApplicationRef, Entry, FinishedBackup};
+use backup_sandbox::contract::{ApplicationRef, Artifact, Entry, FinishedBackup};
 use serde_json::{Value, json};
 
 use crate::{
@@ -132,9 +132,9 @@ pub(crate) fn finished(backup: &Backup) -> FinishedBackup {
         name: backup.metadata.name.clone().unwrap_or_default(),
         taken_at: seconds(backup.spec.taken_at.0),
         application: application_ref(&backup.spec.application_ref, namespace),
-        artifact_uri: status
+        artifact: status
             .and_then(|status| status.artifact.as_ref())
-            .map(|artifact| artifact.uri.clone()),
+            .map(artifact),
         metadata: entries
             .map(|(key, value)| Entry {
                 key: key.clone(),
@@ -144,6 +144,17 @@ pub(crate) fn finished(backup: &Backup) -> FinishedBackup {
         resources: status
             .and_then(|status| status.underlying_resources.as_ref())
             .map(Value::to_string),
+    }
+}
+
+/// An artifact as the contract tells it: the other way round of `artifact_of`.
+fn artifact(artifact: &BackupArtifact) -> Artifact {
+    Artifact {
+        uri: artifact.uri.clone(),
+        size_bytes: artifact
+            .size_bytes
+            .and_then(|bytes| u64::try_from(bytes).ok()),
+        checksum: artifact.checksum.clone(),
     }
 }
 

@@ -14,7 +14,7 @@ use wasmtime::{Engine, component::Component};
 ///   compatibility hash, into a folder with mode 0700 that belongs to the user of this process
 ///   (`cache::Cache::open` refuses any other). Whoever can write there is this user, or root, and could
 ///   replace the host itself as well;
-/// - its SHA-256 was compared with the one in its name right before (`cache::Cache::find`), so a file that was
+/// - its checksum was compared with the one in its name right before (`cache::Cache::find`), so a file that was
 ///   cut short by a full disk or damaged is never mapped;
 /// - it is never changed in place: a file appears under its name by rename, and removing it leaves the mapping
 ///   as it is;

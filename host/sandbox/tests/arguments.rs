@@ -13,7 +13,8 @@ mod host;
 use std::sync::Arc;
 
 use backup_sandbox::{
-    Answer, EvaluationError, Question, Request, Snapshot, contract::FinishedBackup,
+    Answer, EvaluationError, Question, Request, Snapshot,
+    contract::{Artifact, FinishedBackup},
 };
 use guest::Guest;
 use host::{load, refused, request, restore, run};
@@ -156,7 +157,11 @@ fn objects_are_listed_where_it_was_granted_and_in_the_source() {
         name: "monday".into(),
         taken_at: 0,
         application: request().subject,
-        artifact_uri: Some("s3://backups/tenant-old/orders/base/".into()),
+        artifact: Some(Artifact {
+            uri: "s3://backups/tenant-old/orders/base/".into(),
+            size_bytes: None,
+            checksum: None,
+        }),
         metadata: Vec::new(),
         resources: None,
     };

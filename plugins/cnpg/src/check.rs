@@ -1,6 +1,6 @@
 //! Whether a finished backup can still be restored.
 
-use backup_strategy::{covers, prelude::*};
+use backup_strategy::{covers, is_path, prelude::*};
 
 use crate::{
     Cnpg,
@@ -21,7 +21,7 @@ pub fn check(cx: &Context<Cnpg>) -> Outcome<Verdict> {
             "the Backup does not say where its archive lies",
         ));
     };
-    let ordered = match source.metadata(BACKUP_NAME) {
+    let ordered = match source.metadata_name(BACKUP_NAME)? {
         Some(name) => cx.get::<Backup>(name)?,
         None => None,
     };
@@ -31,13 +31,20 @@ pub fn check(cx: &Context<Cnpg>) -> Outcome<Verdict> {
 
     // The archive itself knows best.
     if let Some(folder) = id.and_then(|id| folder(cx, destination, server, id)) {
+        if !is_path(&folder) {
+            let message = format!(
+                "spec.driverMetadata of Backup {} leads to {folder:?}, which cannot be the folder of a base backup",
+                source.name
+            );
+            return fail("InvalidMetadata", message);
+        }
         return Ok(look(cx, &source, &folder));
     }
 
     // Otherwise the operator's word. Its retention removes its own Backup with the base backup; a window that
     // begins later is no proof of loss, since the oldest backup itself ends where the window begins.
     let cluster = source
-        .metadata(CLUSTER_NAME)
+        .metadata_name(CLUSTER_NAME)?
         .map_or_else(|| crate::cluster_name(&source.application), Into::into);
     let window = cx
         .get::<ObjectStore>(&cluster)?
@@ -71,12 +78,12 @@ fn look(cx: &Context<Cnpg>, source: &FinishedBackup, folder: &str) -> Verdict {
         size += object.size_bytes;
         described |= object.key.ends_with("/backup.info");
     }
-    match &source.artifact_uri {
+    match &source.artifact {
         _ if !described => Verdict::lost(
             "BaseBackupGone",
             format!("the archive no longer holds {folder}"),
         ),
-        Some(uri) => Verdict::PresentAs(Artifact::at(uri.as_str()).with_size(size)),
+        Some(artifact) => Verdict::PresentAs(Artifact::at(artifact.uri.as_str()).with_size(size)),
         None => Verdict::Present,
     }
 }

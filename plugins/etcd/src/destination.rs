@@ -1,6 +1,6 @@
 //! Where snapshots lie.
 
-use backup_strategy::{covers, prelude::*};
+use backup_strategy::{covers, is_path, prelude::*};
 use serde::{Deserialize, Serialize};
 
 use crate::{Etcd, metadata, spec::Switch};
@@ -115,10 +115,13 @@ impl S3 {
             ),
         )?;
         let artifact = source
-            .artifact_uri
-            .as_deref()
-            .and_then(|uri| s3.file_of(uri));
-        s3.key = artifact.or_else(|| s3.file(said(metadata::BACKUP_NAME)));
+            .artifact
+            .as_ref()
+            .and_then(|artifact| s3.file_of(&artifact.uri));
+        s3.key = match artifact {
+            Some(key) => Some(key),
+            None => s3.file(source.metadata_name(metadata::BACKUP_NAME)?),
+        };
         if s3.key.is_none() {
             return fail(
                 "MetadataMissing",
@@ -161,14 +164,11 @@ impl S3 {
     /// with an empty segment, which old settings could lead to, is no path.
     pub fn in_sight(&self, cx: &Context<Etcd>) -> Option<String> {
         let key = self.key.clone()?;
-        let is_path = key
-            .split('/')
-            .all(|segment| !matches!(segment, "" | "." | ".."));
         let granted = cx
             .prefixes()
             .iter()
             .any(|prefix| covers(prefix, &key) && *prefix != key);
-        (is_path && granted && self.is_platforms(&cx.bucket())).then_some(key)
+        (is_path(&key) && granted && self.is_platforms(&cx.bucket())).then_some(key)
     }
 
     /// Whether it lies in the platform's bucket. Another service may have a bucket of the same name.

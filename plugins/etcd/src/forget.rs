@@ -9,7 +9,7 @@ pub fn forget(cx: &Context<Etcd>) -> Outcome<()> {
     let source = cx
         .source()
         .or_fail("NoBackup", "there is no backup to remove")?;
-    if let Some(name) = source.metadata(BACKUP_NAME) {
+    if let Some(name) = source.metadata_name(BACKUP_NAME)? {
         without_snapshot(cx, name)?;
     }
     let s3 = S3::of_backup(&source)?;

@@ -16,7 +16,8 @@ use backup_engine::{
 use backup_sandbox::{
     Action, Answer, Finished, Question, Read, Reply, Request, Round, Snapshot, Strategy,
     contract::{
-        ApplicationRef, Bucket, Entry, FinishedBackup, JobIdentity, ObjectRef, Step, Verdict,
+        ApplicationRef, Artifact, Bucket, Entry, FinishedBackup, JobIdentity, ObjectRef, Step,
+        Verdict,
     },
 };
 use serde_json::{Value, json};
@@ -91,6 +92,15 @@ fn etcd() -> ApplicationRef {
     }
 }
 
+/// What a Backup says of its snapshot.
+fn artifact(uri: &str) -> Artifact {
+    Artifact {
+        uri: uri.to_owned(),
+        size_bytes: Some(20_512),
+        checksum: None,
+    }
+}
+
 /// A Backup as it was written, with changes to what it says of its place.
 fn backup(change: impl FnOnce(&mut Value)) -> FinishedBackup {
     let mut s3 = s3();
@@ -104,7 +114,7 @@ fn backup(change: impl FnOnce(&mut Value)) -> FinishedBackup {
         name: "ad-hoc".to_owned(),
         taken_at: 1,
         application: etcd(),
-        artifact_uri: Some(format!("s3://cozy-backups/{KEY}")),
+        artifact: Some(artifact(&format!("s3://cozy-backups/{KEY}"))),
         metadata: vec![Entry {
             key: "etcd.aenix.io/backup-name".to_owned(),
             value: "bk".to_owned(),
@@ -270,7 +280,7 @@ async fn a_removal_that_cannot_reach_the_object_says_what_to_do() {
     ] {
         let afterwards = afterwards();
         let mut source = backup(|_| {});
-        source.artifact_uri = Some(uri.to_owned());
+        source.artifact = Some(artifact(uri));
         assert!(matches!(afterwards.forget(&source).await, Step::Failed(_)));
         assert_eq!(afterwards.stage.storage.keys().len(), 4);
     }
@@ -282,7 +292,7 @@ async fn a_backup_is_there_as_long_as_its_object_is() {
     let source = backup(|_| {});
     assert_eq!(afterwards.check(&source).await, "present");
     let mut silent = source.clone();
-    silent.artifact_uri = None;
+    silent.artifact = None;
     assert_eq!(
         afterwards.check(&silent).await,
         "present as s3://cozy-backups/tenant-acme/etcd/bk.db of Some(20512)"
@@ -294,12 +304,78 @@ async fn a_backup_is_there_as_long_as_its_object_is() {
 }
 
 #[tokio::test]
+async fn a_snapshot_of_another_size_is_lost() {
+    let afterwards = afterwards();
+    let source = backup(|_| {});
+    afterwards.stage.storage.put(KEY, 4_096, 2);
+    assert_eq!(afterwards.check(&source).await, "lost SnapshotChanged");
+    let finished = afterwards.ask(Question::Check, &source).await;
+    let Reply::Verdict(Verdict::Lost(why)) = finished.answer else {
+        panic!("it is another one");
+    };
+    assert_eq!(
+        why.message,
+        "s3://cozy-backups/tenant-acme/etcd/bk.db has 4096 bytes, and the snapshot that was taken had 20512: it was cut \
+         off or overwritten"
+    );
+}
+
+#[tokio::test]
+async fn a_backup_that_does_not_know_its_size_learns_it() {
+    let afterwards = afterwards();
+    for size in [None, Some(0)] {
+        let mut source = backup(|_| {});
+        source.artifact.as_mut().unwrap().size_bytes = size;
+        assert_eq!(
+            afterwards.check(&source).await,
+            "present as s3://cozy-backups/tenant-acme/etcd/bk.db of Some(20512)"
+        );
+    }
+}
+
+/// The host would take a malformed argument for a mistake of the strategy's.
+#[tokio::test]
+async fn a_backup_with_a_malformed_name_or_path_is_told_as_its_own_mistake() {
+    let afterwards = afterwards();
+    let mut named = backup(|_| {});
+    named.metadata[0].value = "../bk".to_owned();
+    let Step::Failed(why) = afterwards.forget(&named).await else {
+        panic!("there is no such snapshot");
+    };
+    assert_eq!(why.reason, "InvalidMetadata");
+    assert_eq!(
+        why.message,
+        "spec.driverMetadata of Backup ad-hoc says \"../bk\" for etcd.aenix.io/backup-name, which cannot be the name of \
+         an object"
+    );
+    // The artifact says which file it is; without one only the name does.
+    assert_eq!(afterwards.check(&named).await, "present");
+    named.artifact = None;
+    assert_eq!(afterwards.check(&named).await, "unknown InvalidMetadata");
+
+    for key in [
+        "a/../../bk.db",
+        "tenant-acme/etcd/b\nk.db",
+        "tenant-acme/etcd//bk.db",
+    ] {
+        let mut source = backup(|_| {});
+        source.artifact = Some(artifact(&format!("s3://cozy-backups/{key}")));
+        assert_eq!(
+            afterwards.check(&source).await,
+            "unknown SnapshotOutOfSight"
+        );
+        assert!(matches!(afterwards.forget(&source).await, Step::Failed(_)));
+    }
+    assert_eq!(afterwards.stage.storage.keys().len(), 4);
+}
+
+#[tokio::test]
 async fn what_lies_elsewhere_cannot_be_told() {
     let afterwards = afterwards();
     let own = backup(|s3| s3["bucket"] = "own".into());
     assert_eq!(afterwards.check(&own).await, "unknown SnapshotOutOfSight");
     let mut odd = backup(|s3| s3["key"] = "tenant-acme/etcd//".into());
-    odd.artifact_uri = None;
+    odd.artifact = None;
     assert_eq!(afterwards.check(&odd).await, "unknown SnapshotOutOfSight");
     let mut mute = backup(|_| {});
     mute.resources = None;

@@ -22,7 +22,7 @@
 //! | `watch` | the stream of changes |
 //! | `store` | objects, keys, revisions, the clock |
 //! | `kinds`, `builtin`, `definitions` | which kinds there are, the API server's own, and those of CRDs |
-//! | `decode` | pruning, defaults, the shape of metadata |
+//! | `decode`, `prune` | unknown fields, defaults, the shape of metadata |
 //! | `metadata`, `names`, `validation` | what is refused as invalid |
 //! | `writes`, `update`, `patch` | the pipeline |
 //! | `shape`, `fields`, `typed`, `check`, `ownership` | server-side apply |
@@ -45,6 +45,7 @@ mod names;
 mod object;
 mod ownership;
 mod patch;
+mod prune;
 mod requests;
 mod seeding;
 mod shape;

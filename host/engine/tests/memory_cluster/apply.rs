@@ -195,7 +195,7 @@ async fn a_field_that_the_schema_does_not_know_is_an_error_and_not_pruned() {
             Part::Main,
         )
         .await;
-    assert_eq!(reason(answer.clone()), Some(ApiReason::Unavailable));
+    assert_eq!(reason(answer.clone()), Some(ApiReason::Invalid));
     assert_eq!(
         message(answer),
         "failed to create typed patch object (team/a; example.com/v1, Kind=Widget): .spec.bogus: field not \

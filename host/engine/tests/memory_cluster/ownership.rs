@@ -1,5 +1,6 @@
 //! Writes that are no apply own what they change.
 
+use backup_engine::cluster::{ApiReason, Cluster, Part};
 use serde_json::json;
 
 use crate::story::*;
@@ -84,7 +85,7 @@ async fn what_was_put_counts_as_written_by_somebody_else() {
 }
 
 #[tokio::test]
-async fn what_an_applier_empties_stays_as_an_empty_map() {
+async fn what_an_applier_empties_and_still_names_becomes_null() {
     let cluster = cluster();
     cluster
         .applied(ALICE, note("a", json!({"outer": {"x": 1}, "other": 1})))
@@ -92,7 +93,18 @@ async fn what_an_applier_empties_stays_as_an_empty_map() {
     let applied = cluster
         .applied(ALICE, note("a", json!({"outer": {}, "other": 1})))
         .await;
-    assert_eq!(applied["content"], json!({"outer": {}, "other": 1}));
+    assert_eq!(applied["content"], json!({"outer": null, "other": 1}));
+    // Where a schema says what there may be, null is refused.
+    let full = widget("a", json!({"map": {"k": "v"}}));
+    cluster.applied(ALICE, full).await;
+    let emptied = widget("a", json!({"map": {}}));
+    let refused = cluster.apply(&host(), ALICE, &emptied, Part::Main).await;
+    assert_eq!(reason(refused.clone()), Some(ApiReason::Invalid));
+    assert_eq!(
+        message(refused),
+        "Widget.example.com \"a\" is invalid: spec.map: Invalid value: \"null\": spec.map in body must be of \
+         type object: \"null\""
+    );
 }
 
 #[tokio::test]

@@ -25,10 +25,7 @@ async fn a_new_object_gets_its_identity_from_the_server() {
 #[tokio::test]
 async fn creating_takes_no_status_and_fills_in_defaults() {
     let cluster = cluster();
-    let mut object = widget(
-        "a",
-        json!({"size": 3, "parts": [{"name": "x"}], "unknown": 1}),
-    );
+    let mut object = widget("a", json!({"size": 3, "parts": [{"name": "x"}]}));
     object["status"] = json!({"phase": "Done"});
     let created = cluster.created(object).await;
     assert_eq!(
@@ -36,6 +33,51 @@ async fn creating_takes_no_status_and_fills_in_defaults() {
         json!({"size": 3, "mode": "slow", "parts": [{"name": "x", "grade": "plain"}]})
     );
     assert!(created.get("status").is_none());
+}
+
+#[tokio::test]
+async fn an_object_with_a_field_that_its_kind_does_not_have_is_not_created() {
+    let cluster = cluster();
+    let misspelt = widget(
+        "a",
+        json!({"parts": [{"name": "x", "wieght": {"a": 1}}], "seize": 3}),
+    );
+    let answer = cluster.create(&host(), ALICE, &misspelt, true).await;
+    assert_eq!(reason(answer.clone()), Some(ApiReason::BadRequest));
+    assert_eq!(
+        message(answer),
+        "Widget in version \"v1\" cannot be handled as a Widget: strict decoding error: \
+         unknown field \"spec.parts[0].wieght\", unknown field \"spec.seize\""
+    );
+}
+
+#[tokio::test]
+async fn a_patch_with_a_field_that_the_kind_does_not_have_changes_nothing() {
+    let cluster = cluster();
+    let before = cluster.created(widget("a", json!({"size": 1}))).await;
+    let target = the("Widget", "a");
+    for (part, patch) in [
+        (Part::Main, json!({"metadata": {"lables": {"a": "b"}}})),
+        (Part::Status, json!({"status": {"fase": "Done"}})),
+    ] {
+        let answer = cluster.merge(&host(), ALICE, &target, &patch, part).await;
+        assert_eq!(reason(answer.clone()), Some(ApiReason::Invalid));
+        let told = message(answer);
+        assert!(
+            told.contains("strict decoding error: unknown field"),
+            "{told}"
+        );
+    }
+    assert_eq!(cluster.found(&target).await, Some(before));
+}
+
+#[tokio::test]
+async fn what_is_put_loses_the_fields_that_its_kind_does_not_have() {
+    let cluster = cluster();
+    let put = cluster
+        .put(widget("a", json!({"size": 3, "seize": 3})))
+        .unwrap();
+    assert_eq!(put["spec"], json!({"size": 3, "mode": "slow"}));
 }
 
 #[tokio::test]

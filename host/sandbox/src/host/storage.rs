@@ -49,8 +49,8 @@ fn granted(request: &Request, path: &str) -> Result<(), String> {
     let artifact = request
         .source
         .as_ref()
-        .and_then(|source| source.artifact_uri.as_deref())
-        .and_then(artifact_path);
+        .and_then(|source| source.artifact.as_ref())
+        .and_then(|artifact| artifact_path(&artifact.uri));
     let prefixes = request.prefixes.iter().map(String::as_str);
     if prefixes.chain(artifact).any(|place| covers(place, path)) {
         return Ok(());

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     kinds::{Kind, definitions},
-    pair::{Pair, Story, both, plain},
+    pair::{Pair, Story, both, plain, plain_message},
 };
 
 const NO_UID: &str = "11111111-2222-3333-4444-555555555555";
@@ -119,11 +119,66 @@ async fn the_status_of_an_absent_object_cannot_be_applied() {
 async fn a_field_that_the_schema_does_not_have_cannot_be_applied() {
     let pair = pair().await;
     let object = widget(&pair, json!({}), json!({ "size": 1, "misspelt": 1 }));
-    let memory = pair.memory.applies(&object).await.unwrap_err();
-    let real = pair.real.applies(&object).await.unwrap_err();
-    assert_eq!(memory.message, real.message);
-    // See `differences`.
-    assert_eq!(real.reason, ApiReason::Invalid);
+    let answer = both!(pair, |cluster| refusal(cluster.applies(&object).await));
+    assert_eq!(reason(&answer), Some(ApiReason::Invalid));
+}
+
+#[tokio::test]
+async fn fields_that_the_schema_does_not_have_cannot_be_created() {
+    let pair = pair().await;
+    let object = widget(
+        &pair,
+        json!({ "misspelt": "x" }),
+        json!({ "parts": [{ "name": "a", "wieght": 1 }], "seize": { "a": 1 } }),
+    );
+    let host = Caller::host();
+    let answer = both!(pair, |cluster| refusal(
+        cluster.create(&host, "alice", &object, true).await
+    ));
+    let (reason, message) = answer.unwrap();
+    assert_eq!(reason, ApiReason::BadRequest);
+    let fields = r#"unknown field "metadata.misspelt", unknown field "spec.parts[0].wieght", unknown field "spec.seize""#;
+    assert!(message.ends_with(fields), "{message}");
+}
+
+#[tokio::test]
+async fn a_field_that_the_schema_does_not_have_cannot_be_merged() {
+    let pair = pair().await;
+    let first = widget(&pair, json!({}), json!({ "size": 1 }));
+    both!(pair, |cluster| plain(cluster.creates(&first).await));
+    let target = pair.the(Kind::Widget, "a");
+    let host = Caller::host();
+    for part in [Part::Main, Part::Status] {
+        let patch = json!({ "status": { "fase": "Done" } });
+        let answer = both!(pair, |cluster| refusal(
+            cluster.merge(&host, "alice", &target, &patch, part).await
+        )
+        .map(|(reason, message)| (reason, plain_message(&message))));
+        let (reason, message) = answer.unwrap();
+        assert_eq!(reason, ApiReason::Invalid);
+        assert!(
+            message.ends_with(r#"strict decoding error: unknown field "status.fase""#),
+            "{message}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_apply_that_lets_the_last_field_of_a_map_go_must_let_the_map_go_too() {
+    let pair = pair().await;
+    let full = widget(
+        &pair,
+        json!({}),
+        json!({ "whole": { "k": "v" }, "map": { "k": "v" } }),
+    );
+    both!(pair, |cluster| plain(cluster.applies(&full).await.unwrap()));
+    let empty = widget(&pair, json!({}), json!({ "map": {} }));
+    let answer = both!(pair, |cluster| refusal(cluster.applies(&empty).await));
+    assert_eq!(reason(&answer), Some(ApiReason::Invalid));
+    let without = widget(&pair, json!({}), json!({ "size": 1 }));
+    both!(pair, |cluster| plain(
+        cluster.applies(&without).await.unwrap()
+    ));
 }
 
 #[tokio::test]

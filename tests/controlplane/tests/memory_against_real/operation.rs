@@ -211,6 +211,7 @@ fn metadata(nulls: bool) -> impl Strategy<Value = Value> {
             ],
         ),
         ("ownerReferences", vec![json!([owner])]),
+        ("misspelt", vec![json!("x")]),
     ];
     removable(&mut pool, nulls);
     // Most objects are plain.
@@ -236,6 +237,8 @@ fn content(kind: Kind, part: Part, nulls: bool) -> BoxedStrategy<Value> {
                         json!("text"),
                         json!({ "a": 1, "b": [1, 2] }),
                         json!({ "a": { "c": 2 } }),
+                        json!({ "a": {} }),
+                        json!({}),
                     ],
                 ),
                 ("status", vec![json!({ "phase": "Done" })]),
@@ -299,6 +302,8 @@ fn widget_spec(nulls: bool) -> impl Strategy<Value = Value> {
                 json!([{ "name": "a", "weight": 1 }]),
                 json!([{ "name": "b" }, { "name": "a", "grade": "fine" }]),
                 json!([{ "weight": 2 }]),
+                json!([]),
+                json!([{ "name": "a", "wieght": 1 }]),
             ],
         ),
         ("whole", vec![json!({ "k": "v" }), json!({ "l": "w" })]),
@@ -322,6 +327,7 @@ fn widget_status(nulls: bool) -> impl Strategy<Value = Value> {
     let mut pool = vec![
         ("phase", vec![json!("Running"), json!("Done"), json!(1)]),
         ("count", vec![json!(0), json!(7)]),
+        ("misspelt", vec![json!({ "a": 1 })]),
         (
             "conditions",
             vec![

@@ -276,16 +276,18 @@ fn answer(answer: Result<Value, ApiError>) -> Answer {
     }
 }
 
-/// A message, however far apart its words are, without the UID or version that a cluster has made up.
-fn plain_message(message: &str) -> String {
+/// A message, however far apart its words are, without what a cluster has made up: a UID or version in the record of an
+/// object, and the whole object that a merge patch would have made.
+pub(crate) fn plain_message(message: &str) -> String {
     let words = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    match words.split_once("in record (") {
-        Some((before, behind)) => {
-            let behind = behind.split_once(')').map_or("", |(_, behind)| behind);
-            format!("{before}in record (made up){behind}")
-        }
-        None => words,
-    }
+    let without = |from: &str, to: &str| {
+        let (before, behind) = words.split_once(from)?;
+        let (_, behind) = behind.split_once(to)?;
+        Some(format!("{before}{from}made up{to}{behind}"))
+    };
+    without("in record (", ")")
+        .or_else(|| without("patch: Invalid value: ", ": strict decoding error"))
+        .unwrap_or(words)
 }
 
 /// An object, or null, without what each cluster makes up: UIDs, versions, times, who owns which field.

@@ -45,6 +45,26 @@ async fn a_backup_whose_data_is_lost_is_found_within_a_day() {
 }
 
 #[tokio::test]
+async fn a_snapshot_that_was_cut_off_is_lost() {
+    let mut stage = etcd().await;
+    let key = stage.storage.keys()[0].clone();
+    stage.storage.put(&key, 4_096, 1);
+    ask(&mut stage, "ad-hoc", "now").await;
+    assert_eq!(
+        available(&stage, "ad-hoc"),
+        format!(
+            "False Lost: SnapshotChanged: s3://cozy-backups/{key} has 4096 bytes, and the snapshot that was taken had \
+             20512: it was cut off or overwritten"
+        )
+    );
+    // What the Backup says of itself stays what it was.
+    assert_eq!(
+        backup(&stage, "ad-hoc")["status"]["artifact"]["sizeBytes"],
+        20_512
+    );
+}
+
+#[tokio::test]
 async fn a_look_is_taken_once_a_day_and_costs_nothing_in_between() {
     let mut stage = etcd().await;
     pass_time(&mut stage, DAY).await;

@@ -214,6 +214,48 @@ async fn an_old_backup_of_an_etcd_is_looked_at_and_removed_by_its_metadata() {
 }
 
 #[tokio::test]
+async fn malformed_metadata_of_a_postgres_backup_is_told_as_its_own_mistake() {
+    for (key, value, told) in [
+        (
+            "backup-name",
+            "a/b",
+            r#"says "a/b" for cnpg.io/backup-name, which cannot be the name of an object"#,
+        ),
+        (
+            "server-name",
+            "../other",
+            r#"leads to "tenant-acme/orders-db/../other/base/1", which cannot be the folder of a base backup"#,
+        ),
+        (
+            "cluster-name",
+            "A Cluster",
+            r#"says "A Cluster" for cnpg.io/cluster-name, which cannot be the name of an object"#,
+        ),
+    ] {
+        let mut stage = Stage::new().unwrap();
+        stage.serve(&Stage::bundled("cnpg.wasm").unwrap()).unwrap();
+        stage.platform().unwrap();
+        stage.namespace(TENANT).unwrap();
+        let mut metadata = json!({
+            "cnpg.io/destination-path": "s3://cozy-backups/tenant-acme/orders-db/",
+            "cnpg.io/server-name": "orders-db",
+            "cnpg.io/backup-id": "1",
+        });
+        // The Cluster is asked only where the archive is out of sight.
+        if key == "cluster-name" {
+            metadata["cnpg.io/destination-path"] = "s3://elsewhere/".into();
+        }
+        metadata[format!("cnpg.io/{key}")] = value.into();
+        old(&stage, "CNPG", &metadata);
+        ask(&mut stage, "old", "now").await;
+        let said = available(&stage, "old");
+        assert!(said.starts_with("Unknown "), "{said}");
+        let told = format!("InvalidMetadata: spec.driverMetadata of Backup old {told}");
+        assert!(said.ends_with(&told), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn a_backup_of_another_controller_is_left_to_it() {
     let mut stage = guest(Guest::default());
     put(&stage, "old", |backup| {

@@ -1,25 +1,44 @@
-//! How an object is read when it comes in: unknown fields pruned, defaults filled in, metadata brought into its
-//! shape. `apiextensions-apiserver/pkg/apiserver/schema`, `pruning` and `defaulting`.
+//! How an object is read when it comes in: unknown fields pruned or refused, defaults filled in, metadata brought into
+//! its shape. `apiextensions-apiserver/pkg/apiserver/schema`, `defaulting`.
 
 use serde_json::{Map, Number, Value, json};
 
-use super::{kinds::Kind, metadata, object};
+use super::{kinds::Kind, metadata, object, prune};
 
 /// # Errors
 /// What does not even have the form of an object of the kind.
 pub(super) fn decode(kind: &Kind, object: &Value) -> Result<Value, String> {
+    let mut decoded = read(kind, object, false)?.object;
+    even_numbers(&mut decoded);
+    Ok(decoded)
+}
+
+/// As [`decode`], but nothing is dropped in silence: `fieldValidation=Strict`, with which the host writes.
+///
+/// # Errors
+/// As [`decode`], and fields that the kind does not have.
+pub(super) fn decode_strictly(kind: &Kind, object: &Value) -> Result<Value, String> {
     let mut decoded = patched(kind, object)?;
     even_numbers(&mut decoded);
     Ok(decoded)
 }
 
-/// As [`decode`], with numbers as they came: to the API server a patch from `1` to `1.0` is a change, though it
-/// stores the same.
+/// As [`decode_strictly`], with numbers as they came: to the API server a patch from `1` to `1.0` is a change, though
+/// it stores the same.
 ///
 /// # Errors
-/// As [`decode`].
+/// As [`decode_strictly`].
 pub(super) fn patched(kind: &Kind, object: &Value) -> Result<Value, String> {
-    read(kind, object, false)
+    let decoded = read(kind, object, false)?;
+    if decoded.unknown.is_empty() {
+        return Ok(decoded.object);
+    }
+    let fields: Vec<String> = decoded
+        .unknown
+        .iter()
+        .map(|path| format!("unknown field \"{path}\""))
+        .collect();
+    Err(format!("strict decoding error: {}", fields.join(", ")))
 }
 
 /// An object as it comes out of the store, which forgives malformed metadata.
@@ -27,17 +46,26 @@ pub(super) fn patched(kind: &Kind, object: &Value) -> Result<Value, String> {
 /// # Errors
 /// What is no object at all.
 pub(super) fn stored(kind: &Kind, object: &Value) -> Result<Value, String> {
-    read(kind, object, true)
+    Ok(read(kind, object, true)?.object)
 }
 
-fn read(kind: &Kind, object: &Value, drop_malformed: bool) -> Result<Value, String> {
+/// What was made of an object.
+struct Decoded {
+    object: Value,
+    /// Where it had fields that the kind does not have, in the API server's order. Of the API server's own kinds only
+    /// metadata is known well enough to tell.
+    unknown: Vec<String>,
+}
+
+fn read(kind: &Kind, object: &Value, drop_malformed: bool) -> Result<Decoded, String> {
     if !object.is_object() {
         return Err("cannot unmarshal: the object is no JSON object".to_owned());
     }
     let mut decoded = object.clone();
     let metadata = metadata::coerce(&object["metadata"], drop_malformed)?;
+    let mut unknown = metadata::unknown(&object["metadata"]);
     if let Some(schema) = &kind.schema {
-        prune(&mut decoded, Some(schema), true);
+        unknown.extend(prune::prune(&mut decoded, schema));
         drop_nulls(&mut decoded, schema);
         fill_defaults(&mut decoded, schema);
     } else if kind.native {
@@ -47,7 +75,10 @@ fn read(kind: &Kind, object: &Value, drop_malformed: bool) -> Result<Value, Stri
     object::set_top(&mut decoded, "metadata", Some(metadata));
     object::set_top(&mut decoded, "apiVersion", Some(kind.api_version().into()));
     object::set_top(&mut decoded, "kind", Some(kind.kind.as_str().into()));
-    Ok(decoded)
+    Ok(Decoded {
+        object: decoded,
+        unknown,
+    })
 }
 
 /// What the API server makes of an applied object before it checks and stores it: less than of one that comes in
@@ -82,44 +113,6 @@ pub(super) fn even_numbers(value: &mut Value) {
         }
         Value::Array(list) => list.iter_mut().for_each(even_numbers),
         Value::Object(map) => map.values_mut().for_each(even_numbers),
-        _ => {}
-    }
-}
-
-fn keeps_unknown(schema: &Value) -> bool {
-    schema["x-kubernetes-preserve-unknown-fields"] == json!(true)
-}
-
-/// Without a schema nothing is known: everything goes. `whole` is a whole object, which has apiVersion, kind and
-/// metadata whether the schema says so or not.
-fn prune(value: &mut Value, schema: Option<&Value>, whole: bool) {
-    let whole = whole
-        || schema.is_some_and(|schema| schema["x-kubernetes-embedded-resource"] == json!(true));
-    let keep = schema.is_some_and(keeps_unknown);
-    match value {
-        Value::Object(map) => map.retain(|name, inner| {
-            if whole && matches!(name.as_str(), "apiVersion" | "kind" | "metadata") {
-                return true;
-            }
-            let Some(schema) = schema else { return false };
-            if let Some(property) = schema["properties"].get(name) {
-                prune(inner, Some(property), false);
-                return true;
-            }
-            match &schema["additionalProperties"] {
-                rest @ Value::Object(_) => prune(inner, Some(rest), false),
-                Value::Bool(true) => {}
-                _ => return keep,
-            }
-            true
-        }),
-        // Below a list without a schema for its elements everything is unknown, unless unknown things are kept.
-        Value::Array(list) => {
-            let items = schema.and_then(|schema| schema.get("items"));
-            if items.is_some() || !keep {
-                list.iter_mut().for_each(|inner| prune(inner, items, false));
-            }
-        }
         _ => {}
     }
 }

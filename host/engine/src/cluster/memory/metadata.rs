@@ -13,6 +13,25 @@ pub(super) const FOREGROUND: &str = "foregroundDeletion";
 /// What all annotations may weigh together.
 const ANNOTATIONS_LIMIT: usize = 256 * 1024;
 
+/// The fields of Go's `ObjectMeta`.
+const FIELDS: [&str; 15] = [
+    "annotations",
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "finalizers",
+    "generateName",
+    "generation",
+    "labels",
+    "managedFields",
+    "name",
+    "namespace",
+    "ownerReferences",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+];
+
 /// Metadata as Go's `ObjectMeta` would hold it: unknown and empty fields fall away.
 ///
 /// With `drop_malformed`, as in what is read from the store, so do fields of another type.
@@ -48,6 +67,15 @@ pub(super) fn coerce(metadata: &Value, drop_malformed: bool) -> Result<Value, St
         }
     }
     Ok(Value::Object(kept))
+}
+
+/// Where metadata has fields that Go's `ObjectMeta` does not have.
+pub(super) fn unknown(metadata: &Value) -> Vec<String> {
+    let fields = metadata.as_object().into_iter().flatten();
+    fields
+        .filter(|(name, _)| !FIELDS.contains(&name.as_str()))
+        .map(|(name, _)| format!("metadata.{name}"))
+        .collect()
 }
 
 fn wrong(field: &str, wanted: &str, value: &Value) -> String {

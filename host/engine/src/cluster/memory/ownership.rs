@@ -8,8 +8,8 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    super::{ApiError, Part},
-    check, errors,
+    super::{ApiError, ApiReason, Part},
+    check,
     fields::Fields,
     kinds::{Kind, StatusWrite},
     typed,
@@ -230,7 +230,8 @@ fn blank(kind: &Kind) -> Value {
 /// last time, does not apply now and nobody else owns.
 ///
 /// # Errors
-/// Unavailable (the API server answers 500) where the configuration does not fit the kind's schema.
+/// Invalid where the configuration does not fit the kind's schema. The API server answers 500, which the adapter of the
+/// real cluster takes for the refusal that it is, by its words.
 pub(super) fn apply(
     kind: &Kind,
     live: Option<&Value>,
@@ -301,11 +302,13 @@ fn misfit(kind: &Kind, configuration: &Value, problems: &[String]) -> ApiError {
         several => format!("errors:\n  {}", several.join("\n  ")),
     };
     let metadata = &configuration["metadata"];
-    errors::internal(format!(
-        "failed to create typed patch object ({}/{}; {}, Kind={}): {text}",
+    let message = format!(
+        "failed to create typed patch object ({}/{}; {}/{}, Kind={}): {text}",
         metadata["namespace"].as_str().unwrap_or_default(),
         metadata["name"].as_str().unwrap_or_default(),
-        kind.api_version(),
+        kind.group,
+        kind.version,
         kind.kind,
-    ))
+    );
+    ApiError::new(ApiReason::Invalid, message)
 }

@@ -357,36 +357,45 @@ fn name_fields(value: &Value, shape: &Shape, path: &mut Path, out: &mut Fields) 
 }
 
 /// The value without some of its fields. A list or map that counts as a whole, and of which something is removed,
-/// loses everything.
+/// loses everything. Where nothing is left, or was, the API server's merge leaves a null.
 pub(super) fn remove(value: &Value, fields: &Fields, shape: &Shape) -> Value {
-    let remove_below = |step: &Step, inner: &Value, shape: &Shape| match fields.below(step) {
-        Some(below) => remove(inner, below, shape),
-        None => inner.clone(),
-    };
     match (shape.form(value), value) {
+        (Form::Map(Some(map)), Value::Object(_)) if map.atomic => Value::Null,
         (Form::Map(map), Value::Object(content)) => {
-            let mut left = Map::new();
-            if !map.is_some_and(|map| map.atomic) {
-                for (name, inner) in content {
-                    let step = Step::Field(name.clone());
-                    if !fields.has(&step) {
-                        let shape =
-                            shape::field(map, name).map_or(&Shape::Open, |(shape, _)| shape);
-                        left.insert(name.clone(), remove_below(&step, inner, shape));
-                    }
-                }
-            }
-            Value::Object(left)
+            let kept = content.iter().filter_map(|(name, inner)| {
+                let shape = shape::field(map, name).map_or(&Shape::Open, |(shape, _)| shape);
+                let left = remove_step(&Step::Field(name.clone()), inner, fields, shape)?;
+                Some((name.clone(), left))
+            });
+            let left: Map<String, Value> = kept.collect();
+            or_null(left.is_empty(), Value::Object(left))
         }
-        (Form::List(Relation::Atomic, _), Value::Array(_)) => Value::Array(Vec::new()),
+        (Form::List(Relation::Atomic, _), Value::Array(_)) => Value::Null,
         (Form::List(relation, element), Value::Array(list)) => {
-            let keep = |inner: &Value| match step(relation, element, inner) {
-                Ok(step) if fields.has(&step) => None,
-                Ok(step) => Some(remove_below(&step, inner, element)),
-                Err(_) => Some(inner.clone()),
-            };
-            Value::Array(list.iter().filter_map(keep).collect())
+            let kept = list
+                .iter()
+                .filter_map(|inner| match step(relation, element, inner) {
+                    Ok(step) => remove_step(&step, inner, fields, element),
+                    Err(_) => Some(inner.clone()),
+                });
+            let left: Vec<Value> = kept.collect();
+            or_null(left.is_empty(), Value::Array(left))
         }
         _ => value.clone(),
     }
+}
+
+/// What is left of a field or an element; none where it is removed itself.
+fn remove_step(step: &Step, inner: &Value, fields: &Fields, shape: &Shape) -> Option<Value> {
+    if fields.has(step) {
+        return None;
+    }
+    Some(match fields.below(step) {
+        Some(below) => remove(inner, below, shape),
+        None => inner.clone(),
+    })
+}
+
+fn or_null(empty: bool, left: Value) -> Value {
+    if empty { Value::Null } else { left }
 }

@@ -55,7 +55,7 @@ pub(super) fn create(
     write: &Write<'_>,
 ) -> Result<Value, ApiError> {
     let namespace = request_namespace(kind, object::text(object, "namespace"))?.to_owned();
-    let mut new = decode::decode(kind, object).map_err(|why| {
+    let mut new = decode::decode_strictly(kind, object).map_err(|why| {
         errors::bad_request(format!(
             "{} in version {:?} cannot be handled as a {}: {why}",
             kind.kind, kind.version, kind.kind
