@@ -35,8 +35,8 @@ use crate::{
 /// # Errors
 /// When it cannot start: no API server, no cache folder, an address in use.
 pub fn run(options: Options, compile: &[&str]) -> anyhow::Result<()> {
-    // Two libraries come in with our dependencies; without this word rustls chooses neither. A second word changes
-    // nothing, which is why what it answers is not looked at.
+    // The client of the object storage takes what the process has installed, and panics where that is nothing. A second
+    // word changes nothing, which is why what it answers is not looked at.
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
