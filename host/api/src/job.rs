@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    backup::StorageLocation,
     condition::Condition,
     reference::{ApplicationReference, StrategyReference},
 };
@@ -89,6 +90,9 @@ pub struct StrategyProgress {
     /// By when the job must have ended: set when work begins, by the class or the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Time>,
+    /// The storage that the job began with: what the Backup will record, wherever the platform's storage is by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<StorageLocation>,
     /// What the strategy remembers, as JSON text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 65536))]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use backup_api::{JobStatus, Reason, RefusedAction};
+use backup_api::{JobStatus, Reason, RefusedAction, StorageLocation};
 use backup_sandbox::{
     Request,
     contract::{ApplicationRef, Entry, FinishedBackup, JobIdentity, ObjectRef, Refusal},
@@ -26,6 +26,16 @@ pub(crate) struct Case {
     pub caller: Caller,
     /// The platform's storage.
     pub credentials: Credentials,
+}
+
+impl Case {
+    /// Where the platform's storage is now, as a Backup records it.
+    pub(crate) fn location(&self) -> StorageLocation {
+        StorageLocation {
+            endpoint: self.credentials.location.endpoint.clone(),
+            bucket: self.credentials.location.bucket.clone(),
+        }
+    }
 }
 
 /// What admission has to know of a job.

@@ -97,7 +97,9 @@ impl<C: Cluster> Host<C> {
         success: &Success,
         ledger: &mut Ledger,
     ) -> Result<String, Stop> {
-        self.record_backup(job, case, success).await?;
+        let began_with = ledger.strategy().storage.clone();
+        let storage = began_with.unwrap_or_else(|| case.location());
+        self.record_backup(job, case, success, storage).await?;
         Ok(self.led_to(job, ledger))
     }
 
@@ -150,9 +152,11 @@ impl<C: Cluster> Host<C> {
         job: &BackupJob,
         case: &Case,
         success: &Success,
+        storage: StorageLocation,
     ) -> Result<(), Stop> {
         let name = job.metadata.name.clone().unwrap_or_default();
         let mut backup = backup_of(job, case, success, self.now());
+        backup.spec.storage = Some(storage);
         let artifact = backup
             .status
             .as_mut()
@@ -242,10 +246,7 @@ fn backup_of(job: &BackupJob, case: &Case, success: &Success, now: Timestamp) ->
                 .map(|entry| (entry.key.clone(), entry.value.clone()))
                 .collect(),
             plugin: Some(case.binding.serving.identity()),
-            storage: Some(StorageLocation {
-                endpoint: case.credentials.location.endpoint.clone(),
-                bucket: case.credentials.location.bucket.clone(),
-            }),
+            storage: None,
             deletion_policy: Some(
                 case.binding
                     .deletion_policy

@@ -49,6 +49,10 @@ impl<C: Cluster> Host<C> {
             kind: subject.kind.clone(),
             name: subject.name.clone(),
         });
+        let began_with = strategy
+            .storage
+            .get_or_insert_with(|| case.location())
+            .clone();
         if let Some(state) = &plan.remember {
             ledger.strategy().state.clone_from(state);
         }
@@ -59,7 +63,12 @@ impl<C: Cluster> Host<C> {
         ledger.write(&self.cluster).await?;
         for action in &plan.actions {
             if let Action::Purge { path } = action {
-                self.storage.purge(&case.credentials.location, path).await?;
+                if began_with == case.location() {
+                    self.storage.purge(&case.credentials.location, path).await?;
+                } else {
+                    // What the job wrote lies in the old storage; in the new one nothing is its.
+                    tracing::warn!(path, "the platform's storage has moved: nothing is removed");
+                }
                 continue;
             }
             self.run(case, question, action, ledger)

@@ -479,3 +479,28 @@ async fn a_crash_before_or_after_any_write_ends_the_same_way_with_one_snapshot()
         assert!(nth >= 5, "only {nth} writes");
     }
 }
+
+#[tokio::test]
+async fn a_backup_records_the_storage_that_its_job_began_with() {
+    let mut stage = stage();
+    stage.etcd_backup_job(TENANT, "ad-hoc", "etcd").unwrap();
+    stage.runner.settle().await.unwrap();
+    let mut secret = stage
+        .cluster
+        .read(
+            "v1",
+            "Secret",
+            Some("cozy-backup-controller"),
+            "cozy-backups-system-credentials",
+        )
+        .unwrap();
+    secret["stringData"] = json!({ "bucketName": "another" });
+    stage.cluster.put(secret).unwrap();
+    let operator = operator(&stage, EtcdFate::Completes);
+    let said = play(&mut stage, &operator, "ad-hoc").await;
+    assert!(said.starts_with("Succeeded"), "{said}");
+    let backup = stage.read("Backup", TENANT, "ad-hoc");
+    assert_eq!(backup["spec"]["storage"]["bucket"], "cozy-backups");
+    let uri = backup["status"]["artifact"]["uri"].as_str().unwrap();
+    assert!(uri.starts_with("s3://cozy-backups/"), "{uri}");
+}
