@@ -16,6 +16,7 @@
     reason = "a benchmark ends by panicking, and prints what it measured"
 )]
 
+#[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/real/host.rs"]
 mod host;
 mod platform;
