@@ -24,7 +24,6 @@ mod platform;
 use std::time::{Duration, Instant};
 
 use controlplane::ControlPlane;
-use host::HostProcess;
 use platform::Platform;
 
 #[tokio::main]
