@@ -4,7 +4,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use backup_api::names::{API_VERSION, OWNED_BY_NAME, OWNED_BY_UID};
+use backup_api::names::{API_VERSION, OWNED_BY_NAME, OWNED_BY_UID, PLAN};
 use backup_engine::cluster::{Account, ApiError, Caller, Cluster, DeleteOptions, Part};
 use backup_sandbox::contract::{ObjectRef, Selector};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A bug to plant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Bug {
     /// A job's status is written after the first action of its plan, not before it.
     StateAfterAction,
@@ -24,6 +24,10 @@ pub enum Bug {
     LabelWithoutUid,
     /// A release stays suspended when its job fails or is called off.
     ForgottenResume,
+    /// A Plan does not see the jobs that it has made.
+    UnseenJobs,
+    /// What a Backup says of its data is not read when it goes.
+    UnreadPolicy,
 }
 
 /// The cluster as a host with a bug works on it, or one without.
@@ -160,6 +164,15 @@ impl Cluster for Planted {
     async fn get(&self, caller: &Caller, target: &ObjectRef) -> Result<Option<Value>, ApiError> {
         self.catch_up().await?;
         let mut found = self.line.get(caller, target).await?;
+        if self.is(Bug::UnreadPolicy)
+            && target.kind == "Backup"
+            && let Some(spec) = found
+                .as_mut()
+                .and_then(|found| found.pointer_mut("/spec"))
+                .and_then(Value::as_object_mut)
+        {
+            spec.remove("deletionPolicy");
+        }
         if let Some(found) = &mut found
             && self.is(Bug::LabelWithoutUid)
             && matches!(caller.account, Account::Strategy { .. })
@@ -173,7 +186,12 @@ impl Cluster for Planted {
 
     async fn list(&self, caller: &Caller, matching: &Selector) -> Result<Vec<Value>, ApiError> {
         self.catch_up().await?;
-        self.line.list(caller, matching).await
+        let found = self.line.list(caller, matching).await?;
+        let is_a_plans = matching.labels.iter().any(|label| label.key == PLAN);
+        match self.is(Bug::UnseenJobs) && is_a_plans {
+            true => Ok(vec![]),
+            false => Ok(found),
+        }
     }
 
     async fn serves(&self, api_version: &str, kind: &str) -> Result<bool, ApiError> {

@@ -7,13 +7,17 @@
 use std::{
     future::Future,
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
+use backup_api::names::API_VERSION;
 use backup_engine::{
-    MemoryStorage, Serving, Strategies,
-    cluster::{ApiError, Caller, Cluster as _, DeleteOptions, memory::MemoryCluster},
+    Serving, Strategies,
+    cluster::{ApiError, Caller, Cluster as _, DeleteOptions, Part, memory::MemoryCluster},
     proposed_grant,
 };
 use backup_sandbox::{Strategy, contract::ObjectRef};
@@ -25,6 +29,7 @@ use crate::{
     faults::Faults,
     operators::Operators,
     trace::Trace,
+    vault::Vault,
 };
 
 /// When every history begins: a Wednesday, at noon.
@@ -80,7 +85,7 @@ pub(crate) enum Watches {
 #[derive(Clone)]
 pub(crate) struct Ground {
     pub cluster: MemoryCluster,
-    pub storage: Arc<MemoryStorage>,
+    pub storage: Arc<Vault>,
     pub strategies: Arc<Strategies>,
     components: &'static Components,
     shared: Arc<Shared>,
@@ -92,6 +97,7 @@ struct Shared {
     operators: Mutex<Operators>,
     watches: Mutex<Watches>,
     trace: Mutex<Trace>,
+    is_limited: AtomicBool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -135,7 +141,12 @@ impl Ground {
                 self.cluster.install_crd(&stage::crd(kind))?;
             }
         }
-        for object in self.configuration() {
+        let objects = self.configuration().iter();
+        let varies = |object: &Value| object["kind"] == "Secret" || object["kind"] == "BackupClass";
+        for object in objects.filter(|object| !varies(object)) {
+            self.put(object);
+        }
+        for object in self.storage_secret().iter().chain(&self.class()) {
             self.put(object);
         }
         for plugin in Plugin::ALL {
@@ -154,6 +165,39 @@ impl Ground {
     /// The platform's storage Secret, strategy objects and class.
     pub(crate) fn configuration(&self) -> &'static [Value] {
         &self.components.configuration
+    }
+
+    /// The storage's Secret, about the bucket that it is now.
+    pub(crate) fn storage_secret(&self) -> Option<Value> {
+        let mut objects = self.configuration().iter();
+        let mut secret = objects.find(|object| object["kind"] == "Secret")?.clone();
+        secret["stringData"]["bucketName"] = json!(self.storage.present());
+        Some(secret)
+    }
+
+    /// The class, with the retention policy that it has by now.
+    pub(crate) fn class(&self) -> Option<Value> {
+        let mut objects = self.configuration().iter();
+        let mut class = objects
+            .find(|object| object["kind"] == "BackupClass")?
+            .clone();
+        if self.is_limited() {
+            class["spec"]["retentionPolicy"] = json!({ "maxAge": "1d" });
+        }
+        Some(class)
+    }
+
+    /// The class keeps Backups that no Plan covers for a day from now on.
+    pub(crate) fn limit_class(&self) {
+        self.shared.is_limited.store(true, Ordering::Relaxed);
+        if let Some(class) = self.class() {
+            self.put(&class);
+        }
+    }
+
+    /// Whether the class has a retention policy.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.shared.is_limited.load(Ordering::Relaxed)
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -212,6 +256,20 @@ impl Ground {
                 .create(&Caller::host(), "kubectl", object, false),
         );
         self.refused(created.map(|_| ()));
+    }
+
+    /// Changes fields of an object of the host's group as a user does.
+    pub(crate) fn change(&self, kind: &str, namespace: &str, name: &str, change: &Value) {
+        let target = ObjectRef {
+            api_version: API_VERSION.to_owned(),
+            kind: kind.to_owned(),
+            namespace: Some(namespace.to_owned()),
+            name: name.to_owned(),
+        };
+        let cluster = &self.cluster;
+        let changed =
+            at_once(cluster.merge(&Caller::host(), "kubectl", &target, change, Part::Main));
+        self.refused(changed.map(|_| ()));
     }
 
     /// Deletes an object as a user does.

@@ -4,9 +4,10 @@ use std::fmt;
 
 use crate::{
     events::{
-        applications::ApplicationEvent, configuration::ConfigurationEvent, faults::FaultEvent,
-        jobs::JobEvent, namespaces::NamespaceEvent, operators::OperatorEvent,
-        permissions::PermissionEvent, plugins::PluginEvent, surroundings::SurroundingsEvent,
+        applications::ApplicationEvent, backups::BackupEvent, configuration::ConfigurationEvent,
+        faults::FaultEvent, jobs::JobEvent, namespaces::NamespaceEvent, operators::OperatorEvent,
+        permissions::PermissionEvent, plans::PlanEvent, plugins::PluginEvent,
+        surroundings::SurroundingsEvent,
     },
     ground::Ground,
 };
@@ -17,6 +18,8 @@ pub(crate) enum Happening {
     Namespace(NamespaceEvent),
     Application(ApplicationEvent),
     Job(JobEvent),
+    Plan(PlanEvent),
+    Backup(BackupEvent),
     Configuration(ConfigurationEvent),
     Plugin(PluginEvent),
     Permission(PermissionEvent),
@@ -33,6 +36,8 @@ impl Happening {
             Self::Namespace(event) => event.happen(ground),
             Self::Application(event) => event.happen(ground),
             Self::Job(event) => event.happen(ground),
+            Self::Plan(event) => event.happen(ground),
+            Self::Backup(event) => event.happen(ground),
             Self::Configuration(event) => event.happen(ground),
             Self::Plugin(event) => event.happen(ground),
             Self::Permission(event) => event.happen(ground),
@@ -49,6 +54,8 @@ impl fmt::Display for Happening {
             Self::Namespace(event) => event.fmt(f),
             Self::Application(event) => event.fmt(f),
             Self::Job(event) => event.fmt(f),
+            Self::Plan(event) => event.fmt(f),
+            Self::Backup(event) => event.fmt(f),
             Self::Configuration(event) => event.fmt(f),
             Self::Plugin(event) => event.fmt(f),
             Self::Permission(event) => event.fmt(f),

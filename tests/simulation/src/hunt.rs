@@ -10,6 +10,8 @@ use std::{
     thread,
 };
 
+use clap::ValueEnum as _;
+
 use crate::{
     bugs::Bug,
     invariants::Violation,
@@ -36,6 +38,8 @@ pub struct Tally {
 pub struct Failure {
     /// The seed.
     pub seed: u64,
+    /// What was planted.
+    pub bug: Option<Bug>,
     /// Which promise, and what was seen.
     pub violation: Violation,
     /// Events that are enough for it.
@@ -114,6 +118,7 @@ fn tell(seed: u64, bug: Option<Bug>) -> anyhow::Result<Failure> {
     let (violation, history) = again(&shortest, true)?;
     Ok(Failure {
         seed,
+        bug,
         violation,
         events: shortest.events,
         drawn: schedule.events.len(),
@@ -151,6 +156,10 @@ impl fmt::Display for Failure {
         for line in &self.history {
             writeln!(f, "  {line}")?;
         }
-        write!(f, "\nagain: cargo xtask simulate --seeds 1 --seed {seed}")
+        write!(f, "\nagain: cargo xtask simulate --seeds 1 --seed {seed}")?;
+        match self.bug.and_then(|bug| bug.to_possible_value()) {
+            Some(bug) => write!(f, " --bug {}", bug.get_name()),
+            None => Ok(()),
+        }
     }
 }

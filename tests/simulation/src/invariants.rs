@@ -5,16 +5,22 @@
 
 mod backups;
 mod conditions;
+mod data;
 mod lives;
 mod orders;
+mod plans;
 mod releases;
+mod retention;
 mod secrets;
 mod turns;
 mod walls;
 
 use backup_engine::cluster::memory::{Change, Operation};
 
-use crate::record::Record;
+use crate::{
+    record::Record,
+    vault::{Place, Vault},
+};
 
 /// A promise that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +40,10 @@ pub(crate) struct Seen<'a> {
     pub by_host: bool,
     /// The jobs, this change included.
     pub record: &'a Record,
+    /// What lies in the buckets.
+    pub storage: &'a Vault,
+    /// The time, in seconds since the epoch.
+    pub now: i64,
 }
 
 /// A group of promises.
@@ -50,14 +60,20 @@ pub(crate) trait Invariant {
         Ok(())
     }
 
+    /// The host has purged a path of a bucket. What has changed since the last rest is told later.
+    fn purged(&mut self, at: &Place) -> Verdict {
+        let _ = at;
+        Ok(())
+    }
+
     /// A pass is over, or an event, and everything about it has been told.
     fn rested(&mut self, record: &Record) -> Verdict {
         let _ = record;
         Ok(())
     }
 
-    /// Everything is at rest. `stored` is what lies in the bucket.
-    fn ended(&mut self, record: &Record, stored: &[String]) -> Verdict {
+    /// Everything is at rest. `stored` is what lies in the buckets.
+    fn ended(&mut self, record: &Record, stored: &Vault) -> Verdict {
         let _ = (record, stored);
         Ok(())
     }
@@ -72,6 +88,9 @@ pub(crate) fn invariants() -> Vec<Box<dyn Invariant>> {
         Box::new(releases::Releases::default()),
         Box::new(turns::Turns),
         Box::new(backups::Backups::default()),
+        Box::new(data::Data::default()),
+        Box::new(plans::Plans::default()),
+        Box::new(retention::Retention::default()),
         Box::new(secrets::Secrets),
         Box::new(walls::Walls),
     ]

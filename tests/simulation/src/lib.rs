@@ -17,9 +17,9 @@
 //! | file | holds |
 //! |---|---|
 //! | `schedule`, `happening`, `events/` | what can happen, one file for each kind of event |
-//! | `ground`, `operators`, `components` | what everybody stands on |
+//! | `ground`, `operators`, `components`, `vault` | what everybody stands on |
 //! | `faults`, `line`, `bugs` | what goes wrong between host and cluster, and what is planted there |
-//! | `run` | the turns, and how everything comes to rest |
+//! | `run`, `run/rest` | the turns, and how everything comes to rest |
 //! | `observer`, `record`, `invariants/` | the promises, one file for each group |
 //! | `shrink`, `hunt`, `trace` | many seeds, and what is told of one that fails |
 
@@ -39,6 +39,7 @@ mod run;
 mod schedule;
 mod shrink;
 mod trace;
+mod vault;
 
 pub use bugs::Bug;
 pub use hunt::{Failure, Tally, hunt};

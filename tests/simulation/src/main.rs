@@ -8,6 +8,7 @@
 use std::{process::ExitCode, time::Instant};
 
 use clap::Parser;
+use simulation::Bug;
 
 /// Which seeds to run.
 #[derive(Parser)]
@@ -18,6 +19,9 @@ struct Options {
     /// The first of them; a random one when absent
     #[arg(long)]
     seed: Option<u64>,
+    /// A bug to plant, as it is written where one was found
+    #[arg(long)]
+    bug: Option<Bug>,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -27,7 +31,7 @@ fn main() -> anyhow::Result<ExitCode> {
         .unwrap_or_else(|| fastrand::u64(0..1_000_000_000_000));
     println!("{} seeds from {first} on", options.seeds);
     let began = Instant::now();
-    let tally = simulation::hunt(first..first.saturating_add(options.seeds), None)?;
+    let tally = simulation::hunt(first..first.saturating_add(options.seeds), options.bug)?;
     let seconds = began.elapsed().as_secs_f64();
     println!(
         "{} seeds and {} passes of the host in {seconds:.1} s",

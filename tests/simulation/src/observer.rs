@@ -31,6 +31,12 @@ impl Observer {
                 invariant.requested(&request)?;
             }
         }
+        for place in ground.storage.take_purges() {
+            ground.note(|| format!("    purge s3://{}/{}", place.0, place.1));
+            for invariant in &mut self.invariants {
+                invariant.purged(&place)?;
+            }
+        }
         loop {
             match self.changes.try_next() {
                 Ok(Some(change)) => self.changed(&change, ground)?,
@@ -52,9 +58,8 @@ impl Observer {
 
     /// Looks at the whole, once everything is at rest.
     pub(crate) fn end(&mut self, ground: &Ground) -> Verdict {
-        let stored = ground.storage.keys();
         for invariant in &mut self.invariants {
-            invariant.ended(&self.record, &stored)?;
+            invariant.ended(&self.record, &ground.storage)?;
         }
         Ok(())
     }
@@ -72,6 +77,8 @@ impl Observer {
             change,
             by_host,
             record: &self.record,
+            storage: &ground.storage,
+            now: ground.cluster.now(),
         };
         for invariant in &mut self.invariants {
             invariant.changed(&seen)?;

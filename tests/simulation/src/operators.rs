@@ -1,5 +1,7 @@
 //! The played operators: who is at work, how fast, and how it goes.
 
+use std::sync::Arc;
+
 use stage::{Cnpg, EtcdFate, EtcdOperator, Fate};
 
 use crate::ground::{Ground, unless_crashed};
@@ -45,11 +47,17 @@ impl Ground {
         }
         let mut did = vec![];
         if let Some(fate) = operators.cnpg {
-            let operator = Cnpg::new(self.storage.clone(), fate);
+            let mut operator = Cnpg::new(Arc::default(), fate);
+            for (name, bucket) in self.storage.buckets() {
+                operator = operator.with_bucket(name, Arc::clone(bucket));
+            }
             did.push(unless_crashed(operator.step(&self.cluster, self.now())));
         }
         if let Some(fate) = operators.etcd {
-            let operator = EtcdOperator::new(self.storage.clone(), fate);
+            let mut operator = EtcdOperator::new(Arc::default(), fate);
+            for (name, bucket) in self.storage.buckets() {
+                operator = operator.with_bucket(name, Arc::clone(bucket));
+            }
             did.push(unless_crashed(operator.step(&self.cluster, self.now())));
         }
         let mut moved = false;

@@ -61,6 +61,11 @@ pub(crate) fn is_final(job: &Value) -> bool {
     matches!(text(job, "/status/phase"), "Succeeded" | "Failed")
 }
 
+/// Whether an object is being deleted.
+pub(crate) fn is_deleting(object: &Value) -> bool {
+    !text(object, "/metadata/deletionTimestamp").is_empty()
+}
+
 /// Whether work on a job has begun.
 pub(crate) fn has_started(job: &Value) -> bool {
     !text(job, "/status/startedAt").is_empty()
@@ -83,12 +88,17 @@ pub(crate) fn named(object: &Value) -> String {
     )
 }
 
-/// The reason of a job's `Ready`.
-pub(crate) fn reason(job: &Value) -> &str {
-    let conditions = job.pointer("/status/conditions").and_then(Value::as_array);
-    let mut conditions = conditions.into_iter().flatten();
-    let ready = conditions.find(|condition| condition["type"] == "Ready");
-    ready.map_or("", |ready| text(ready, "/reason"))
+/// A condition of an object.
+pub(crate) fn condition<'a>(object: &'a Value, type_: &str) -> Option<&'a Value> {
+    let conditions = object.pointer("/status/conditions")?.as_array()?;
+    conditions
+        .iter()
+        .find(|condition| condition["type"] == type_)
+}
+
+/// The reason of an object's `Ready`.
+pub(crate) fn reason(object: &Value) -> &str {
+    condition(object, "Ready").map_or("", |ready| text(ready, "/reason"))
 }
 
 /// A job in one line: `Phase Reason: message`.

@@ -1,15 +1,16 @@
 //! Runs a schedule: users, operators and the host take turns, and after each everything is looked at.
 
+mod rest;
+
 use std::{
     any::Any,
-    collections::BTreeSet,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    time::Duration,
 };
 
 use backup_api::names::API_VERSION;
 use backup_engine::{Evaluator, Host, Key, Passed, Runner, Settings, Storage, memory_clock};
+use serde_json::Value;
 
 use crate::{
     bugs::{Bug, Planted},
@@ -17,7 +18,7 @@ use crate::{
     invariants::{Verdict, Violation, broken},
     line::Line,
     observer::Observer,
-    record::{Job, has_started, named, reason, said},
+    record::{Job, condition},
     schedule::{Ending, Schedule},
 };
 
@@ -30,25 +31,6 @@ const AFTERMATH: u32 = 120;
 /// So many passes in one turn have no end. A dozen jobs need a few for every change.
 const RESTLESS: usize = 1_000;
 
-/// Once faults have stopped and operators are fair, every job ends within this time: waiting for configuration is
-/// bounded by half an hour, what strategies wait for by half an hour each, and jobs stand in line for an application.
-const BOUND: i64 = 6 * 60 * 60;
-
-/// Where operators stay silent, a job has a day from its start, and then an hour to undo; jobs stand in line for an
-/// application, so each has that time.
-const BOUND_OF_EACH: i64 = 26 * 60 * 60;
-
-/// How often the host looks for what it cannot watch, once everything stays as it is. A day of the usual half minutes
-/// would take seconds.
-const LOOK_AGAIN: Duration = Duration::from_secs(5 * 60);
-
-/// What a job that has not started waits for without an end, since it may come.
-const MAY_COME: [&str; 3] = [
-    "ApplicationBusy",
-    "CredentialsProjectionPending",
-    "PermissionMissing",
-];
-
 /// How a run went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -58,7 +40,8 @@ pub struct Outcome {
     pub history: Vec<String>,
     /// How many passes the host made.
     pub passes: usize,
-    /// How the jobs ended: `BackupJob Failed, there: EtcdBackupFailed` and so on.
+    /// How the jobs ended: `BackupJob Failed, there: EtcdBackupFailed` and so on; what is known of the Backups, and which
+    /// Events there are.
     pub ends: Vec<String>,
 }
 
@@ -100,7 +83,10 @@ pub fn run(schedule: &Schedule, bug: Option<Bug>, keeps_history: bool) -> anyhow
         Ok(lived) => lived?.err(),
         Err(panic) => broken("the host does not panic", words(panic.as_ref())).err(),
     };
-    let ends = world.observer.record.jobs().map(ended).collect();
+    let objects = world.ground.cluster.objects();
+    let told = objects.iter().filter_map(|object| told(object));
+    let ends = world.observer.record.jobs().map(ended).chain(told);
+    let ends = ends.collect();
     let history = world.ground.trace().take();
     Ok(Outcome {
         violation,
@@ -249,84 +235,6 @@ impl World {
         self.observer.look(&self.ground)
     }
 
-    /// Nothing goes wrong any more, and where the schedule says so, everything is in order.
-    fn mend(&mut self) -> anyhow::Result<()> {
-        self.mend_watches();
-        self.start_at = self.elapsed;
-        match self.ending {
-            Ending::InOrder => {
-                self.ground
-                    .note(|| "everything is in order from here on".to_owned());
-                self.ground.put_in_order()
-            }
-            Ending::AsItIs => {
-                self.ground
-                    .note(|| "everything stays as it is from here on".to_owned());
-                self.ground.faults().disarm();
-                self.settings.look_again = LOOK_AGAIN;
-                self.host = None;
-                Ok(())
-            }
-        }
-    }
-
-    /// By when all jobs have ended.
-    fn bound(&self) -> i64 {
-        let jobs = self.observer.record.jobs().filter(|job| !job.is_over());
-        let jobs = i64::try_from(jobs.count()).unwrap_or(i64::MAX);
-        self.ground.cluster.now()
-            + match self.ending {
-                Ending::InOrder => BOUND,
-                Ending::AsItIs => BOUND_OF_EACH * (jobs + 1),
-            }
-    }
-
-    /// Whatever is under way ends, and then nothing changes any more.
-    fn come_to_rest(&mut self) -> Verdict {
-        self.look()?;
-        let bound = self.bound();
-        loop {
-            let revision = self.ground.cluster.revision();
-            let moved = self.turn()? || self.ground.cluster.revision() != revision;
-            if !moved && self.live().is_none() {
-                break;
-            }
-            if self.ground.cluster.now() > bound {
-                let seen = self.live().unwrap_or_default();
-                return broken("every job ends, and what is deleted goes", seen);
-            }
-            let next = self.ground.cluster.now() + i64::from(TURN);
-            let due = self.host.as_ref().and_then(Runner::next_at);
-            // Where nothing moves, the time goes on to where something is due.
-            let at = match due {
-                Some(due) if !moved => (due.as_second() + 1).clamp(next, bound + 1),
-                None if !moved => bound + 1,
-                _ => next,
-            };
-            self.ground.cluster.set_now(at);
-        }
-        self.observer.end(&self.ground)?;
-        self.ask_again()
-    }
-
-    /// A job that has not ended, or an object of the host's that is to go and is still there.
-    fn live(&self) -> Option<String> {
-        let mut live = self
-            .observer
-            .record
-            .jobs()
-            .filter(|job| !job.is_gone && is_to_end(job, self.ending));
-        if let Some(job) = live.next() {
-            return Some(format!("{}: {}", named(&job.object), said(&job.object)));
-        }
-        let objects = self.ground.cluster.objects();
-        let mut going = objects.iter().filter(|object| {
-            text(object, "/apiVersion") == API_VERSION
-                && object.pointer("/metadata/deletionTimestamp").is_some()
-        });
-        going.next().map(|object| named(object))
-    }
-
     /// A pass over a job that has ended changes nothing: one job each turn.
     fn ask_a_finished_job(&mut self) -> Verdict {
         let jobs = self.observer.record.jobs();
@@ -344,38 +252,14 @@ impl World {
         }
         self.look()
     }
-
-    /// Passes over what has ended change nothing, also those of a new process.
-    fn ask_again(&mut self) -> Verdict {
-        let revision = self.ground.cluster.revision();
-        self.start();
-        self.work()?;
-        let keys: BTreeSet<Key> = self
-            .observer
-            .record
-            .jobs()
-            .map(|job| Key::of(&job.object))
-            .collect();
-        if let Some(host) = &self.host {
-            for key in keys {
-                if let Some(Err(error)) = unless_crashed(host.host().reconcile(&key)) {
-                    let seen = format!("{key:?}: {error}");
-                    return broken("asking again after the end changes nothing", seen);
-                }
-            }
-        }
-        self.look()?;
-        if self.ground.cluster.revision() != revision {
-            let seen = "the cluster has changed".to_owned();
-            return broken("asking again after the end changes nothing", seen);
-        }
-        Ok(())
-    }
 }
 
 /// How a job has ended, with the first word of why.
 fn ended(job: &Job) -> String {
-    let kind = text(&job.object, "/kind");
+    let kind = match text(&job.object, "/spec/planRef/name") {
+        "" => text(&job.object, "/kind"),
+        _ => "BackupJob of a Plan",
+    };
     let phase = match text(&job.object, "/status/phase") {
         "" => "Unseen",
         phase => phase,
@@ -386,10 +270,20 @@ fn ended(job: &Job) -> String {
     format!("{kind} {phase}, {place}: {why}")
 }
 
-/// Whether a job has to come to an end by itself.
-fn is_to_end(job: &Job, ending: Ending) -> bool {
-    let may_wait = ending == Ending::AsItIs
-        && !has_started(&job.object)
-        && MAY_COME.contains(&reason(&job.object));
-    !job.is_over() && !may_wait
+/// What an object tells at the end, where that is of interest.
+fn told(object: &Value) -> Option<String> {
+    let kind = (text(object, "/apiVersion"), text(object, "/kind"));
+    match kind {
+        (API_VERSION, "Backup") => {
+            let available = condition(object, "Available");
+            let available = available.map_or("", |available| text(available, "/reason"));
+            Some(format!("Backup {available}"))
+        }
+        (_, "Event") => Some(format!(
+            "Event {} on {}",
+            text(object, "/reason"),
+            text(object, "/regarding/kind")
+        )),
+        _ => None,
+    }
 }

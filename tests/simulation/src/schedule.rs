@@ -6,8 +6,8 @@ use fastrand::Rng;
 
 use crate::{
     events::{
-        applications, configuration, faults, jobs, namespaces, operators, permissions, plugins,
-        surroundings,
+        applications, backups, configuration, faults, jobs, namespaces, operators, permissions,
+        plans, plugins, surroundings,
     },
     faults::{Armed, Of},
     ground::Ground,
@@ -78,6 +78,8 @@ impl Schedule {
         permissions::draw(&mut outline);
         operators::draw(&mut outline);
         jobs::draw(&mut outline);
+        plans::draw(&mut outline);
+        backups::draw(&mut outline);
         surroundings::draw(&mut outline);
         faults::draw(&mut outline);
         let mut events = std::mem::take(&mut outline.events);

@@ -59,11 +59,36 @@ fn a_resume_that_is_forgotten_when_a_job_fails_is_found() {
 }
 
 #[test]
+fn a_plan_that_does_not_see_its_jobs_is_found() {
+    let failure = found(Bug::UnseenJobs, 500);
+    assert!(
+        [
+            "a Plan that forbids it has no two jobs under way",
+            "a Plan's finished jobs are limited",
+        ]
+        .contains(&failure.violation.promise),
+        "{failure}"
+    );
+}
+
+#[test]
+fn a_deletion_policy_that_is_not_read_is_found() {
+    let failure = found(Bug::UnreadPolicy, 1000);
+    assert_eq!(
+        failure.violation.promise, "deletionPolicy Retain leaves data alone",
+        "{failure}"
+    );
+}
+
+#[test]
 fn the_shortest_history_is_short_and_tells_how_to_see_it_again() {
     let failure = found(Bug::LabelWithoutUid, 200);
-    assert!(failure.events.len() <= 4, "{failure}");
+    assert!(failure.events.len() <= 6, "{failure}");
     let told = failure.to_string();
-    let again = format!("cargo xtask simulate --seeds 1 --seed {}", failure.seed);
+    let again = format!(
+        "cargo xtask simulate --seeds 1 --seed {} --bug label-without-uid",
+        failure.seed
+    );
     assert!(told.ends_with(&again), "{told}");
     assert!(told.contains("a user creates BackupJob"), "{told}");
 }

@@ -23,6 +23,11 @@ fn no_promise_is_broken_in_two_thousand_histories() {
         "RestoreJob Succeeded, there",
         "RestoreJob Failed, there",
         "RestoreJob Running, gone",
+        "BackupJob of a Plan Succeeded, there",
+        "BackupJob of a Plan Succeeded, gone",
+        "Backup Available",
+        "Event BackupRemoved on Plan",
+        "Event SlotSkipped on Plan",
     ] {
         let ends = tally.ends.iter().filter(|(name, _)| name.starts_with(end));
         let count: usize = ends.map(|(_, count)| count).sum();

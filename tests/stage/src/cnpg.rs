@@ -1,6 +1,6 @@
 //! CloudNativePG and its Barman Cloud plugin.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use backup_engine::{
     MemoryStorage,
@@ -31,6 +31,8 @@ pub enum Fate {
 pub struct Cnpg {
     storage: Arc<MemoryStorage>,
     fate: Fate,
+    /// Buckets that have a storage of their own.
+    buckets: BTreeMap<String, Arc<MemoryStorage>>,
     /// Where it looks; everywhere when none.
     namespace: Option<String>,
 }
@@ -42,6 +44,7 @@ impl Cnpg {
         Self {
             storage,
             fate,
+            buckets: BTreeMap::new(),
             namespace: None,
         }
     }
@@ -51,6 +54,17 @@ impl Cnpg {
     pub fn of_namespace(mut self, namespace: &str) -> Self {
         self.namespace = Some(namespace.to_owned());
         self
+    }
+
+    /// The same operator, that finds this bucket in a storage of its own.
+    #[must_use]
+    pub fn with_bucket(mut self, name: &str, storage: Arc<MemoryStorage>) -> Self {
+        self.buckets.insert(name.to_owned(), storage);
+        self
+    }
+
+    fn bucket(&self, name: &str) -> &MemoryStorage {
+        self.buckets.get(name).unwrap_or(&self.storage)
     }
 
     fn looks_at(&self, object: &Value) -> bool {
@@ -101,14 +115,18 @@ impl Cnpg {
             ("running", Fate::Fails(error)) => json!({ "phase": "failed", "error": error }),
             ("running", Fate::Completes) => {
                 let id = now.strftime("%Y%m%dT%H%M%S").to_string();
-                self.write(cluster, backup, &id, now).await?;
-                json!({
-                    "phase": "completed",
-                    "stoppedAt": now.to_string(),
-                    "backupId": id,
-                    "beginWal": "000000010000000000000003",
-                    "endWal": "000000010000000000000003",
-                })
+                match self.write(cluster, backup, &id, now).await? {
+                    true => json!({
+                        "phase": "completed",
+                        "stoppedAt": now.to_string(),
+                        "backupId": id,
+                        "beginWal": "000000010000000000000003",
+                        "endWal": "000000010000000000000003",
+                    }),
+                    false => {
+                        json!({ "phase": "failed", "error": "the Cluster or its ObjectStore is gone" })
+                    }
+                }
             }
             _ => return Ok(None),
         };
@@ -120,14 +138,15 @@ impl Cnpg {
         )))
     }
 
-    /// What Barman leaves in the bucket.
+    /// What Barman leaves in the bucket. Gives back whether it knows where: it reads that from the Cluster and its
+    /// ObjectStore, and either may be gone.
     async fn write<C: Cluster>(
         &self,
         cluster: &C,
         backup: &Value,
         id: &str,
         now: Timestamp,
-    ) -> Result<(), ApiError> {
+    ) -> Result<bool, ApiError> {
         let namespace = text(backup, "/metadata/namespace");
         let of = |api_version: &str, kind: &str, name: &str| backup_sandbox::contract::ObjectRef {
             api_version: api_version.to_owned(),
@@ -157,23 +176,22 @@ impl Cnpg {
         let destination = store.as_ref().map_or("", |store| {
             text(store, "/spec/configuration/destinationPath")
         });
-        let path = destination
-            .strip_prefix("s3://")
-            .and_then(|rest| rest.split_once('/'))
-            .map_or("", |(_, path)| path);
+        let place = destination.strip_prefix("s3://");
+        let Some((bucket, path)) = place.and_then(|rest| rest.split_once('/')) else {
+            return Ok(false);
+        };
+        let bucket = self.bucket(bucket);
         let server = text(&plugin, "/parameters/serverName");
         let at = u64::try_from(now.as_second()).unwrap_or_default();
         let folder = format!("{}/{server}", path.trim_matches('/'));
-        self.storage
-            .put(&format!("{folder}/base/{id}/backup.info"), 1_204, at);
-        self.storage
-            .put(&format!("{folder}/base/{id}/data.tar.gz"), 4_194_304, at);
-        self.storage.put(
+        bucket.put(&format!("{folder}/base/{id}/backup.info"), 1_204, at);
+        bucket.put(&format!("{folder}/base/{id}/data.tar.gz"), 4_194_304, at);
+        bucket.put(
             &format!("{folder}/wals/0000000100000000/000000010000000000000003.gz"),
             65_536,
             at,
         );
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The etcd operator, and Helm beside it.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use backup_engine::{
     MemoryStorage,
@@ -45,6 +45,8 @@ pub enum EtcdFate {
 pub struct EtcdOperator {
     storage: Arc<MemoryStorage>,
     fate: EtcdFate,
+    /// Buckets that have a storage of their own.
+    buckets: BTreeMap<String, Arc<MemoryStorage>>,
     /// Where it looks; everywhere when none.
     namespace: Option<String>,
 }
@@ -56,6 +58,7 @@ impl EtcdOperator {
         Self {
             storage,
             fate,
+            buckets: BTreeMap::new(),
             namespace: None,
         }
     }
@@ -65,6 +68,17 @@ impl EtcdOperator {
     pub fn of_namespace(mut self, namespace: &str) -> Self {
         self.namespace = Some(namespace.to_owned());
         self
+    }
+
+    /// The same operator, that finds this bucket in a storage of its own.
+    #[must_use]
+    pub fn with_bucket(mut self, name: &str, storage: Arc<MemoryStorage>) -> Self {
+        self.buckets.insert(name.to_owned(), storage);
+        self
+    }
+
+    fn bucket(&self, name: &str) -> &MemoryStorage {
+        self.buckets.get(name).unwrap_or(&self.storage)
     }
 
     /// The objects of a kind where it looks.
@@ -151,13 +165,14 @@ impl EtcdOperator {
                     folder if folder.ends_with('/') => format!("{folder}{name}.db"),
                     folder => format!("{folder}/{name}.db"),
                 };
+                let bucket = text(snapshot, &format!("{s3}/bucket"));
                 let at = u64::try_from(now.as_second()).unwrap_or_default();
-                self.storage.put(&key, 20_512, at);
+                self.bucket(bucket).put(&key, 20_512, at);
                 json!({
                     "phase": "Complete",
                     "conditions": ready("True", "SnapshotStored", "the snapshot is stored"),
                     "artifact": {
-                        "uri": format!("s3://{}/{key}", text(snapshot, &format!("{s3}/bucket"))),
+                        "uri": format!("s3://{bucket}/{key}"),
                         "sizeBytes": 20_512,
                         "checksum": format!("sha256:{}", "0f".repeat(32)),
                     },
@@ -191,7 +206,12 @@ impl EtcdOperator {
         let source = "/spec/bootstrap/restore/source/s3";
         let from_snapshot = etcd.pointer(source).is_some();
         let key = text(etcd, &format!("{source}/key"));
-        let is_stored = self.storage.keys().iter().any(|stored| stored == key);
+        let bucket = text(etcd, &format!("{source}/bucket"));
+        let is_stored = self
+            .bucket(bucket)
+            .keys()
+            .iter()
+            .any(|stored| stored == key);
         let status = match (text(etcd, "/status/conditions/0/reason"), &self.fate) {
             ("", EtcdFate::BootstrapStalls) if from_snapshot => return Ok(None),
             ("", _) => {

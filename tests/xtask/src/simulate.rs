@@ -14,6 +14,9 @@ pub(crate) struct Options {
     /// The first of them; a random one, which is told, when absent
     #[arg(long)]
     seed: Option<u64>,
+    /// A bug to plant between the host and the cluster, such as `forgotten-resume`
+    #[arg(long)]
+    bug: Option<String>,
 }
 
 /// Builds the strategies and runs the seeds (`tests/simulation`).
@@ -27,6 +30,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     command.args(["--seeds", &options.seeds.to_string()]);
     if let Some(seed) = options.seed {
         command.args(["--seed", &seed.to_string()]);
+    }
+    if let Some(bug) = &options.bug {
+        command.args(["--bug", bug]);
     }
     process::run(&mut command)
 }

@@ -168,10 +168,12 @@ impl Pass {
 
     pub(super) fn invalid(&mut self, wrong: &str) {
         self.status.next_schedule_time = None;
-        self.ready(false, Reason::PlanInvalid, wrong);
+        // Each once: a condition that is set to False first has another time of its transition in every pass.
+        self.condition("Ready", false, Reason::PlanInvalid, wrong);
         self.condition("Error", true, Reason::PlanInvalid, wrong);
     }
 
+    /// A Plan that can be read is ready, or is not.
     fn ready(&mut self, is_ready: bool, reason: Reason, message: &str) {
         self.condition("Ready", is_ready, reason, message);
         self.condition("Error", false, Reason::Scheduled, "the Plan can be read");

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     ground::{Ground, text},
     happening::Happening,
+    record::{has_started, is_final},
     schedule::Outline,
 };
 
@@ -33,6 +34,10 @@ pub(crate) enum What {
     Changed,
     /// It becomes one that cannot work.
     Spoilt,
+    /// The platform's storage is the other bucket from now on.
+    Moved,
+    /// The class keeps Backups that no Plan covers for a day.
+    Limited,
 }
 
 pub(crate) fn draw(outline: &mut Outline) {
@@ -46,6 +51,19 @@ pub(crate) fn draw(outline: &mut Outline) {
         outline.add_anytime(at, event(what));
         let later = at + outline.rng.u32(15..900);
         outline.add_anytime(later, event(What::Restored));
+    }
+    let event = |of, what| Happening::Configuration(ConfigurationEvent { of, what });
+    if outline.one_in(6) {
+        let at = outline.time();
+        outline.add(at, event(Of::Storage, What::Moved));
+        if outline.rng.bool() {
+            let later = at + outline.rng.u32(15..900);
+            outline.add(later, event(Of::Storage, What::Moved));
+        }
+    }
+    if outline.one_in(5) {
+        let at = outline.time();
+        outline.add_anytime(at, event(Of::Class, What::Limited));
     }
 }
 
@@ -82,18 +100,35 @@ impl ConfigurationEvent {
                 }
                 ground.put(&object);
             }
+            What::Moved => move_storage(ground),
+            What::Limited => ground.limit_class(),
         }
     }
 
     fn object(&self, ground: &Ground) -> Option<Value> {
         let kind = match self.of {
-            Of::Class => "BackupClass",
+            Of::Class => return ground.class(),
             Of::Cnpg => "CNPG",
             Of::Etcd => "Etcd",
-            Of::Storage => "Secret",
+            Of::Storage => return ground.storage_secret(),
         };
         let mut objects = ground.configuration().iter();
         objects.find(|object| object["kind"] == kind).cloned()
+    }
+}
+
+/// Moves the storage. That is put off while a backup is under way: its Backup would record the new bucket for data in
+/// the old one, a known defect.
+fn move_storage(ground: &Ground) {
+    let is_under_way =
+        |job: &Value| text(job, "/kind") == "BackupJob" && has_started(job) && !is_final(job);
+    if ground.cluster.objects().iter().any(|job| is_under_way(job)) {
+        return ground.note(|| "    (put off: a backup is under way)".to_owned());
+    }
+    let bucket = ground.storage.move_on();
+    ground.note(|| format!("    (it is {bucket} now)"));
+    if let Some(secret) = ground.storage_secret() {
+        ground.put(&secret);
     }
 }
 
@@ -110,6 +145,8 @@ impl fmt::Display for ConfigurationEvent {
             What::Deleted => "deleted",
             What::Changed => "changed",
             What::Spoilt => "spoilt",
+            What::Moved => "about another bucket",
+            What::Limited => "one that keeps Backups for a day",
         };
         write!(f, "{of} is {what}")
     }

@@ -6,7 +6,7 @@ use backup_api::names::API_VERSION;
 use serde_json::{Value, json};
 
 use super::applications::{DATABASES, ETCD};
-use crate::{ground::Ground, happening::Happening, schedule::Outline};
+use crate::{ground::Ground, happening::Happening, record::has_started, schedule::Outline};
 
 /// Few names, so that many jobs are created anew under an old one.
 const BACKUPS: [&str; 3] = ["nightly", "ad-hoc", "before-upgrade"];
@@ -36,6 +36,8 @@ pub(crate) enum What {
     },
     /// An object of this kind is deleted.
     Delete(&'static str),
+    /// A BackupJob that has not started gets another class.
+    Edit(&'static str),
 }
 
 pub(crate) fn draw(outline: &mut Outline) {
@@ -74,6 +76,11 @@ fn draw_backup(outline: &mut Outline) {
     };
     add(outline, at, tenant, name, what);
     draw_end(outline, at, tenant, name, "BackupJob");
+    if outline.one_in(8) {
+        let later = at + outline.rng.u32(0..200);
+        let class = outline.pick(&["cozy-default", "of-yesterday"]);
+        add(outline, later, tenant, name, What::Edit(class));
+    }
 }
 
 fn draw_restore(outline: &mut Outline) {
@@ -139,6 +146,7 @@ impl JobEvent {
             What::Delete(kind) => {
                 return ground.delete(API_VERSION, kind, Some(self.tenant), self.name);
             }
+            What::Edit(class) => return self.edit(ground, class),
             What::Backup {
                 kind,
                 application,
@@ -175,6 +183,20 @@ impl JobEvent {
     }
 }
 
+impl JobEvent {
+    /// The rule that keeps the spec of a started job is the API server's; the cluster in memory evaluates none.
+    fn edit(&self, ground: &Ground, class: &str) {
+        let job = ground
+            .cluster
+            .read(API_VERSION, "BackupJob", Some(self.tenant), self.name);
+        if job.is_some_and(|job| has_started(&job)) {
+            return ground.note(|| "    (refused: it has started)".to_owned());
+        }
+        let change = json!({ "spec": { "backupClassName": class } });
+        ground.change("BackupJob", self.tenant, self.name, &change);
+    }
+}
+
 impl fmt::Display for JobEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { tenant, name, .. } = self;
@@ -203,6 +225,10 @@ impl fmt::Display for JobEvent {
                     .as_ref()
                     .map_or(Ok(()), |options| write!(f, " with {options}"))
             }
+            What::Edit(class) => write!(
+                f,
+                "a user gives BackupJob {tenant}/{name} the class {class}"
+            ),
             What::Delete(kind) => write!(f, "a user deletes {kind} {tenant}/{name}"),
         }
     }

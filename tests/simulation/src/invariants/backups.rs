@@ -10,6 +10,7 @@ use super::{Invariant, Seen, Verdict, broken};
 use crate::{
     ground::text,
     record::{Record, is_job, named},
+    vault::Vault,
 };
 
 #[derive(Default)]
@@ -48,27 +49,17 @@ impl Invariant for Backups {
         Ok(())
     }
 
-    /// Once nothing is under way, no Backup is that of a job that failed, and its data is there: also where its job was
-    /// deleted before it could say that it had succeeded.
-    fn ended(&mut self, record: &Record, stored: &[String]) -> Verdict {
+    /// Once nothing is under way, no Backup is that of a job that failed.
+    fn ended(&mut self, record: &Record, _: &Vault) -> Verdict {
         for (uid, backup) in &self.there {
             let job = record.job(uid);
             let has_failed = job.is_some_and(|job| text(&job.object, "/status/phase") == "Failed");
             if has_failed {
                 return broken("a Backup is not there if its job has failed", named(backup));
             }
-            if data(backup).is_some_and(|key| !stored.contains(&key)) {
-                return broken("a Backup's data is there", named(backup));
-            }
         }
         Ok(())
     }
-}
-
-/// The key of a Backup's data, where it is told in storage's terms and not in the strategy's own.
-fn data(backup: &Value) -> Option<String> {
-    let place = text(backup, "/status/artifact/uri").strip_prefix("s3://")?;
-    Some(place.split_once('/')?.1.to_owned())
 }
 
 impl Backups {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Invariant, Seen, Verdict, broken};
 use crate::{
     ground::text,
-    record::{has_started, is_final, is_held, is_job, named, said},
+    record::{has_started, is_deleting, is_final, is_held, is_job, named, said},
 };
 
 pub(crate) struct Lives;
@@ -75,8 +75,4 @@ fn is_left_alone(before: &Value, seen: &Seen<'_>) -> Verdict {
         }
     }
     Ok(())
-}
-
-fn is_deleting(job: &Value) -> bool {
-    !text(job, "/metadata/deletionTimestamp").is_empty()
 }

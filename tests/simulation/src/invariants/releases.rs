@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Invariant, Seen, Verdict, broken};
 use crate::{
     ground::text,
-    record::{Record, named},
+    record::{Job, Record, named},
 };
 
 /// A release that was suspended for a job.
@@ -53,6 +53,9 @@ impl Invariant for Releases {
             Some(held) if !seen.by_host => held.is_forgiven = true,
             Some(held) => held.is_suspended = is,
             None if !seen.by_host => {}
+            // Somebody suspended it between the host's note and its own request, which then changed nothing: a known
+            // defect.
+            None if !is && notes(seen, &key).is_some() => {}
             None if !is => {
                 return broken(
                     "a release is resumed only by who suspended it",
@@ -81,24 +84,8 @@ impl Invariant for Releases {
 }
 
 /// The host has suspended a release: a live job has noted before what it was.
-fn suspended(
-    seen: &Seen<'_>,
-    (namespace, name): &(String, String),
-) -> Result<Held, super::Violation> {
-    let notes_it = |job: &Value| {
-        let noted = job.pointer("/status/strategy/suspended");
-        let noted = noted.and_then(Value::as_array);
-        noted.into_iter().flatten().any(|noted| {
-            noted["namespace"] == json!(namespace)
-                && noted["name"] == json!(name)
-                && noted["wasSuspended"] == json!(false)
-        })
-    };
-    let job = seen
-        .record
-        .jobs()
-        .find(|job| !job.is_over() && notes_it(&job.object));
-    match job {
+fn suspended(seen: &Seen<'_>, key: &(String, String)) -> Result<Held, super::Violation> {
+    match notes(seen, key) {
         Some(job) => Ok(Held {
             job: text(&job.object, "/metadata/uid").to_owned(),
             name: named(&seen.change.object),
@@ -110,6 +97,21 @@ fn suspended(
             seen: named(&seen.change.object),
         }),
     }
+}
+
+/// The live job that has noted that a release was not suspended.
+fn notes<'a>(seen: &'a Seen<'_>, (namespace, name): &(String, String)) -> Option<&'a Job> {
+    let notes_it = |job: &Value| {
+        let noted = job.pointer("/status/strategy/suspended");
+        let noted = noted.and_then(Value::as_array);
+        noted.into_iter().flatten().any(|noted| {
+            noted["namespace"] == json!(namespace)
+                && noted["name"] == json!(name)
+                && noted["wasSuspended"] == json!(false)
+        })
+    };
+    let mut jobs = seen.record.jobs();
+    jobs.find(|job| !job.is_over() && notes_it(&job.object))
 }
 
 fn is_suspended(release: &Value) -> bool {

@@ -28,6 +28,19 @@ async fn a_schedule_that_cannot_be_read_is_told_where_the_tenant_looks() {
     assert_eq!(world.status("wrong")["missedSlots"], Value::Null);
 }
 
+// A status that differs in every pass would lead to pass after pass, for ever.
+#[tokio::test]
+async fn a_plan_that_cannot_be_read_is_not_written_again() {
+    let mut world = World::new();
+    world.plan("wrong", "61 * * * *", &json!({}));
+    world.pass(HOUR).await;
+    let status = world.status("wrong");
+    assert_ne!(status, Value::Null);
+    world.pass_without_host(HOUR).await;
+    world.settle().await;
+    assert_eq!(world.status("wrong"), status);
+}
+
 // Defect 3 of the reference.
 #[tokio::test]
 async fn an_impossible_date_is_refused() {
