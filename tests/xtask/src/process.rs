@@ -75,7 +75,7 @@ pub(crate) fn exists(program: &str) -> bool {
 
 /// `command` as a line that a person recognises; the program by its file name.
 pub(crate) fn line(command: &Command) -> String {
-    let program = std::path::Path::new(command.get_program());
+    let program = Path::new(command.get_program());
     let program = program.file_name().unwrap_or(program.as_os_str());
     std::iter::once(program)
         .chain(command.get_args())

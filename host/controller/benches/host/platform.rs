@@ -63,8 +63,7 @@ pub struct Platform {
 pub fn definitions() -> Vec<Value> {
     let own = backup_api::definitions();
     let own = own.iter().map(|crd| serde_json::to_value(crd).unwrap());
-    own.chain(stage::kinds().iter().map(|kind| stage::crd(kind)))
-        .collect()
+    own.chain(stage::kinds().iter().map(stage::crd)).collect()
 }
 
 /// The folder with the fixtures that `cargo xtask bundle` builds.

@@ -52,8 +52,8 @@ impl Simulated {
             name: "nightly".to_owned(),
         };
         let next = self.host.reconcile(&key).await.unwrap();
-        next.at
-            .expect("a Plan with a schedule asks for another pass")
+        // A Plan with a schedule asks for another.
+        next.at.unwrap()
     }
 
     /// The jobs that are there succeed, and each leaves a Backup.
