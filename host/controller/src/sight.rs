@@ -203,18 +203,6 @@ impl Sight {
         self.each(target, |kind| kind.cache.forget(target));
     }
 
-    /// Whether the objects that strategies made are watched, and this is one of them.
-    pub(crate) fn is_labelled(&self, account: &Account, target: &ObjectRef) -> bool {
-        let of = KindOf::new(account, &target.api_version, &target.kind);
-        let kinds = self.kinds();
-        let stores = kinds.get(&of).map(|kind| kind.stores.iter());
-        let mut labelled = stores
-            .into_iter()
-            .flatten()
-            .filter(|store| store.view().scope == Scope::Labelled);
-        labelled.any(|store| store.get(target).is_some())
-    }
-
     fn each(&self, target: &ObjectRef, mut change: impl FnMut(&mut Kind)) {
         let mut kinds = self.kinds();
         let same_kind = kinds

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
-use backup_api::names::{API_VERSION, CREDENTIALS_SECRET, OWNED_BY_UID, STRATEGY_API_VERSION};
+use backup_api::names::{API_VERSION, CREDENTIALS_SECRET, STRATEGY_API_VERSION};
 use backup_engine::{
     Host, Interest, Key, Next, Queue, Serving, Settings, StorageSettings, Strategies,
     cluster::{Account, ApiError},
@@ -57,14 +57,26 @@ pub(crate) fn own_watches(storage: &StorageSettings) -> Vec<Watched> {
 fn watches_of(serving: &Serving) -> Vec<Watched> {
     let account = serving.account();
     let manifest = serving.strategy.manifest();
-    let made = manifest.writes.iter().filter(|written| written.creates());
-    let made = made.map(|written| (&written.api_version, &written.kind, Scope::Labelled));
-    let small = manifest.reads.iter().filter(|read| read.small);
-    let small = small.map(|read| (&read.api_version, &read.kind, Scope::All));
-    let watched = |(version, kind, scope): (&String, &String, _)| {
-        Watched::whole(&account, version, kind, scope)
+    let is_small = |version: &str, kind: &str| {
+        let mut reads = manifest.reads.iter();
+        reads.any(|read| read.small && read.api_version == version && read.kind == kind)
     };
-    made.chain(small).map(watched).collect()
+    let small = manifest.reads.iter().filter(|read| read.small);
+    let small =
+        small.map(|read| Watched::whole(&account, &read.api_version, &read.kind, Scope::All));
+    let made = manifest
+        .writes
+        .iter()
+        .filter(|written| written.creates() && !is_small(&written.api_version, &written.kind));
+    // By the label the objects themselves, and the names of all: a job that begins knows that its object is not there.
+    let made = made.flat_map(|written| {
+        let (version, kind) = (&written.api_version, &written.kind);
+        [
+            Watched::whole(&account, version, kind, Scope::Labelled),
+            Watched::metadata(&account, version, kind),
+        ]
+    });
+    small.chain(made).collect()
 }
 
 /// Makes passes as changes come, until told to stop.
@@ -229,10 +241,8 @@ impl Work {
 
     /// Watches what a pass depended on. Gives back whether every change of it will be told.
     fn are_watched(&mut self, next: &Next) -> bool {
-        let Some(interest) = &next.interest else {
-            return true;
-        };
-        let Some((account, kinds)) = interest.read_as() else {
+        let interest = next.interest.as_ref();
+        let Some((account, kinds)) = interest.and_then(Interest::read_as) else {
             return true;
         };
         let mut all = true;
@@ -240,31 +250,12 @@ impl Work {
             let whole = Watched::whole(account, api_version, kind, Scope::All);
             if let Some(has_seen) = self.watches.has_seen(&whole) {
                 all &= has_seen;
-            } else if !self.were_all_made(interest, account, api_version, kind) {
+            } else {
                 let watched = Watched::metadata(account, api_version, kind);
                 all &= self.watches.ensure(watched);
             }
         }
         all
-    }
-
-    /// Whether all that was read of a kind are objects that strategies made: those are watched by their label.
-    fn were_all_made(
-        &self,
-        interest: &Interest,
-        account: &Account,
-        api_version: &str,
-        kind: &str,
-    ) -> bool {
-        let (mut objects, mut selectors) = interest.read_of(api_version, kind);
-        let sight = self.host.cluster().sight();
-        objects.all(|target| sight.is_labelled(account, target))
-            && selectors.all(|matching| {
-                matching
-                    .labels
-                    .iter()
-                    .any(|label| label.key == OWNED_BY_UID)
-            })
     }
 }
 

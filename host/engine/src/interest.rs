@@ -148,23 +148,6 @@ impl Interest {
         Some((account, kinds))
     }
 
-    /// What was read of a kind: single objects, and groups.
-    pub fn read_of<'a>(
-        &'a self,
-        api_version: &'a str,
-        kind: &'a str,
-    ) -> (
-        impl Iterator<Item = &'a ObjectRef>,
-        impl Iterator<Item = &'a Selector>,
-    ) {
-        let objects = self.objects.iter();
-        let selectors = self.selectors.iter();
-        (
-            objects.filter(move |read| read.api_version == api_version && read.kind == kind),
-            selectors.filter(move |read| read.api_version == api_version && read.kind == kind),
-        )
-    }
-
     /// Whether a change of an object is a reason for another pass.
     pub(crate) fn concerns(&self, changed: &Value) -> bool {
         self.objects.contains(&object::reference(changed))
