@@ -27,6 +27,16 @@ pub const OWNED_BY_UID: &str = "backups.cozystack.io/owned-by.UID";
 /// On BackupJobs and Backups: the Plan that they belong to, as [`label_value`] writes it.
 pub const PLAN: &str = "backups.cozystack.io/plan";
 
+/// Sixteen hexadecimal digits that stand for a text in a name.
+#[must_use]
+pub fn short_hash(text: &str) -> String {
+    Sha256::digest(text)
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
 /// A name as a label's value: itself where it fits into the 63 characters that a value may have, else its beginning
 /// and a hash of all of it.
 #[must_use]
@@ -35,11 +45,7 @@ pub fn label_value(name: &str) -> String {
     if name.len() <= LONGEST {
         return name.to_owned();
     }
-    let hash: String = Sha256::digest(name)
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash = short_hash(name);
     let beginning: String = name.chars().take(LONGEST - 1 - hash.len()).collect();
     format!("{beginning}-{hash}")
 }

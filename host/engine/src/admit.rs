@@ -10,6 +10,7 @@ use backup_sandbox::{
 
 use crate::{
     cluster::{Caller, Cluster},
+    commit::HELM_RELEASE,
     credentials::{self, Credentials},
     host::Host,
     object,
@@ -175,8 +176,8 @@ impl<C: Cluster> Host<C> {
             value: value.to_owned(),
         };
         let matching = backup_sandbox::contract::Selector {
-            api_version: "helm.toolkit.fluxcd.io/v2".to_owned(),
-            kind: "HelmRelease".to_owned(),
+            api_version: HELM_RELEASE.0.to_owned(),
+            kind: HELM_RELEASE.1.to_owned(),
             namespace: Some(application.namespace.clone()),
             labels: vec![
                 label("group", &application.group),

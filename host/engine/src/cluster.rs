@@ -9,6 +9,8 @@ use backup_api::names::API_VERSION;
 use backup_sandbox::contract::{ObjectRef, Propagation, Selector};
 use serde_json::Value;
 
+use crate::object;
+
 /// Whose rights a request uses.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Account {
@@ -180,10 +182,7 @@ pub async fn listed_live_jobs<C: Cluster + ?Sized>(
         labels: vec![],
     };
     let mut jobs = cluster.list(&Caller::host(), &matching).await?;
-    jobs.retain(|job| {
-        let phase = job.pointer("/status/phase").and_then(Value::as_str);
-        !matches!(phase, Some("Succeeded" | "Failed"))
-    });
+    jobs.retain(|job| !object::has_ended(job));
     Ok(jobs)
 }
 

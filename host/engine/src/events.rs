@@ -1,11 +1,11 @@
 //! Events on jobs, Backups and Plans, as `events.k8s.io/v1` has them.
 
+use backup_api::names::short_hash;
 use backup_sandbox::{
     Event,
     contract::{JobIdentity, Severity},
 };
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     admit::Case,
@@ -98,12 +98,7 @@ impl<C: Cluster> Host<C> {
     }
 
     async fn record(&self, on: &Regarding<'_>, happened: &Happened) -> Result<(), ApiError> {
-        let hash = Sha256::digest(format!("{}\0{}\0{}", on.uid, happened.reason, happened.of));
-        let hash: String = hash
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hash = short_hash(&format!("{}\0{}\0{}", on.uid, happened.reason, happened.of));
         // A name of an object is at most 253 characters.
         let name: String = on.name.chars().take(230).collect();
         let event = json!({

@@ -48,7 +48,7 @@ pub use credentials::{Credentials, ProjectionError};
 pub use definition::strategy_definition;
 pub use host::{Clock, Evaluator, Host};
 pub use interest::{Interest, Next, kinds_known};
-pub use object::reference;
+pub use object::{has_ended, reference};
 pub use queue::{Key, Queue};
 pub use reconcile::needs_passes;
 pub use runner::{Passed, Restless, Runner, memory_clock};

@@ -30,6 +30,12 @@ pub(crate) fn label<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
     object.get("metadata")?.get("labels")?.get(key)?.as_str()
 }
 
+/// Whether a job has ended.
+#[must_use]
+pub fn has_ended(job: &Value) -> bool {
+    matches!(text(job, &["status", "phase"]), "Succeeded" | "Failed")
+}
+
 /// Whether the object waits for its finalizers.
 pub(crate) fn is_deleting(object: &Value) -> bool {
     !text(object, &["metadata", "deletionTimestamp"]).is_empty()

@@ -36,7 +36,7 @@ use self::{
     pass::{Pass, Terms},
 };
 use crate::{
-    cluster::{ApiError, ApiReason, Caller, Cluster, DeleteOptions},
+    cluster::{ApiError, ApiReason, Caller, Cluster},
     host::Host,
     interest::{Interest, Next},
     ledger::later,
@@ -272,20 +272,7 @@ impl<C: Cluster> Host<C> {
     async fn remove(&self, pass: &Pass, kind: &str, name: &str, uid: &str) -> Result<(), ApiError> {
         let namespace = pass.plan.metadata.namespace.as_deref();
         let target = object::target(API_VERSION, kind, namespace, name);
-        let options = DeleteOptions {
-            uid: Some(uid.to_owned()),
-            ..DeleteOptions::default()
-        };
-        match self
-            .cluster
-            .delete(&Caller::host(), &target, &options)
-            .await
-        {
-            Err(error) if matches!(error.reason, ApiReason::NotFound | ApiReason::Conflict) => {
-                Ok(())
-            }
-            deleted => deleted,
-        }
+        self.delete_this(&target, uid).await
     }
 }
 

@@ -42,11 +42,7 @@ pub fn needs_passes(object: &Value) -> Option<Key> {
     let key = Key::of(object);
     match key.kind.as_str() {
         "BackupJob" | "RestoreJob" => {
-            let has_ended = matches!(
-                object::text(object, &["status", "phase"]),
-                "Succeeded" | "Failed"
-            );
-            (!has_ended || object::has_finalizer(object, FINALIZER)).then_some(key)
+            (!object::has_ended(object) || object::has_finalizer(object, FINALIZER)).then_some(key)
         }
         "Backup" => backup::needs_pass(object).then_some(key),
         "BackupClass" | "Plan" => Some(key),

@@ -1,6 +1,7 @@
 //! What all reconcilers write to the host's own objects: a status, and the finalizer.
 
 use backup_api::names::{FINALIZER, LEGACY_FINALIZER};
+use backup_sandbox::contract::ObjectRef;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -87,15 +88,17 @@ async fn write_finalizers<C: Cluster>(
 impl<C: Cluster> Host<C> {
     /// Deletes an object as it was found. One that is gone, or that another has taken the place of, counts as deleted.
     pub(crate) async fn delete_found(&self, found: &Value) -> Result<(), ApiError> {
+        self.delete_this(&object::reference(found), object::uid(found))
+            .await
+    }
+
+    /// The same of an object of which the name and the UID are known.
+    pub(crate) async fn delete_this(&self, target: &ObjectRef, uid: &str) -> Result<(), ApiError> {
         let options = DeleteOptions {
-            uid: Some(object::uid(found).to_owned()),
+            uid: Some(uid.to_owned()),
             ..DeleteOptions::default()
         };
-        let target = object::reference(found);
-        let deleted = self
-            .cluster
-            .delete(&Caller::host(), &target, &options)
-            .await;
+        let deleted = self.cluster.delete(&Caller::host(), target, &options).await;
         match deleted {
             Err(error) if matches!(error.reason, ApiReason::NotFound | ApiReason::Conflict) => {
                 Ok(())

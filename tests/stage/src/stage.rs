@@ -231,6 +231,31 @@ impl Stage {
         Ok(())
     }
 
+    /// Lets a component of the kind `Guest` serve, with the platform's storage and a class `cozy-default` that binds
+    /// these kinds of applications to it.
+    ///
+    /// # Errors
+    /// When it cannot be loaded, or is not of that kind.
+    pub fn guest(&self, component: &[u8], kinds: &[&str]) -> anyhow::Result<()> {
+        self.storage_secret()?;
+        self.serve(&Self::component(component)?)?;
+        let group = backup_api::names::STRATEGY_GROUP;
+        let strategy = json!({ "apiGroup": group, "kind": "Guest", "name": "guest" });
+        self.cluster.put(json!({
+            "apiVersion": backup_api::names::STRATEGY_API_VERSION, "kind": "Guest",
+            "metadata": { "name": "guest" }, "spec": {},
+        }))?;
+        let bindings = kinds
+            .iter()
+            .map(|kind| json!({ "application": { "kind": kind }, "strategyRef": strategy }));
+        self.cluster.put(json!({
+            "apiVersion": backup_api::names::API_VERSION, "kind": "BackupClass",
+            "metadata": { "name": "cozy-default" },
+            "spec": { "strategies": bindings.collect::<Vec<_>>() },
+        }))?;
+        Ok(())
+    }
+
     /// The platform's storage: its Secret.
     ///
     /// # Errors

@@ -27,26 +27,8 @@ const MANIFEST: &str = r#"{
 /// A platform whose class binds Postgres to this guest.
 fn stage(guest: Guest) -> Stage {
     let stage = Stage::new().unwrap();
-    stage.storage_secret().unwrap();
     stage
-        .serve(&Stage::component(&guest.manifest(MANIFEST).build()).unwrap())
-        .unwrap();
-    stage
-        .apply(
-            "apiVersion: strategy.backups.cozystack.io/v1alpha1
-kind: Guest
-metadata: {name: guest}
-spec: {}
----
-apiVersion: backups.cozystack.io/v1alpha1
-kind: BackupClass
-metadata: {name: cozy-default}
-spec:
-  strategies:
-    - application: {kind: Postgres}
-      strategyRef: {apiGroup: strategy.backups.cozystack.io, kind: Guest, name: guest}
-",
-        )
+        .guest(&guest.manifest(MANIFEST).build(), &["Postgres"])
         .unwrap();
     stage.namespace(TENANT).unwrap();
     stage.namespace("tenant-other").unwrap();

@@ -287,35 +287,13 @@ const MACHINES: &str = r#"{
 #[tokio::test]
 async fn a_job_holds_what_its_strategy_says_it_holds() {
     let mut stage = Stage::new().unwrap();
-    stage.storage_secret().unwrap();
     // The first case of the answer: waiting, with a reason and a message that begin at 1024, started.
     let guest = Guest::default()
         .manifest(MACHINES)
         .data("reason", b"BackupRunning")
         .words("waiting", &[0, 0, 1024, 13, 1024, 13, 1, 0, 0, 0, 0, 0])
         .on("backup", "(return @waiting)");
-    stage
-        .serve(&Stage::component(&guest.build()).unwrap())
-        .unwrap();
-    stage
-        .apply(
-            "apiVersion: strategy.backups.cozystack.io/v1alpha1
-kind: Guest
-metadata: {name: guest}
-spec: {}
----
-apiVersion: backups.cozystack.io/v1alpha1
-kind: BackupClass
-metadata: {name: cozy-default}
-spec:
-  strategies:
-    - application: {kind: Postgres}
-      strategyRef: {apiGroup: strategy.backups.cozystack.io, kind: Guest, name: guest}
-    - application: {kind: Etcd}
-      strategyRef: {apiGroup: strategy.backups.cozystack.io, kind: Guest, name: guest}
-",
-        )
-        .unwrap();
+    stage.guest(&guest.build(), &["Postgres", "Etcd"]).unwrap();
     stage.namespace(TENANT).unwrap();
     let machine = json!({
         "apiVersion": "apps.cozystack.io/v1alpha1", "kind": "Postgres",

@@ -6,6 +6,7 @@ use std::{
 };
 
 use backup_api::names::OWNED_BY_UID;
+use backup_engine::has_ended;
 use backup_sandbox::contract::{ObjectRef, Selector};
 use serde_json::Value;
 
@@ -288,13 +289,6 @@ fn name_of(object: &Value) -> Name {
     (
         metadata(object, "namespace").to_owned(),
         metadata(object, "name").to_owned(),
-    )
-}
-
-fn has_ended(job: &Value) -> bool {
-    matches!(
-        job["status"]["phase"].as_str(),
-        Some("Succeeded" | "Failed")
     )
 }
 

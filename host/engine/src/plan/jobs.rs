@@ -2,11 +2,10 @@
 
 use backup_api::{
     ApplicationReference, BackupJob, BackupJobSpec, JobPhase, LocalReference, Plan, Time,
-    names::{PLAN, label_value},
+    names::{PLAN, label_value, short_hash},
 };
 use jiff::Timestamp;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use crate::object;
 
@@ -24,11 +23,7 @@ pub(crate) fn job_name(plan: &str, slot: Timestamp) -> String {
     if whole.len() <= NAME {
         return whole;
     }
-    let hash: String = Sha256::digest(plan)
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash = short_hash(plan);
     let end = format!("-{hash}-{minutes}");
     let beginning: String = plan.chars().take(NAME - end.len()).collect();
     // A part of a name ends with a letter or digit.

@@ -92,26 +92,8 @@ const SILENT: &str = r#"{
 /// A platform whose class binds Postgres to a guest, and a Backup of it, `mine`, that lies below the tenant's path.
 fn guest_with(guest: Guest, manifest: &str) -> Stage {
     let stage = Stage::new().unwrap();
-    stage.storage_secret().unwrap();
     stage
-        .serve(&Stage::component(&guest.manifest(manifest).build()).unwrap())
-        .unwrap();
-    stage
-        .apply(
-            "apiVersion: strategy.backups.cozystack.io/v1alpha1
-kind: Guest
-metadata: {name: guest}
-spec: {}
----
-apiVersion: backups.cozystack.io/v1alpha1
-kind: BackupClass
-metadata: {name: cozy-default}
-spec:
-  strategies:
-    - application: {kind: Postgres}
-      strategyRef: {apiGroup: strategy.backups.cozystack.io, kind: Guest, name: guest}
-",
-        )
+        .guest(&guest.manifest(manifest).build(), &["Postgres"])
         .unwrap();
     stage.namespace(TENANT).unwrap();
     stage.postgres(TENANT, "orders-db", "a-password").unwrap();
