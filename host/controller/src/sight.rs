@@ -17,7 +17,7 @@ mod store;
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use backup_engine::cluster::Account;
@@ -110,14 +110,17 @@ impl Sight {
         });
     }
 
-    /// An object as the watch shows it: whole, or its metadata.
-    pub(crate) fn saw(&self, of: &KindOf, view: &View, seen: Seen<'_>) {
+    /// An object as the watch shows it: whole, or its metadata. Gives back whether it is at least as new as what is
+    /// kept of it.
+    pub(crate) fn saw(&self, of: &KindOf, view: &View, seen: Seen<'_>) -> bool {
+        let mut is_news = true;
         self.with(of, view, |store, cache| {
-            store.saw(&seen);
+            is_news = store.saw(&seen);
             if store.validates() {
                 cache.saw(&seen);
             }
         });
+        is_news
     }
 
     fn with(&self, of: &KindOf, view: &View, change: impl FnOnce(&mut Store, &mut Cache)) {
@@ -154,7 +157,7 @@ impl Sight {
     }
 
     /// The jobs of a namespace that have not ended, if they are known.
-    pub(crate) fn live(&self, of: &KindOf, namespace: &str) -> Option<Vec<Value>> {
+    pub(crate) fn live(&self, of: &KindOf, namespace: &str) -> Option<Vec<Arc<Value>>> {
         let kinds = self.kinds();
         kinds
             .get(of)?

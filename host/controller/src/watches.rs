@@ -279,7 +279,8 @@ impl Watch {
                     sight.listed(&of, &view);
                     self.seen.store(true, Ordering::Release);
                     self.told.notify_one();
-                    if has_listed && !self.tell(json!({}), Change::Missed) {
+                    let nothing = self.shown(json!({}));
+                    if has_listed && !self.tell(nothing, Change::Missed) {
                         return;
                     }
                     has_listed = true;
@@ -296,7 +297,11 @@ impl Watch {
                 object: &object,
                 is_gone: change == Change::Gone,
             };
-            sight.saw(&of, &view, seen);
+            // Older than what this process wrote since: whoever wrote it knows, and the newer one comes.
+            let is_old = !sight.saw(&of, &view, seen);
+            if is_old && change == Change::There {
+                continue;
+            }
             if !self.tell(object, change) {
                 return;
             }
@@ -305,7 +310,6 @@ impl Watch {
 
     /// Tells of a change. Gives back whether anybody listens.
     fn tell(&self, object: Value, change: Change) -> bool {
-        let object = self.shown(object);
         self.changes.send(Changed { object, change }).is_ok()
     }
 

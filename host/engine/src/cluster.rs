@@ -3,7 +3,7 @@
 
 pub mod memory;
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use backup_api::names::API_VERSION;
 use backup_sandbox::contract::{ObjectRef, Propagation, Selector};
@@ -87,12 +87,12 @@ pub trait Cluster: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Value>, ApiError>> + Send;
 
     /// The BackupJobs or RestoreJobs of a namespace that have not ended, as [`Cluster::list`] gives them. A cluster may
-    /// know them without a request.
+    /// know them without a request; every pass over a job asks for them, so they are shared.
     fn live_jobs(
         &self,
         kind: &str,
         namespace: &str,
-    ) -> impl Future<Output = Result<Vec<Value>, ApiError>> + Send {
+    ) -> impl Future<Output = Result<Vec<Arc<Value>>, ApiError>> + Send {
         listed_live_jobs(self, kind, namespace)
     }
 
@@ -174,7 +174,7 @@ pub async fn listed_live_jobs<C: Cluster + ?Sized>(
     cluster: &C,
     kind: &str,
     namespace: &str,
-) -> Result<Vec<Value>, ApiError> {
+) -> Result<Vec<Arc<Value>>, ApiError> {
     let matching = Selector {
         api_version: API_VERSION.to_owned(),
         kind: kind.to_owned(),
@@ -183,7 +183,7 @@ pub async fn listed_live_jobs<C: Cluster + ?Sized>(
     };
     let mut jobs = cluster.list(&Caller::host(), &matching).await?;
     jobs.retain(|job| !object::has_ended(job));
-    Ok(jobs)
+    Ok(jobs.into_iter().map(Arc::new).collect())
 }
 
 /// Why the API server refused, in its own words.

@@ -196,6 +196,8 @@ pub struct Next {
     pub interest: Option<Interest>,
     /// At this time at the latest.
     pub at: Option<Timestamp>,
+    /// The UID of an object that has ended for good: what changes about it needs no pass.
+    pub over: Option<String>,
 }
 
 impl Next {
@@ -204,11 +206,19 @@ impl Next {
         Self::default()
     }
 
+    /// The object with this UID has ended.
+    pub(crate) fn over(uid: &str) -> Self {
+        Self {
+            over: Some(uid.to_owned()),
+            ..Self::default()
+        }
+    }
+
     /// Only when something changes.
     pub(crate) fn quiet() -> Self {
         Self {
             interest: Some(Interest::default()),
-            at: None,
+            ..Self::default()
         }
     }
 
@@ -217,6 +227,7 @@ impl Next {
         Self {
             interest: Some(Interest::default()),
             at: Some(time),
+            ..Self::default()
         }
     }
 

@@ -158,7 +158,7 @@ impl<C: Cluster> Host<C> {
     ) -> Result<Next, ApiError> {
         self.forget_job(uid);
         ledger.let_go(&self.cluster, target).await?;
-        Ok(Next::gone())
+        Ok(Next::over(uid))
     }
 
     /// A pass of the work itself.

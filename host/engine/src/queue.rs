@@ -62,6 +62,8 @@ struct Tracked {
     is_running: bool,
     /// Something changed during the pass.
     is_dirty: bool,
+    /// UID of the object as it was last seen.
+    seen: String,
 }
 
 /// The keys that are due. Namespaces are called in turn, and within one it is first come, first served.
@@ -220,6 +222,8 @@ impl Queue {
     pub fn seen(&mut self, object: &Value) {
         self.changed(object);
         if let Some(key) = needs_passes(object) {
+            let uid = object::uid(object).to_owned();
+            self.tracked.entry(key.clone()).or_default().seen = uid;
             self.enqueue(key);
         }
     }
@@ -283,7 +287,7 @@ impl Queue {
     pub fn passed(&mut self, key: &Key, next: Next) {
         let is_outdated = self.meanwhile.ends(key, next.interest.as_ref());
         let Some(interest) = next.interest else {
-            return self.remove(key);
+            return self.remove(key, next.over.as_deref());
         };
         self.unindex(key);
         for target in interest.objects() {
@@ -348,14 +352,15 @@ impl Queue {
         }
     }
 
-    fn remove(&mut self, key: &Key) {
+    /// An object needs no more passes, whatever becomes of the one with the UID `over`.
+    fn remove(&mut self, key: &Key, over: Option<&str>) {
         self.unindex(key);
-        let was_dirty = self
+        let needs_another = self
             .tracked
             .remove(key)
-            .is_some_and(|tracked| tracked.is_dirty);
-        if was_dirty {
-            // An object of the same name may have been created anew in the meantime.
+            .is_some_and(|tracked| tracked.is_dirty && over.is_none_or(|uid| tracked.seen != uid));
+        if needs_another {
+            // It changed, or one of the same name was created anew.
             self.enqueue(key.clone());
         }
     }
@@ -539,6 +544,27 @@ mod tests {
         queue.enqueue(job("one"));
         assert_eq!(queue.take(at(0)), None, "it is out with a worker");
         queue.passed(&one, Next::gone());
+        assert_eq!(queue.take(at(0)), Some(job("one")));
+    }
+
+    #[test]
+    fn what_is_over_needs_no_pass_but_for_another_of_its_name() {
+        let seen = |uid: &str| {
+            json!({
+                "apiVersion": "backups.cozystack.io/v1alpha1", "kind": "BackupJob",
+                "metadata": { "namespace": "a", "name": "one", "uid": uid },
+            })
+        };
+        let mut queue = Queue::default();
+        queue.seen(&seen("first"));
+        let one = queue.take(at(0)).unwrap();
+        queue.seen(&seen("first"));
+        queue.passed(&one, Next::over("first"));
+        assert_eq!(queue.take(at(0)), None, "that is what the pass wrote");
+        queue.seen(&seen("first"));
+        let one = queue.take(at(0)).unwrap();
+        queue.seen(&seen("second"));
+        queue.passed(&one, Next::over("first"));
         assert_eq!(queue.take(at(0)), Some(job("one")));
     }
 

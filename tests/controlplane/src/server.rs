@@ -109,6 +109,11 @@ fn bound(command: &Command) -> Command {
         .args(["--pdeathsig", "KILL", "--"])
         .arg(command.get_program())
         .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            bound.env(name, value);
+        }
+    }
     if let Some(folder) = command.get_current_dir() {
         bound.current_dir(folder);
     }

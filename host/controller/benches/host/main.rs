@@ -20,6 +20,7 @@
 #[path = "../../tests/real/host.rs"]
 mod host;
 mod platform;
+mod processor;
 
 use std::time::{Duration, Instant};
 
@@ -52,26 +53,30 @@ async fn main() {
     }
 }
 
-/// What one job asks for.
+/// What one job asks for, once two in a row ask for the same: the first make watches begin.
 async fn requests(platform: &Platform) {
+    const AT_MOST: usize = 20;
     let host = platform.start_host().await;
     let _operator = platform.play();
-    let namespace = platform.tenant(2).await;
-    // The first job of a kind makes the watches begin.
-    platform
-        .ended(&[platform.job(&namespace, "db-0", "first").await])
-        .await;
-    for (strategy, application) in [("one", "db-1")] {
-        let before = platform.requests();
-        platform
-            .ended(&[platform.job(&namespace, application, "counted").await])
+    let namespace = platform.tenant(AT_MOST).await;
+    let mut counts = vec![];
+    let mut asked = vec![];
+    while counts.len() < AT_MOST && (counts.len() < 2 || !counts.ends_with(&[asked.len(); 2])) {
+        let before = platform.requests().len();
+        let index = counts.len();
+        let job = platform
+            .job(&namespace, &format!("db-{index}"), &format!("job-{index}"))
             .await;
-        let after = platform.requests();
-        let asked: Vec<&String> = after.iter().skip(before.len()).collect();
-        println!("requests of a job of strategy {strategy}: {}", asked.len());
-        for request in asked {
-            println!("    {request}");
-        }
+        platform.ended(&[job]).await;
+        asked = platform.requests().split_off(before);
+        counts.push(asked.len());
+    }
+    println!(
+        "requests of a job: {} (of the jobs before: {counts:?})",
+        asked.len()
+    );
+    for request in asked {
+        println!("    {request}");
     }
     drop(host);
 }
@@ -128,10 +133,12 @@ async fn throughput(platform: &Platform) {
     let host = platform.start_host().await;
     let _operator = platform.play();
     let before = platform.requests().len();
+    let used_before = processor::used();
     let began = Instant::now();
     let jobs = platform.jobs(&namespaces, EACH).await;
     platform.ended(&jobs).await;
     let seconds = began.elapsed().as_secs_f64();
+    let used = processor::used();
     let asked = platform.requests().len() - before;
     let count = jobs.len();
     println!(
@@ -140,6 +147,11 @@ async fn throughput(platform: &Platform) {
         f64::from(u32::try_from(asked).unwrap()) / f64::from(u32::try_from(count).unwrap()),
         platform::resident(&host)
     );
+    for (name, seconds) in used {
+        let seconds = seconds - used_before.get(&name).copied().unwrap_or_default();
+        let milliseconds = seconds * 1000.0 / f64::from(u32::try_from(count).unwrap());
+        println!("    {name}: {milliseconds:.1} ms of a core for each job");
+    }
     drop(host);
 }
 

@@ -118,24 +118,25 @@ impl Store {
         self.in_sync = false;
     }
 
-    pub(super) fn saw(&mut self, seen: &Seen<'_>) {
+    /// Takes over what the watch shows, unless it is older than what is kept. Gives back whether it was not.
+    pub(super) fn saw(&mut self, seen: &Seen<'_>) -> bool {
         let name = name_of(seen.object);
         if let Some(shown) = &mut self.listing {
             shown.insert(name.clone());
         }
         let known = self.objects.get(&name);
         if known.is_some_and(|entry| entry.is_older_than_kept(seen.object)) {
-            return;
+            return false;
         }
         if seen.is_gone {
             self.objects.remove(&name);
-            return;
+            return true;
         }
-        if known.is_some_and(|entry| self.says_nothing_new(entry, seen.object)) {
-            return;
+        if known.is_none_or(|entry| !self.says_nothing_new(entry, seen.object)) {
+            let written_in = known.map_or(0, |entry| entry.written_in);
+            self.keep(name, seen.object, written_in, false);
         }
-        let written_in = known.map_or(0, |entry| entry.written_in);
-        self.keep(name, seen.object, written_in, false);
+        true
     }
 
     /// Whether this is only the object as it was before this process deleted it or wrote it out of sight.
@@ -227,18 +228,19 @@ impl Store {
             return None;
         }
         let entries = self.entries_of(matching.namespace.as_deref())?;
-        let objects: Option<Vec<&Value>> = entries.into_iter().map(Entry::known).collect();
-        let carries = |object: &&Value| {
+        let objects: Option<Vec<&Arc<Value>>> = entries.into_iter().map(Entry::known).collect();
+        let carries = |object: &&Arc<Value>| {
             matching
                 .labels
                 .iter()
                 .all(|label| object["metadata"]["labels"][&label.key] == label.value.as_str())
         };
-        Some(objects?.into_iter().filter(carries).cloned().collect())
+        let matching = objects?.into_iter().filter(carries);
+        Some(matching.map(|object| (**object).clone()).collect())
     }
 
     /// The jobs of a namespace that have not ended.
-    pub(super) fn live(&self, namespace: &str) -> Option<Vec<Value>> {
+    pub(super) fn live(&self, namespace: &str) -> Option<Vec<Arc<Value>>> {
         if self.view.scope != Scope::Live {
             return None;
         }
@@ -263,8 +265,8 @@ impl Store {
 
 impl Entry {
     /// The object, where it is sure.
-    fn known(&self) -> Option<&Value> {
-        self.object.as_deref().filter(|_| !self.is_unsure)
+    fn known(&self) -> Option<&Arc<Value>> {
+        self.object.as_ref().filter(|_| !self.is_unsure)
     }
 
     /// Whether what is shown is older than what is kept of the same object.

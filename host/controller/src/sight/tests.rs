@@ -69,9 +69,9 @@ fn list(sight: &Sight, view: &View, objects: &[Value]) {
     sight.listed(&jobs(), view);
 }
 
-fn show(sight: &Sight, view: &View, object: &Value) {
+fn show(sight: &Sight, view: &View, object: &Value) -> bool {
     let is_gone = false;
-    sight.saw(&jobs(), view, Seen { object, is_gone });
+    sight.saw(&jobs(), view, Seen { object, is_gone })
 }
 
 fn gone(sight: &Sight, view: &View, object: &Value) {
@@ -106,12 +106,14 @@ fn a_watch_of_everything_answers_presence_and_absence_once_it_has_listed() {
 fn an_event_from_before_a_write_does_not_take_the_write_away() {
     let sight = watching(&WHOLE, &[job("one", 1, "")]);
     sight.written(&job("one", 5, "Running"));
-    show(&sight, &WHOLE, &job("one", 3, "Pending"));
+    let is_news = show(&sight, &WHOLE, &job("one", 3, "Pending"));
+    assert!(!is_news);
     assert_eq!(
         get(&sight, "one"),
         Sighting::Known(Some(job("one", 5, "Running")))
     );
-    show(&sight, &WHOLE, &job("one", 6, "Running"));
+    let is_news = show(&sight, &WHOLE, &job("one", 6, "Running"));
+    assert!(is_news);
     assert_eq!(
         get(&sight, "one"),
         Sighting::Known(Some(job("one", 6, "Running")))

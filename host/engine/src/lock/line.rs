@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use backup_api::{
-    ApplicationReference, JobPhase, JobStatus, Reason, RestoreJob, names::API_VERSION,
-};
+use backup_api::{ApplicationReference, Reason, RestoreJob, names::API_VERSION};
 use backup_sandbox::contract::ApplicationRef;
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::{
@@ -111,7 +110,7 @@ impl<C: Cluster> Host<C> {
         if named.is_some() || kind == "BackupJob" {
             return Ok(named.into_iter().collect());
         }
-        let Ok(job) = serde_json::from_value::<RestoreJob>(job.clone()) else {
+        let Ok(job) = RestoreJob::deserialize(job) else {
             return Ok(vec![]);
         };
         let name = &job.spec.backup_ref.name;
@@ -124,7 +123,7 @@ impl<C: Cluster> Host<C> {
 }
 
 fn read(reference: Option<&Value>, namespace: &str) -> Option<ApplicationRef> {
-    let reference = serde_json::from_value::<ApplicationReference>(reference?.clone()).ok()?;
+    let reference = ApplicationReference::deserialize(reference?).ok()?;
     Some(application_ref(&reference, namespace))
 }
 
@@ -140,15 +139,20 @@ fn noted(job: &Value, namespace: &str) -> Vec<ApplicationRef> {
 
 /// A job that has not ended, and that does not wait for something else than the application.
 fn stands_in_line(job: &Value) -> bool {
-    let status = job
-        .get("status")
-        .and_then(|status| serde_json::from_value::<JobStatus>(status.clone()).ok());
-    let Some(status) = status else { return true };
-    let waits_elsewhere = status.started_at.is_none()
-        && status.conditions.iter().any(|condition| {
-            condition.type_ == "Ready" && condition.reason != Reason::ApplicationBusy.as_str()
+    let conditions = job.pointer("/status/conditions").and_then(Value::as_array);
+    let ready = conditions
+        .into_iter()
+        .flatten()
+        .find(|condition| object::text(condition, &["type"]) == "Ready");
+    let waits_elsewhere = !has_started(job)
+        && ready.is_some_and(|ready| {
+            object::text(ready, &["reason"]) != Reason::ApplicationBusy.as_str()
         });
-    !waits_elsewhere && !status.phase.is_some_and(JobPhase::is_final)
+    !waits_elsewhere && !object::has_ended(job)
+}
+
+fn has_started(job: &Value) -> bool {
+    !object::text(job, &["status", "startedAt"]).is_empty()
 }
 
 fn contender(job: &Value) -> Contender {
@@ -158,7 +162,7 @@ fn contender(job: &Value) -> Contender {
             object::text(job, &["metadata", "creationTimestamp"]).to_owned(),
             uid.clone(),
         ),
-        has_started: !object::text(job, &["status", "startedAt"]).is_empty(),
+        has_started: has_started(job),
         uid,
     }
 }
