@@ -25,10 +25,11 @@ mod schedule;
 mod stored;
 
 use backup_api::{
-    Backup, JobStatus, Reason, Time,
+    Backup, BackupStatus, JobStatus, Reason, Time,
     names::{API_VERSION, CHECK_REQUESTED, FINALIZER, LEGACY_FINALIZER, STRATEGY_GROUP},
 };
 use jiff::Timestamp;
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::{
@@ -46,7 +47,7 @@ use crate::{
     storage::{Location, key_in},
     upkeep,
 };
-use schedule::Slots;
+use schedule::{Slots, retry};
 
 /// Whether a Backup that was seen needs a pass at once: one that is to be held, removed, or looked at on request. What
 /// was seen may be metadata only.
@@ -73,8 +74,14 @@ impl<C: Cluster> Host<C> {
         if !is_backup || object::is_deleting(seen) || is_foreign(seen) {
             return None;
         }
-        let slots = Slots::of(object::uid(seen), self.settings.check_interval)?;
-        Some((key, slots.after(self.now())))
+        let now = self.now();
+        let slots = Slots::of(object::uid(seen), self.settings.check_interval);
+        let at = slots
+            .map(|slots| slots.after(now))
+            .into_iter()
+            .chain(looked_again(seen).map(|at| at.max(now)))
+            .min()?;
+        Some((key, at))
     }
 
     /// One pass over a Backup.
@@ -148,6 +155,13 @@ impl<C: Cluster> Host<C> {
         };
         self.case_of(binding, &applicant, credentials).await
     }
+}
+
+/// When a Backup is looked at again that could not be looked at last time.
+fn looked_again(seen: &Value) -> Option<Timestamp> {
+    seen.pointer("/status/failedChecks")?;
+    let status = BackupStatus::deserialize(seen.get("status")?).ok()?;
+    retry(&status)
 }
 
 /// Whether the host's finalizer, or that of an old version, holds a Backup.

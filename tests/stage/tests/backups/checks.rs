@@ -217,12 +217,13 @@ async fn what_cannot_be_looked_at_is_unknown() {
 }
 
 #[tokio::test]
-async fn a_failing_look_is_tried_again_with_growing_pauses() {
+async fn a_failing_look_is_tried_again_with_growing_pauses_also_by_a_host_that_was_restarted() {
     let mut stage = guest(Guest::default());
     let serving = stage.strategies.serving("Guest").unwrap();
     stage.strategies.withdraw("Guest");
     let mut looks: Vec<i64> = vec![];
     while looks.len() < 5 {
+        stage.restart();
         pass_time(&mut stage, 30).await;
         let last = backup(&stage, "mine")["status"]["lastCheckTime"].clone();
         let last = last
