@@ -8,7 +8,10 @@ use std::{
 use backup_sandbox::contract::{Entry, ObjectRef, Selector};
 use serde_json::Value;
 
-use super::{Seen, Sighting, is_as_new, metadata, store::slim};
+use super::{
+    Seen, Sighting, is_as_new, metadata,
+    store::{Name, name_of, slim},
+};
 
 /// So many objects of a kind are kept at most. A job reads a handful, and what is too much is read again.
 const MOST: usize = 1024;
@@ -31,7 +34,7 @@ enum Question {
 #[derive(Clone, Debug)]
 enum Answer {
     One(Option<Arc<Value>>),
-    All(BTreeMap<(String, String), Arc<Value>>),
+    All(BTreeMap<Name, Arc<Value>>),
 }
 
 #[derive(Default)]
@@ -210,11 +213,4 @@ impl Answer {
         };
         known.map(|known| metadata(known, "resourceVersion"))
     }
-}
-
-fn name_of(object: &Value) -> (String, String) {
-    (
-        metadata(object, "namespace").to_owned(),
-        metadata(object, "name").to_owned(),
-    )
 }

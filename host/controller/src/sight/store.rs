@@ -55,7 +55,7 @@ pub(crate) struct Seen<'a> {
 }
 
 /// Namespace and name.
-type Name = (String, String);
+pub(super) type Name = (String, String);
 
 #[derive(Debug)]
 struct Entry {
@@ -287,7 +287,7 @@ fn key_of(target: &ObjectRef) -> Name {
     (namespace, target.name.clone())
 }
 
-fn name_of(object: &Value) -> Name {
+pub(super) fn name_of(object: &Value) -> Name {
     (
         metadata(object, "namespace").to_owned(),
         metadata(object, "name").to_owned(),
