@@ -26,11 +26,11 @@ struct Simulated {
 }
 
 impl Simulated {
-    fn new(scene: Scene) -> Self {
+    async fn new(scene: Scene) -> Self {
         let now = Arc::new(AtomicI64::new(Timestamp::now().as_second()));
         let clock = Arc::clone(&now);
         let host = Host::new(
-            RealCluster::new(scene.client()),
+            RealCluster::new(scene.host_client().await),
             Settings::default(),
             Arc::new(Strategies::default()),
             Arc::new(MemoryStorage::default()),
@@ -118,7 +118,7 @@ async fn a_plan_keeps_what_its_policy_says_over_simulated_weeks() {
             },
         }))
         .await;
-    let simulated = Simulated::new(scene);
+    let simulated = Simulated::new(scene).await;
     let end = simulated.now() + 35 * DAY;
     while simulated.now() < end {
         let next = simulated.pass().await;
