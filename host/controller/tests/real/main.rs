@@ -33,11 +33,14 @@ async fn the_documented_job_succeeds() {
     let _alone = exclusively().await;
     let scene = Scene::new().await;
     let _operator = scene.play_cnpg(Fate::Completes);
+    let first = scene.requests();
     let _host = HostProcess::start(&scene.kubeconfig());
     scene.plugin_is_ready("cnpg").await;
     scene.backup_job("ad-hoc").await;
     let job = scene.ended("BackupJob", "ad-hoc").await;
     assert_eq!(job["status"]["phase"], "Succeeded", "{job}");
+    let refusals = scene.refusals_since(first);
+    assert!(refusals.is_empty(), "{refusals:#?}");
     assert_eq!(
         job["metadata"].get("finalizers"),
         None,

@@ -106,6 +106,7 @@ impl Simulated {
 async fn a_plan_keeps_what_its_policy_says_over_simulated_weeks() {
     let _alone = exclusively().await;
     let scene = Scene::new().await;
+    let first = scene.requests();
     scene
         .put(json!({
             "apiVersion": backup_api::names::API_VERSION, "kind": "Plan",
@@ -152,4 +153,9 @@ async fn a_plan_keeps_what_its_policy_says_over_simulated_weeks() {
         .unwrap();
     let berlin = last.in_tz("Europe/Berlin").unwrap();
     assert_eq!((berlin.hour(), berlin.minute()), (3, 0), "{status}");
+    let refusals = simulated.scene.refusals_since(first);
+    assert!(
+        refusals.is_empty(),
+        "the host may do what a Plan needs: {refusals:#?}"
+    );
 }

@@ -1,5 +1,6 @@
 //! The policies of the chart, attacked: as the host's own account, and as an administrator who errs.
 
+use charts::HOST;
 use kube::{
     Api, Client,
     api::{DeleteParams, DynamicObject, ObjectMeta, Patch, PatchParams, PostParams},
@@ -85,6 +86,45 @@ async fn the_host_writes_no_secret_but_the_copies_of_the_credentials() {
     let own = json!({ "metadata": { "labels": { "apps.cozystack.io/managed-by": "cozystack-backups" } } });
     is_refused(patched(&api, name, &own).await, words);
     is_refused(api.delete(name, &DeleteParams::default()).await, words);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_host_asks_for_as_a_strategy_is_bounded_by_the_strategys_rights_alone() {
+    let _alone = exclusively().await;
+    let scene = Scene::new().await;
+    let namespace = scene.namespace();
+    let metadata = json!({ "name": "makes-secrets", "namespace": namespace });
+    let rbac = "rbac.authorization.k8s.io";
+    scene
+        .put(json!({
+            "apiVersion": format!("{rbac}/v1"), "kind": "Role", "metadata": metadata,
+            "rules": [{ "apiGroups": [""], "resources": ["secrets"], "verbs": ["create"] }],
+        }))
+        .await;
+    scene
+        .put(json!({
+            "apiVersion": format!("{rbac}/v1"), "kind": "RoleBinding", "metadata": metadata,
+            "roleRef": { "apiGroup": rbac, "kind": "Role", "name": "makes-secrets" },
+            "subjects": [{ "kind": "ServiceAccount", "name": "strategy-cnpg", "namespace": HOST.namespace }],
+        }))
+        .await;
+    let client = scene.host_client().await;
+    let strategy = format!("system:serviceaccount:{}:strategy-cnpg", HOST.namespace);
+    let path = format!("/api/v1/namespaces/{namespace}/secrets?dryRun=All");
+    let made = async {
+        loop {
+            let request = http::Request::post(&path)
+                .header("impersonate-user", &strategy)
+                .header(http::header::CONTENT_TYPE, "application/json");
+            let body = secret(namespace, "another").to_string().into_bytes();
+            let request = request.body(kube::client::Body::from(body)).unwrap();
+            // The API server needs a moment to hear of a new right.
+            if client.send(request).await.unwrap().status() == 201 {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(BOUND, made).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -100,3 +100,15 @@ fn the_page_about_rights_has_those_of_the_host() {
     assert!(rows.len() > 15, "{rows:?}");
     has_table("docs/rbac.md", "rights of the host", &rows);
 }
+
+#[test]
+fn the_page_about_rights_has_every_policy() {
+    let page = std::fs::read_to_string(HOST.folder().join("docs/rbac.md")).unwrap();
+    let objects = render(&json!({}));
+    let is_policy = |object: &&Value| object["kind"] == "ValidatingAdmissionPolicy";
+    for policy in objects.iter().filter(is_policy) {
+        let name = policy["metadata"]["name"].as_str().unwrap();
+        let name = name.trim_end_matches(".backups.cozystack.io");
+        assert!(page.contains(&format!("| `{name}` |")), "{name}");
+    }
+}

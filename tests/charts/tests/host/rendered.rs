@@ -119,6 +119,29 @@ fn each_plugin_has_its_account_its_rights_and_its_definition() {
     }
 }
 
+#[test]
+fn each_policy_fails_closed_and_is_bound() {
+    let objects = render(&json!({}));
+    let policies = names(&objects, "ValidatingAdmissionPolicy");
+    assert!(policies.len() >= 5, "{policies:?}");
+    assert_eq!(
+        names(&objects, "ValidatingAdmissionPolicyBinding"),
+        policies
+    );
+    let is_policy = |object: &&Value| object["kind"] == "ValidatingAdmissionPolicy";
+    for policy in objects.iter().filter(is_policy) {
+        let name = policy["metadata"]["name"].as_str().unwrap();
+        assert_eq!(policy["spec"]["failurePolicy"], "Fail", "{name}");
+        let condition = &policy["spec"]["matchConditions"][0]["expression"];
+        let is_about_the_host = condition.as_str().is_some_and(|condition| {
+            condition.ends_with(
+                "== 'system:serviceaccount:cozy-backup-controller:backupstrategy-controller'",
+            )
+        });
+        assert_eq!(is_about_the_host, name.starts_with("host-"), "{name}");
+    }
+}
+
 /// What parts of the host that come later will know.
 const LATER: [&str; 10] = [
     "--leader-elect",
