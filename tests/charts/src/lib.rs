@@ -41,9 +41,11 @@ impl Chart {
         let folder = self.folder().join("crds");
         let entries = std::fs::read_dir(&folder)
             .with_context(|| format!("could not read {}", folder.display()))?;
+        let files = entries.map(|entry| entry.map(|entry| entry.path()));
+        let mut files: Vec<PathBuf> = files.collect::<Result<_, _>>()?;
+        files.sort();
         let mut definitions = vec![];
-        for entry in entries {
-            let file = entry?.path();
+        for file in files {
             let text = std::fs::read_to_string(&file)
                 .with_context(|| format!("could not read {}", file.display()))?;
             let definition = serde_saphyr::from_str(&text)

@@ -80,6 +80,7 @@ async fn the_host_reads_its_secrets_by_name_and_no_others() {
         "metadata": { "name": "orders-db", "namespace": scene.namespace() },
     });
     scene.put(other).await;
+    let first = scene.requests();
     let (tenants, all) = (
         secrets(&client, Some(scene.namespace())),
         secrets(&client, None),
@@ -99,6 +100,8 @@ async fn the_host_reads_its_secrets_by_name_and_no_others() {
     // Helm keeps the release in one.
     let release = "sh.helm.release.v1.backupstrategy-controller.v1";
     assert!(is_forbidden(own.get(release).await));
+    // What the other tests find nothing in is where it would be found.
+    assert_eq!(scene.refusals_since(first).len(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
