@@ -4,7 +4,10 @@
 
 use std::collections::BTreeSet;
 
-use backup_api::{StrategyPlugin, names::GROUP};
+use backup_api::{
+    StrategyPlugin,
+    names::{GROUP, STRATEGY_GROUP},
+};
 use backup_engine::{proposed_grant, strategy_definition};
 use backup_sandbox::{Manifest, Strategy};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -20,7 +23,7 @@ pub struct HostAccount {
 }
 
 /// The definition of the strategy kind, a StrategyPlugin that grants the usual place in storage, a ServiceAccount with
-/// the least rights that the manifest asks for, and the host's right to act as it.
+/// the least rights that the manifest asks for, and the host's rights to act as it and to read the strategy kind.
 ///
 /// # Errors
 /// Never for a strategy that was loaded.
@@ -36,6 +39,7 @@ pub fn installation(
     let plugin = serde_json::to_value(StrategyPlugin::new(&manifest.name, grant))?;
     let mut documents = vec![strategy_definition(manifest), plugin];
     documents.extend(account_and_rights(manifest, &account, host));
+    documents.extend(right_to_read(manifest, host));
     Ok(documents)
 }
 
@@ -71,6 +75,28 @@ fn account_and_rights(manifest: &Manifest, account: &str, host: &HostAccount) ->
             "metadata": namespaced(&impersonation),
             "roleRef": { "apiGroup": rbac, "kind": "Role", "name": impersonation },
             "subjects": [subject(&host.name)],
+        }),
+    ]
+}
+
+/// The host's right to read the strategies of this kind, which it can have for no kind that it does not know.
+fn right_to_read(manifest: &Manifest, host: &HostAccount) -> [Value; 2] {
+    let rbac = "rbac.authorization.k8s.io";
+    let role = format!("{GROUP}:strategy-{}-host", manifest.name);
+    [
+        json!({
+            "apiVersion": format!("{rbac}/v1"), "kind": "ClusterRole",
+            "metadata": { "name": role },
+            "rules": [{
+                "apiGroups": [STRATEGY_GROUP], "resources": [manifest.strategy_kind.plural],
+                "verbs": ["get", "list", "watch"],
+            }],
+        }),
+        json!({
+            "apiVersion": format!("{rbac}/v1"), "kind": "ClusterRoleBinding",
+            "metadata": { "name": role },
+            "roleRef": { "apiGroup": rbac, "kind": "ClusterRole", "name": role },
+            "subjects": [{ "kind": "ServiceAccount", "name": host.name, "namespace": host.namespace }],
         }),
     ]
 }

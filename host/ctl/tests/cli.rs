@@ -184,6 +184,26 @@ fn manifests_grant_what_the_manifest_asks_for_and_no_more() {
 }
 
 #[test]
+fn manifests_let_the_host_read_the_kind_that_it_has_not_heard_of() {
+    let documents = json(&strategyctl(&["manifests", &cnpg(), "-o", "json"]));
+    let named = |kind: &str| {
+        let mut found = documents.as_array().unwrap().iter().filter(|document| {
+            document["kind"] == kind
+                && document["metadata"]["name"] == "backups.cozystack.io:strategy-cnpg-host"
+        });
+        found.next().cloned().unwrap()
+    };
+    assert_eq!(
+        named("ClusterRole")["rules"],
+        serde_json::json!([{
+            "apiGroups": ["strategy.backups.cozystack.io"], "resources": ["cnpgs"], "verbs": ["get", "list", "watch"],
+        }])
+    );
+    let subject = &named("ClusterRoleBinding")["subjects"][0];
+    assert_eq!(subject["name"], "backupstrategy-controller");
+}
+
+#[test]
 fn crds_are_those_of_the_group() {
     let definitions = json(&strategyctl(&["crds", "-o", "json"]));
     let names: Vec<&str> = definitions

@@ -28,6 +28,7 @@
 //! | room | holds |
 //! |---|---|
 //! | `binaries` | where the programs come from: `KUBEBUILDER_ASSETS`, or built once and kept |
+//! | `programs` | how they are built and kept |
 //! | `certificates` | the keys of one run: who answers, and who asks |
 //! | `flags` | the command lines |
 //! | `server` | one running program; it never outlives the test process |
@@ -35,6 +36,7 @@
 //! | `plane` | [`ControlPlane`]: start, clients, kubeconfigs |
 //! | `objects` | applying objects and definitions, namespaces, tokens |
 //! | `audit` | what was asked of the API server, by whom |
+//! | `helm` | Helm, for the charts |
 //! | `operators` | the operators' real CRDs, where somebody has put them |
 //! | `detached` | one for work by hand: `cargo xtask controlplane up` |
 
@@ -44,13 +46,16 @@ mod certificates;
 pub mod detached;
 mod flags;
 mod folder;
+mod helm;
 mod kubeconfig;
 mod objects;
 mod operators;
 mod plane;
+mod programs;
 mod server;
 
 pub use audit::AuditEntry;
 pub use binaries::Binaries;
+pub use helm::Helm;
 pub use operators::operator_crds;
 pub use plane::{ControlPlane, shared};

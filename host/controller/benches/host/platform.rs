@@ -57,6 +57,8 @@ pub struct Platform {
     plane: &'static ControlPlane,
     client: Client,
     cluster: RealCluster,
+    /// The host's.
+    kubeconfig: PathBuf,
 }
 
 /// The host's kinds, and stand-ins for those of operators.
@@ -95,14 +97,20 @@ impl Platform {
             .unwrap();
         Self {
             cluster: RealCluster::new(client.clone()),
+            kubeconfig: plane.kubeconfig(),
             plane,
             client,
         }
     }
 
+    /// The same with the host under another account than the administrator's.
+    pub fn with_host(self, kubeconfig: PathBuf) -> Self {
+        Self { kubeconfig, ..self }
+    }
+
     /// Starts the host, and waits until its plugin serves.
     pub async fn start_host(&self) -> HostProcess {
-        HostProcess::start_with(&self.plane.kubeconfig(), &fixtures())
+        HostProcess::start_with(&self.kubeconfig, &fixtures())
     }
 
     /// A new tenant with so many databases. Gives back its namespace.

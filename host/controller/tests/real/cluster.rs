@@ -16,7 +16,7 @@ use backup_engine::{
 };
 use backup_sandbox::contract::{ObjectRef, Selector};
 use backupstrategy_controller::RealCluster;
-use controlplane::ControlPlane;
+use controlplane::{AuditEntry, ControlPlane};
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use kube::{
@@ -25,18 +25,18 @@ use kube::{
     runtime::{WatchStreamExt as _, watcher},
 };
 use serde_json::{Value, json};
-use stage::{Cnpg, EtcdFate, EtcdOperator, Fate, Stage};
-use strategyctl::{HostAccount, installation};
+use stage::{Cnpg, EtcdFate, EtcdOperator, Fate};
 use tokio::{
     sync::{Mutex, MutexGuard},
     task::JoinHandle,
 };
 
+use crate::installed::{Installed, installed};
+
 /// Longer than anything here takes on a slow machine. A bound for what hangs, not a measure.
-const BOUND: Duration = Duration::from_secs(60);
+pub const BOUND: Duration = Duration::from_secs(60);
 
 const API: &str = "backups.cozystack.io/v1alpha1";
-const HOST_NAMESPACE: &str = "cozy-backup-controller";
 
 /// One host at a time works on the shared cluster.
 pub async fn exclusively() -> MutexGuard<'static, ()> {
@@ -47,6 +47,7 @@ pub async fn exclusively() -> MutexGuard<'static, ()> {
 /// A tenant with a database. What it leaves behind is removed with the control plane.
 pub struct Scene {
     plane: &'static ControlPlane,
+    host: &'static Installed,
     client: Client,
     cluster: RealCluster,
     namespace: String,
@@ -61,12 +62,9 @@ impl Drop for Played {
     }
 }
 
-/// The host's kinds, and the operators': their real definitions where somebody has put them, else stand-ins.
+/// The kinds of the host's chart, and the operators': their real definitions where somebody has put them, else stand-ins.
 pub fn definitions() -> Vec<Value> {
-    let mut definitions: Vec<Value> = backup_api::definitions()
-        .iter()
-        .map(|crd| serde_json::to_value(crd).unwrap())
-        .collect();
+    let mut definitions = charts::HOST.definitions().unwrap();
     let real = controlplane::operator_crds().unwrap();
     for kind in stage::kinds() {
         let stand_in = stage::crd(kind);
@@ -81,7 +79,6 @@ impl Scene {
     /// A platform with the CNPG plugin, and a new tenant with a database.
     pub async fn new() -> Self {
         let scene = Self::empty().await;
-        scene.install("cnpg.wasm").await;
         let objects = stage::platform_objects(&key("access"), &key("secret")).unwrap();
         scene.plane.apply(&objects).await.unwrap();
         let database = stage::postgres_objects(&scene.namespace, "orders-db", "a-password");
@@ -89,31 +86,17 @@ impl Scene {
         scene
     }
 
-    /// The host's namespace and a new tenant's.
-    async fn empty() -> Self {
+    /// What the chart installs, and a new tenant's namespace.
+    pub async fn empty() -> Self {
         let plane = controlplane::shared(&definitions()).unwrap();
         let client = plane.client().await.unwrap();
-        let host = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": HOST_NAMESPACE } });
-        plane.apply(&[host]).await.unwrap();
         Self {
             plane,
+            host: installed(plane).await,
             cluster: RealCluster::new(client.clone()),
             namespace: plane.namespace("tenant-acme").await.unwrap(),
             client,
         }
-    }
-
-    /// Installs a plugin of the bundle, as an administrator would.
-    async fn install(&self, file: &str) {
-        let strategy = Stage::bundled(file).unwrap();
-        let host = HostAccount {
-            namespace: HOST_NAMESPACE.to_owned(),
-            name: "backupstrategy-controller".to_owned(),
-        };
-        self.plane
-            .apply(&installation(&strategy, file, &host).unwrap())
-            .await
-            .unwrap();
     }
 
     /// Puts objects, and what operators say of them.
@@ -145,9 +128,6 @@ impl Scene {
             object["stringData"]["endpoint"] = json!(s3.endpoint);
             object["stringData"]["bucketName"] = json!(s3.bucket);
         }
-        // The class binds both kinds, so both strategies are defined.
-        scene.install("cnpg.wasm").await;
-        scene.install("etcd.wasm").await;
         scene.plane.apply(&objects).await.unwrap();
         scene
             .put_with_status(stage::etcd_objects(&scene.namespace, "etcd").unwrap())
@@ -222,9 +202,14 @@ impl Scene {
         &self.namespace
     }
 
-    /// The administrator's kubeconfig.
+    /// The kubeconfig of the host's own account.
     pub fn kubeconfig(&self) -> PathBuf {
-        self.plane.kubeconfig()
+        self.host.kubeconfig.clone()
+    }
+
+    /// A client of the host's own account.
+    pub async fn host_client(&self) -> Client {
+        self.host.client(self.plane).await
     }
 
     /// A client of the administrator's.
@@ -316,6 +301,19 @@ impl Scene {
                     || (entry.uri.contains(&path) && entry.uri.contains(job))
             })
             .count()
+    }
+
+    /// How many requests there were so far.
+    pub fn requests(&self) -> usize {
+        self.plane.audit().unwrap().len()
+    }
+
+    /// What was refused to the host, or to a strategy that it acted for, from one request on.
+    pub fn refusals_since(&self, first: usize) -> Vec<AuditEntry> {
+        let entries = self.plane.audit().unwrap().into_iter().skip(first);
+        entries
+            .filter(|entry| entry.user == self.host.user && entry.code == Some(403))
+            .collect()
     }
 
     /// An object.
@@ -452,7 +450,8 @@ fn cluster_role(name: &str) -> ObjectRef {
     }
 }
 
-fn resource(api_version: &str, kind: &str) -> ApiResource {
+/// How a kind is addressed.
+pub fn resource(api_version: &str, kind: &str) -> ApiResource {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
 }

@@ -1,6 +1,7 @@
 //! The host as a process, on a real API server.
 //!
-//! The API server is real, and so is the host: a process of its own that can be killed. Operators are played.
+//! The API server is real, and so is the host: a process of its own that can be killed, under the account and with the
+//! rights that the chart gives it. Operators are played.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,13 +10,17 @@
 )]
 
 mod backups;
+mod chart;
 mod cluster;
 mod host;
+mod installed;
 mod many;
 mod plans;
 #[path = "../../benches/host/platform.rs"]
 mod platform;
+mod policies;
 mod proxy;
+mod rbac;
 
 use cluster::{Scene, exclusively};
 use host::HostProcess;
@@ -28,11 +33,14 @@ async fn the_documented_job_succeeds() {
     let _alone = exclusively().await;
     let scene = Scene::new().await;
     let _operator = scene.play_cnpg(Fate::Completes);
+    let first = scene.requests();
     let _host = HostProcess::start(&scene.kubeconfig());
     scene.plugin_is_ready("cnpg").await;
     scene.backup_job("ad-hoc").await;
     let job = scene.ended("BackupJob", "ad-hoc").await;
     assert_eq!(job["status"]["phase"], "Succeeded", "{job}");
+    let refusals = scene.refusals_since(first);
+    assert!(refusals.is_empty(), "{refusals:#?}");
     assert_eq!(
         job["metadata"].get("finalizers"),
         None,
@@ -170,7 +178,7 @@ async fn ended_in_spite(
 async fn killed_at(nth: usize, at: At) -> bool {
     let scene = Scene::new().await;
     let _operator = scene.play_cnpg(Fate::Completes);
-    let proxy = Proxy::start(scene.client(), Some((nth, at))).await;
+    let proxy = Proxy::start(scene.host_client().await, Some((nth, at))).await;
     let host = HostProcess::start(&proxy.kubeconfig());
     proxy.kills(&host);
     scene.plugin_is_ready("cnpg").await;
@@ -226,7 +234,9 @@ async fn a_missing_right_is_named() {
         message.contains("system:serviceaccount:cozy-backup-controller:strategy-cnpg"),
         "{message}"
     );
-    assert!(message.contains("backups"), "{message}");
+    let verbs = ["get", "list", "watch", "create"];
+    let says = |verb: &&str| message.contains(&format!("cannot {verb} resource \"backups\""));
+    assert!(verbs.iter().any(|verb| says(&verb)), "{message}");
     scene.give_rights(role, rules).await;
     let job = scene.ended("BackupJob", "ad-hoc").await;
     assert_eq!(job["status"]["phase"], "Succeeded", "{job}");
@@ -288,7 +298,7 @@ async fn a_job_that_is_deleted_is_undone_and_gone() {
 /// Restores an etcd in place with the host killed at the nth write of the restore. Gives back whether there was one.
 async fn restore_killed_at(nth: usize, at: At) -> bool {
     let (scene, _operator) = Scene::with_etcd().await;
-    let proxy = Proxy::start(scene.client(), Some((nth, at))).await;
+    let proxy = Proxy::start(scene.host_client().await, Some((nth, at))).await;
     let host = HostProcess::start(&proxy.kubeconfig());
     scene.plugin_is_ready("etcd").await;
     scene.etcd_backup_job("ad-hoc").await;

@@ -2,6 +2,7 @@
 
 use crate::{
     cluster::{definitions, exclusively},
+    installed::installed,
     platform::Platform,
 };
 
@@ -9,7 +10,9 @@ use crate::{
 async fn a_hundred_jobs_over_twenty_namespaces_all_end_in_spite_of_a_kill() {
     const EACH: usize = 5;
     let _alone = exclusively().await;
-    let platform = Platform::on(controlplane::shared(&definitions()).unwrap()).await;
+    let plane = controlplane::shared(&definitions()).unwrap();
+    let host = installed(plane).await;
+    let platform = Platform::on(plane).await.with_host(host.kubeconfig.clone());
     let mut namespaces = vec![];
     for _ in 0..20 {
         namespaces.push(platform.tenant(EACH).await);

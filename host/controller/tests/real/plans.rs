@@ -26,11 +26,11 @@ struct Simulated {
 }
 
 impl Simulated {
-    fn new(scene: Scene) -> Self {
+    async fn new(scene: Scene) -> Self {
         let now = Arc::new(AtomicI64::new(Timestamp::now().as_second()));
         let clock = Arc::clone(&now);
         let host = Host::new(
-            RealCluster::new(scene.client()),
+            RealCluster::new(scene.host_client().await),
             Settings::default(),
             Arc::new(Strategies::default()),
             Arc::new(MemoryStorage::default()),
@@ -106,6 +106,7 @@ impl Simulated {
 async fn a_plan_keeps_what_its_policy_says_over_simulated_weeks() {
     let _alone = exclusively().await;
     let scene = Scene::new().await;
+    let first = scene.requests();
     scene
         .put(json!({
             "apiVersion": backup_api::names::API_VERSION, "kind": "Plan",
@@ -118,7 +119,7 @@ async fn a_plan_keeps_what_its_policy_says_over_simulated_weeks() {
             },
         }))
         .await;
-    let simulated = Simulated::new(scene);
+    let simulated = Simulated::new(scene).await;
     let end = simulated.now() + 35 * DAY;
     while simulated.now() < end {
         let next = simulated.pass().await;
@@ -152,4 +153,9 @@ async fn a_plan_keeps_what_its_policy_says_over_simulated_weeks() {
         .unwrap();
     let berlin = last.in_tz("Europe/Berlin").unwrap();
     assert_eq!((berlin.hour(), berlin.minute()), (3, 0), "{status}");
+    let refusals = simulated.scene.refusals_since(first);
+    assert!(
+        refusals.is_empty(),
+        "the host may do what a Plan needs: {refusals:#?}"
+    );
 }

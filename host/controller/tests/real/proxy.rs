@@ -39,7 +39,7 @@ struct Shared {
     was_hit: Notify,
 }
 
-/// A proxy without TLS of its own, on a free port of the loopback interface, which passes on as administrator.
+/// A proxy without TLS of its own, on a free port of the loopback interface, which passes on as the account of a client.
 pub struct Proxy {
     shared: Arc<Shared>,
     folder: tempfile::TempDir,

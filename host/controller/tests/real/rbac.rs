@@ -1,0 +1,132 @@
+//! The host's own rights: enough for all that it does, and not for more.
+
+use charts::HOST;
+use kube::{
+    Api, Client,
+    api::{DynamicObject, ListParams, Patch, PatchParams},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    cluster::{Scene, exclusively, resource},
+    host::HostProcess,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_life_of_a_backup_asks_for_nothing_that_the_accounts_may_not() {
+    let _alone = exclusively().await;
+    let (scene, _operator) = Scene::with_etcd().await;
+    let first = scene.requests();
+    let host = HostProcess::start(&scene.kubeconfig());
+    scene.plugin_is_ready("cnpg").await;
+    scene.plugin_is_ready("etcd").await;
+
+    scene.etcd_backup_job("ad-hoc").await;
+    let job = scene.ended("BackupJob", "ad-hoc").await;
+    assert_eq!(job["status"]["phase"], "Succeeded", "{job}");
+    scene.restore_job("back", "ad-hoc").await;
+    let job = scene.ended("RestoreJob", "back").await;
+    assert_eq!(job["status"]["phase"], "Succeeded", "{job}");
+    let asked =
+        json!({ "metadata": { "annotations": { "backups.cozystack.io/check-requested": "now" } } });
+    scene.merge("Backup", "ad-hoc", &asked).await.unwrap();
+    let is_checked = |backup: &Value| backup["status"]["lastCheckRequest"] == "now";
+    scene.until("Backup", "ad-hoc", is_checked).await;
+    scene.put(plan(scene.namespace())).await;
+    let is_suspended = |plan: &Value| plan["status"]["conditions"][0]["reason"] == "Suspended";
+    scene.until("Plan", "nightly", is_suspended).await;
+    scene.delete("Backup", "ad-hoc").await;
+    scene.gone("Backup", "ad-hoc").await;
+
+    assert!(host.terminate());
+    let refusals = scene.refusals_since(first);
+    assert!(refusals.is_empty(), "{refusals:#?}");
+}
+
+/// A Plan that makes no jobs. What its jobs need is asked for in `plans`.
+fn plan(namespace: &str) -> Value {
+    json!({
+        "apiVersion": "backups.cozystack.io/v1alpha1", "kind": "Plan",
+        "metadata": { "name": "nightly", "namespace": namespace },
+        "spec": {
+            "applicationRef": { "kind": "Etcd", "name": "etcd" },
+            "backupClassName": "cozy-default", "suspend": true,
+            "schedule": { "cron": "0 3 * * *" },
+        },
+    })
+}
+
+/// The Secrets of a namespace, or of all, with the rights of a client.
+fn secrets(client: &Client, namespace: Option<&str>) -> Api<DynamicObject> {
+    let secret = resource("v1", "Secret");
+    match namespace {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &secret),
+        None => Api::all_with(client.clone(), &secret),
+    }
+}
+
+/// Whether the API server says that the account may not.
+fn is_forbidden<T: std::fmt::Debug>(answer: kube::Result<T>) -> bool {
+    matches!(answer, Err(kube::Error::Api(status)) if status.code == 403)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_host_reads_its_secrets_by_name_and_no_others() {
+    let _alone = exclusively().await;
+    let scene = Scene::new().await;
+    let client = scene.host_client().await;
+    let other = json!({
+        "apiVersion": "v1", "kind": "Secret", "stringData": { "password": "a-password" },
+        "metadata": { "name": "orders-db", "namespace": scene.namespace() },
+    });
+    scene.put(other).await;
+    let first = scene.requests();
+    let (tenants, all) = (
+        secrets(&client, Some(scene.namespace())),
+        secrets(&client, None),
+    );
+    assert!(is_forbidden(tenants.get("orders-db").await));
+    assert!(is_forbidden(tenants.list(&ListParams::default()).await));
+    assert!(is_forbidden(all.list(&ListParams::default()).await));
+    let patch = Patch::Merge(json!({ "data": {} }));
+    let parameters = PatchParams::default();
+    let patched = tenants.patch("orders-db", &parameters, &patch).await;
+    assert!(is_forbidden(patched));
+
+    let copies = ListParams::default().fields("metadata.name=cozy-backups-creds");
+    all.list(&copies).await.unwrap();
+    let own = secrets(&client, Some(HOST.namespace));
+    own.get("cozy-backups-system-credentials").await.unwrap();
+    // Helm keeps the release in one.
+    let release = "sh.helm.release.v1.backupstrategy-controller.v1";
+    assert!(is_forbidden(own.get(release).await));
+    // What the other tests find nothing in is where it would be found.
+    assert_eq!(scene.refusals_since(first).len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_host_acts_as_the_accounts_of_its_plugins_and_as_no_other() {
+    let _alone = exclusively().await;
+    let scene = Scene::new().await;
+    let pods = format!("/api/v1/namespaces/{}/pods", scene.namespace());
+    let client = scene.host_client().await;
+    let as_user = async |user: &str| {
+        let request = http::Request::get(&pods).header("impersonate-user", user);
+        let request = request.body(kube::client::Body::empty()).unwrap();
+        client.send(request).await.unwrap().status().as_u16()
+    };
+    let account = |namespace: &str, name: &str| format!("system:serviceaccount:{namespace}:{name}");
+    assert_eq!(
+        as_user(&account(HOST.namespace, "strategy-cnpg")).await,
+        200
+    );
+    for user in [
+        account(HOST.namespace, "default"),
+        account(scene.namespace(), "strategy-cnpg"),
+        account("kube-system", "generic-garbage-collector"),
+        "admin".to_owned(),
+        "system:admin".to_owned(),
+    ] {
+        assert_eq!(as_user(&user).await, 403, "{user}");
+    }
+}
