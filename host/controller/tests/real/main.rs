@@ -10,6 +10,7 @@
 
 mod backups;
 mod cluster;
+mod credentials;
 mod host;
 mod many;
 mod plans;
