@@ -7,11 +7,13 @@
 //! | `sight` | what the watches have shown, so that most reads need no request |
 //! | `work` | the queue and the passes under way |
 //! | `plugins` | StrategyPlugins: from a file of the plugin folder to a strategy that serves |
+//! | `credentials` | how often credentials were projected, as metrics |
 //! | `s3` | the platform's object storage |
 //! | `probes` | health, readiness and metrics over HTTP |
 //! | `options` | flags and environment |
 //! | `run` | all of it together, until it is told to stop |
 
+mod credentials;
 mod metrics;
 mod options;
 mod plugins;

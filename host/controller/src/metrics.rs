@@ -13,6 +13,8 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use crate::credentials::Projections;
+
 /// A reconciler.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(crate) struct Controller {
@@ -39,8 +41,9 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(projections: Projections) -> Self {
         let mut registry = Registry::default();
+        registry.register_collector(Box::new(projections));
         let passes = Family::<Outcome, Counter>::default();
         let seconds = Family::<Controller, Histogram>::new_with_constructor(|| {
             Histogram::new(exponential_buckets(0.001, 2.0, 14))

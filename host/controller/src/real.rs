@@ -235,44 +235,14 @@ impl RealCluster {
 
     /// Asks the API server for objects.
     async fn ask_all(&self, caller: &Caller, matching: &Selector) -> Result<Vec<Value>, ApiError> {
-        let path = self
-            .path(
-                &matching.api_version,
-                &matching.kind,
-                matching.namespace.as_deref(),
-            )
-            .await?;
-        let Some(path) = path else { return Ok(vec![]) };
-        let labels: Vec<String> = matching
-            .labels
-            .iter()
-            .map(|label| format!("{}={}", label.key, label.value))
-            .collect();
-        let mut parameters = ListParams::default().limit(PAGE);
-        if !labels.is_empty() {
-            parameters = parameters.labels(&labels.join(","));
-        }
         let mut objects = vec![];
+        let mut next = None;
         loop {
-            let mut page = match self.send(caller, path.list(&parameters)).await {
-                Err(error) if error.reason == ApiReason::NotFound => return Ok(vec![]),
-                page => page?,
-            };
-            let items = page
-                .get_mut("items")
-                .and_then(Value::as_array_mut)
-                .map(std::mem::take);
-            for mut object in items.unwrap_or_default() {
-                // Items of a list do not say what they are.
-                if let Some(members) = object.as_object_mut() {
-                    members.insert("apiVersion".to_owned(), json!(matching.api_version));
-                    members.insert("kind".to_owned(), json!(matching.kind));
-                }
-                objects.push(object);
-            }
-            match page.pointer("/metadata/continue").and_then(Value::as_str) {
-                Some(next) if !next.is_empty() => parameters = parameters.continue_token(next),
-                _ => break,
+            let (page, after) = self.ask_for_page(caller, matching, PAGE, next).await?;
+            objects.extend(page);
+            next = after;
+            if next.is_none() {
+                break;
             }
         }
         let name = |object: &Value, member: &str| {
@@ -289,6 +259,57 @@ impl RealCluster {
             )
         });
         Ok(objects)
+    }
+
+    /// Asks for a page of objects, from the one on that `next` stands for. Gives back what stands for the next page.
+    async fn ask_for_page(
+        &self,
+        caller: &Caller,
+        matching: &Selector,
+        size: u32,
+        next: Option<String>,
+    ) -> Result<(Vec<Value>, Option<String>), ApiError> {
+        let path = self
+            .path(
+                &matching.api_version,
+                &matching.kind,
+                matching.namespace.as_deref(),
+            )
+            .await?;
+        let Some(path) = path else {
+            return Ok((vec![], None));
+        };
+        let labels: Vec<String> = matching
+            .labels
+            .iter()
+            .map(|label| format!("{}={}", label.key, label.value))
+            .collect();
+        let mut parameters = ListParams::default().limit(size);
+        if !labels.is_empty() {
+            parameters = parameters.labels(&labels.join(","));
+        }
+        if let Some(next) = &next {
+            parameters = parameters.continue_token(next);
+        }
+        let mut page = match self.send(caller, path.list(&parameters)).await {
+            Err(error) if error.reason == ApiReason::NotFound => return Ok((vec![], None)),
+            page => page?,
+        };
+        let items = page
+            .get_mut("items")
+            .and_then(Value::as_array_mut)
+            .map(std::mem::take);
+        let mut objects = items.unwrap_or_default();
+        for object in &mut objects {
+            // Items of a list do not say what they are.
+            if let Some(members) = object.as_object_mut() {
+                members.insert("apiVersion".to_owned(), json!(matching.api_version));
+                members.insert("kind".to_owned(), json!(matching.kind));
+            }
+        }
+        let next = page.pointer("/metadata/continue").and_then(Value::as_str);
+        let next = next.filter(|next| !next.is_empty());
+        Ok((objects, next.map(ToOwned::to_owned)))
     }
 }
 
@@ -390,6 +411,18 @@ impl Cluster for RealCluster {
             self.sight.learned_all(&of, ticket, &objects);
         }
         Ok(objects)
+    }
+
+    async fn first(
+        &self,
+        caller: &Caller,
+        matching: &Selector,
+    ) -> Result<Option<ObjectRef>, ApiError> {
+        if let Some(known) = self.sight.first(&caller.account, matching) {
+            return Ok(known);
+        }
+        let (page, _) = self.ask_for_page(caller, matching, 1, None).await?;
+        Ok(page.first().map(backup_engine::reference))
     }
 
     async fn live_jobs(&self, kind: &str, namespace: &str) -> Result<Vec<Arc<Value>>, ApiError> {

@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use crate::{
+    credentials::Projections,
     metrics::Metrics,
     options::Options,
     plugins::{News, Plugins},
@@ -63,7 +64,6 @@ async fn serve(options: Options, sandbox: Sandbox) -> anyhow::Result<()> {
     let cluster = RealCluster::new(client.clone());
     let (stopped, stop) = watch::channel(false);
     let strategies = Arc::new(Strategies::default());
-    let (metrics, readiness) = (Metrics::new(), Readiness::default());
     let host = Arc::new(Host::new(
         cluster.clone(),
         options.settings(),
@@ -72,6 +72,8 @@ async fn serve(options: Options, sandbox: Sandbox) -> anyhow::Result<()> {
         Arc::new(Timestamp::now),
         Evaluator::Blocking,
     ));
+    let metrics = Metrics::new(Projections(host.projections()));
+    let readiness = Readiness::default();
     let probes = tokio::spawn(serve_probes(
         options.health_probe_bind_address,
         readiness.clone(),

@@ -156,6 +156,18 @@ impl Sight {
         known.map_or_else(|| kind.cache.list(matching), Sighting::Known)
     }
 
+    /// The first object that a selector names, or that there is none; nothing where that is not known.
+    pub(crate) fn first(
+        &self,
+        account: &Account,
+        matching: &Selector,
+    ) -> Option<Option<ObjectRef>> {
+        let kinds = self.kinds();
+        let of = KindOf::new(account, &matching.api_version, &matching.kind);
+        let stores = &kinds.get(&of)?.stores;
+        stores.iter().find_map(|store| store.first(matching))
+    }
+
     /// The jobs of a namespace that have not ended, if they are known.
     pub(crate) fn live(&self, of: &KindOf, namespace: &str) -> Option<Vec<Arc<Value>>> {
         let kinds = self.kinds();

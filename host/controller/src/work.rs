@@ -4,7 +4,8 @@ use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use backup_api::names::{API_VERSION, CREDENTIALS_SECRET, STRATEGY_API_VERSION};
 use backup_engine::{
-    Host, Interest, Key, Next, Queue, Serving, Settings, StorageSettings, Strategies,
+    Host, Interest, Key, Next, Queue, STORAGE_LOCATION, Serving, Settings, StorageSettings,
+    Strategies, VeleroSettings,
     cluster::{Account, ApiError},
     kinds_known,
 };
@@ -12,7 +13,7 @@ use jiff::Timestamp;
 use tokio::{
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
     task::JoinSet,
-    time::{Duration, sleep},
+    time::{Duration, MissedTickBehavior, interval, sleep},
 };
 
 use crate::{
@@ -23,6 +24,9 @@ use crate::{
     sight::Scope,
     watches::{Change, Changed, Watched, Watches},
 };
+
+/// How often it is looked whether the credentials are in order. Their changes are watched; this is for what is not seen.
+const CREDENTIALS_TICK: Duration = Duration::from_secs(60);
 
 /// How long passes under way may go on once the host is told to stop.
 const GRACE: Duration = Duration::from_secs(15);
@@ -36,7 +40,13 @@ pub(crate) fn own_watches(storage: &StorageSettings) -> Vec<Watched> {
         namespace: namespace.map(ToOwned::to_owned),
         name: name.to_owned(),
     };
-    let source = named(&storage.source_name, Some(&storage.source_namespace));
+    let described = storage.secrets().into_iter().map(|secret| {
+        whole(
+            "v1",
+            "Secret",
+            named(&secret.name, secret.namespace.as_deref()),
+        )
+    });
     let kinds =
         kinds_known().map(|(version, kind)| Watched::metadata(&Account::Host, version, kind));
     [
@@ -46,11 +56,22 @@ pub(crate) fn own_watches(storage: &StorageSettings) -> Vec<Watched> {
         whole(API_VERSION, "Backup", Scope::All),
         whole(API_VERSION, "Plan", Scope::All),
         whole("v1", "Secret", named(CREDENTIALS_SECRET, None)),
-        whole("v1", "Secret", source),
     ]
     .into_iter()
+    .chain(described)
     .chain(kinds)
     .collect()
+}
+
+/// Velero's BackupStorageLocation, which the host keeps in step.
+fn storage_location(velero: &VeleroSettings) -> Option<Watched> {
+    let (api_version, kind, name) = STORAGE_LOCATION;
+    let scope = Scope::Named {
+        namespace: Some(velero.namespace.clone()),
+        name: name.to_owned(),
+    };
+    let location = Watched::whole(&Account::Host, api_version, kind, scope);
+    (!velero.namespace.is_empty()).then_some(location)
 }
 
 /// What a plugin's jobs depend on, whatever they read: the objects that it makes, and those that are few and small.
@@ -110,7 +131,14 @@ impl Work {
         for watched in &own {
             self.watches.ensure(watched.clone());
         }
+        // Velero may not be there, so nobody waits for this one.
+        if let Some(location) = storage_location(&self.settings.storage.velero) {
+            self.watches.ensure(location);
+        }
         let mut queue = Queue::default();
+        // The first tick comes at once.
+        let mut credentials_tick = interval(CREDENTIALS_TICK);
+        credentials_tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut passes: JoinSet<()> = JoinSet::new();
         let (done, mut ended) = unbounded_channel();
         let mut stop = std::pin::pin!(stop);
@@ -147,6 +175,7 @@ impl Work {
                 Some(news) = self.plugin_news.recv() => self.heard(&mut queue, news),
                 Some(passed) = ended.recv() => self.passed(&mut queue, passed),
                 Some(_) = passes.join_next() => {}
+                _ = credentials_tick.tick() => queue.look_at_credentials(self.host.own_keys()),
                 () = seen.notified() => {
                     // What changed before the watch began was not told.
                     for key in std::mem::take(&mut self.unwatched) {

@@ -11,7 +11,7 @@ use backup_sandbox::{
 use crate::{
     cluster::{Caller, Cluster},
     commit::HELM_RELEASE,
-    credentials::{self, Credentials},
+    credentials::{Credentials, has_bucket},
     host::Host,
     object,
     resolve::Binding,
@@ -65,22 +65,14 @@ impl<C: Cluster> Host<C> {
                 binding.class
             )));
         }
-        let credentials = self.platform_storage().await?;
-        credentials::project(&self.cluster, &credentials, applicant.namespace).await?;
+        let credentials = self.projected(applicant.namespace, applicant.uid).await?;
         self.case_of(binding, applicant, credentials).await
     }
 
     /// The platform's storage and the keys to it.
     pub(crate) async fn platform_storage(&self) -> Result<Credentials, Stop> {
-        let credentials = credentials::read(&self.cluster, &self.settings.storage).await?;
-        if credentials.location.bucket.is_empty() {
-            return Err(Stop::Wait {
-                reason: Reason::CredentialsProjectionPending,
-                message: "the platform has no bucket yet: neither the source Secret nor backupStorage.bucketName names one"
-                    .to_owned(),
-                give_up_after: None,
-            });
-        }
+        let credentials = self.credentials().await?;
+        has_bucket(&credentials)?;
         Ok(credentials)
     }
 
@@ -89,8 +81,9 @@ impl<C: Cluster> Host<C> {
         &self,
         binding: Binding,
         applicant: &Applicant<'_>,
-        credentials: Credentials,
+        mut credentials: Credentials,
     ) -> Result<Case, Stop> {
+        credentials.earlier_keys = self.earlier_keys(&credentials.location, applicant.namespace);
         let caller = binding.serving.caller(&format!(
             "{}/{}/{}",
             applicant.kind, applicant.namespace, applicant.name

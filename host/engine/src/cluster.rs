@@ -86,6 +86,19 @@ pub trait Cluster: Send + Sync + 'static {
         matching: &Selector,
     ) -> impl Future<Output = Result<Vec<Value>, ApiError>> + Send;
 
+    /// The first of the objects that [`Cluster::list`] gives; none when there is none. A cluster may know it without a
+    /// request.
+    fn first(
+        &self,
+        caller: &Caller,
+        matching: &Selector,
+    ) -> impl Future<Output = Result<Option<ObjectRef>, ApiError>> + Send {
+        async move {
+            let found = self.list(caller, matching).await?;
+            Ok(found.first().map(object::reference))
+        }
+    }
+
     /// The BackupJobs or RestoreJobs of a namespace that have not ended, as [`Cluster::list`] gives them. A cluster may
     /// know them without a request; every pass over a job asks for them, so they are shared.
     fn live_jobs(

@@ -1,23 +1,58 @@
 //! The platform's credentials: read from one source Secret, projected into the namespaces that need them.
 //!
-//! The keys of the projected Secret and their formats are what CNPG, MariaDB, etcd, ClickHouse, Velero and
-//! FoundationDB read; none of them can change.
+//! ```text
+//!  source Secret ──► Credentials ──┬─► cozy-backups-creds in each namespace that needs it
+//!  CA, settings ────┘              ├─► `.Storage` of templates, `storage` of strategies, the host's own S3 client
+//!                                  └─► Velero's BackupStorageLocation
+//! ```
+//!
+//! A job sees to the copy in its namespace itself; from then on the copy has a reconciler of its own, as long as
+//! somebody could use it.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `source` | the source Secret in its two formats, and the certificate authority |
+//! | `authority` | what counts as a certificate authority |
+//! | `projected` | the keys of a copy, and how it is written |
+//! | `copies` | the reconciler of copies |
+//! | `users` | who could use a copy |
+//! | `uses` | the jobs of this process that rely on one |
+//! | `keys` | keys that were current before |
+//! | `counts` | what came of it, as metrics |
+//! | `location` | Velero's BackupStorageLocation |
 
-use std::collections::BTreeMap;
+mod authority;
+mod copies;
+mod counts;
+mod keys;
+mod location;
+mod projected;
+mod source;
+mod users;
+mod uses;
 
-use backup_api::names::{CREDENTIALS_SECRET, MANAGED_BY, MANAGED_BY_VALUE};
-use data_encoding::BASE64;
-use serde_json::{Map, Value, json};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use backup_api::{
+    Reason,
+    names::{CREDENTIALS_SECRET, MANAGED_BY},
+};
+use serde_json::Value;
 
 use crate::{
-    cluster::{ApiReason, Caller, Cluster, Part},
+    cluster::{ApiError, ApiReason, Caller, Cluster},
+    events::Happened,
+    host::Host,
     object,
-    settings::StorageSettings,
+    queue::Key,
+    stop::Stop,
     storage::Location,
 };
 
-/// The host's field manager for Secrets.
-const MANAGER: &str = "backups.cozystack.io/credentials";
+pub use counts::ProjectionCounts;
+pub use location::STORAGE_LOCATION;
+pub(crate) use location::is_storage_location;
+pub(crate) use projected::AUTHORITY_KEY;
 
 /// The platform's storage as its source Secret and the settings describe it.
 #[derive(Clone, PartialEq, Eq)]
@@ -28,16 +63,18 @@ pub struct Credentials {
     pub host: String,
     /// What the settings say of path style, to be passed on as it is.
     pub force_path_style: Option<bool>,
+    /// Keys that were current before, and are secrets all the same.
+    pub earlier_keys: Vec<String>,
 }
 
 /// Why credentials could not be projected. The reasons are the reference's, and labels of metrics.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectionError {
     /// May come.
-    #[error("the source Secret {0} does not exist yet")]
+    #[error("the {0} does not exist yet")]
     SourceSecretMissing(String),
     /// Must be mended by the platform.
-    #[error("the source Secret {0} is not usable: {1}")]
+    #[error("the {0} is not usable: {1}")]
     SourceSecretMalformed(String, String),
     /// Must be removed by whoever made it.
     #[error(
@@ -46,7 +83,7 @@ pub enum ProjectionError {
     TargetSecretNotOwned(String),
     /// May pass.
     #[error("the API server refused to read or write a credentials Secret: {0}")]
-    ApiError(#[from] crate::cluster::ApiError),
+    ApiError(#[from] ApiError),
 }
 
 impl ProjectionError {
@@ -66,264 +103,200 @@ impl ProjectionError {
     pub fn can_pass(&self) -> bool {
         matches!(self, Self::SourceSecretMissing(_) | Self::ApiError(_))
     }
-}
 
-/// Reads the source Secret.
-///
-/// # Errors
-/// When it is absent, or lacks a key or an endpoint that the settings do not give either.
-pub(crate) async fn read<C: Cluster>(
-    cluster: &C,
-    settings: &StorageSettings,
-) -> Result<Credentials, ProjectionError> {
-    let name = format!("{}/{}", settings.source_namespace, settings.source_name);
-    let target = object::target(
-        "v1",
-        "Secret",
-        Some(&settings.source_namespace),
-        &settings.source_name,
-    );
-    let Some(secret) = cluster.get(&Caller::host(), &target).await? else {
-        return Err(ProjectionError::SourceSecretMissing(name));
-    };
-    parse(&decode(&secret), settings)
-        .map_err(|problem| ProjectionError::SourceSecretMalformed(name, problem))
-}
-
-/// Writes the projected Secret into a namespace, unless it is there and the same.
-///
-/// # Errors
-/// When a Secret of that name is somebody else's, or the API server refuses.
-pub(crate) async fn project<C: Cluster>(
-    cluster: &C,
-    credentials: &Credentials,
-    namespace: &str,
-) -> Result<(), ProjectionError> {
-    let host = Caller::host();
-    let target = object::target("v1", "Secret", Some(namespace), CREDENTIALS_SECRET);
-    let wanted = credentials.keys();
-    let Some(found) = cluster.get(&host, &target).await? else {
-        cluster
-            .create(&host, MANAGER, &secret(namespace, &wanted), false)
-            .await?;
-        return Ok(());
-    };
-    if object::label(&found, MANAGED_BY) != Some(MANAGED_BY_VALUE) {
-        return Err(ProjectionError::TargetSecretNotOwned(namespace.to_owned()));
+    /// Whether it is about the source, and so the same in every namespace.
+    fn is_of_the_source(&self) -> bool {
+        matches!(
+            self,
+            Self::SourceSecretMissing(_) | Self::SourceSecretMalformed(..)
+        )
     }
-    let patch = difference(&decode(&found), &wanted);
-    if patch.is_empty() {
-        return Ok(());
-    }
-    let patch = json!({
-        // Whoever replaced the Secret in between is not overwritten.
-        "metadata": { "resourceVersion": object::resource_version(&found) },
-        "data": patch,
-    });
-    cluster
-        .merge(&host, MANAGER, &target, &patch, Part::Main)
-        .await?;
-    Ok(())
 }
 
-/// The members of `data` that must change: a value, or null to remove an optional key.
-fn difference(
-    found: &BTreeMap<String, String>,
-    wanted: &BTreeMap<&str, Option<String>>,
-) -> Map<String, Value> {
-    let mut patch = Map::new();
-    for (key, value) in wanted {
-        if found.get(*key) != value.as_ref() {
-            let value = value.as_ref().map_or(Value::Null, |value| {
-                Value::String(BASE64.encode(value.as_bytes()))
-            });
-            patch.insert((*key).to_owned(), value);
+/// What the host keeps of projection between passes.
+#[derive(Default)]
+pub(crate) struct Projection {
+    keys: keys::KnownKeys,
+    pub(crate) uses: uses::Uses,
+    unused: copies::Unused,
+    counts: Arc<ProjectionCounts>,
+    /// What was last told of the source: the same of every namespace is told once.
+    told: Mutex<String>,
+}
+
+impl Projection {
+    /// A namespace has no copy any more.
+    fn forget(&self, namespace: &str) {
+        self.keys.forget(namespace);
+        self.unused.forget(namespace);
+        self.counts.forget(namespace);
+    }
+
+    fn told(&self) -> MutexGuard<'_, String> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether these words about the source are not what was told last.
+    fn is_news(&self, words: &str) -> bool {
+        let mut told = self.told();
+        let is_news = *told != words;
+        if is_news {
+            words.clone_into(&mut told);
+        }
+        is_news
+    }
+
+    /// What goes wrong from now on is told again.
+    fn source_is_in_order(&self) {
+        self.told().clear();
+    }
+}
+
+impl<C: Cluster> Host<C> {
+    /// How often credentials were projected, and how often they could not be.
+    #[must_use]
+    pub fn projections(&self) -> Arc<ProjectionCounts> {
+        Arc::clone(&self.projection.counts)
+    }
+
+    /// The objects that need a pass whether they are there or not: the copies in system namespaces, and Velero's
+    /// BackupStorageLocation where the settings want one. To be looked at from the first moment on, and on a tick.
+    #[must_use]
+    pub fn own_keys(&self) -> Vec<Key> {
+        let storage = &self.settings.storage;
+        let copies = storage.always_projected().map(copies::key_in);
+        copies.chain(location::key(&storage.velero)).collect()
+    }
+
+    /// The platform's credentials as they are now.
+    pub(crate) async fn credentials(&self) -> Result<Credentials, ProjectionError> {
+        let credentials = source::read(&self.cluster, &self.settings.storage).await?;
+        self.projection.keys.are_current(&credentials.location);
+        self.projection.source_is_in_order();
+        Ok(credentials)
+    }
+
+    /// Keys that are secrets in a namespace beside the current ones.
+    pub(crate) fn earlier_keys(&self, now: &Location, namespace: &str) -> Vec<String> {
+        self.projection.keys.earlier(now, namespace)
+    }
+
+    /// The platform's credentials for a job, with an up-to-date copy in its namespace that stays until the job is
+    /// forgotten.
+    pub(crate) async fn projected(&self, namespace: &str, job: &str) -> Result<Credentials, Stop> {
+        if !self.projection.uses.begin(namespace, job) {
+            return Err(Stop::Api(ApiError::new(
+                ApiReason::Conflict,
+                format!("Secret {CREDENTIALS_SECRET} in {namespace} is being removed"),
+            )));
+        }
+        let credentials = match self.credentials().await {
+            Ok(credentials) => credentials,
+            Err(error) => return Err(self.not_projected(namespace, None, error).await.into()),
+        };
+        has_bucket(&credentials)?;
+        self.project(&credentials, namespace).await?;
+        Ok(credentials)
+    }
+
+    /// Brings the copy in a namespace into being or up to date.
+    pub(crate) async fn project(
+        &self,
+        credentials: &Credentials,
+        namespace: &str,
+    ) -> Result<(), ProjectionError> {
+        let target = object::target("v1", "Secret", Some(namespace), CREDENTIALS_SECRET);
+        let found = match self.cluster.get(&Caller::host(), &target).await {
+            Ok(found) => found,
+            Err(error) => return Err(self.not_projected(namespace, None, error.into()).await),
+        };
+        if let Some(copy) = found.as_ref().filter(|copy| projected::is_ours(copy)) {
+            self.projection.keys.found(namespace, copy);
+        }
+        let written = match projected::change(found.as_ref(), credentials, namespace) {
+            Ok(None) => return Ok(()),
+            Ok(Some(change)) => projected::write(&self.cluster, found.as_ref(), change)
+                .await
+                .map_err(ProjectionError::from),
+            Err(error) => Err(error),
+        };
+        match written {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.not_projected(namespace, found.as_ref(), error).await),
         }
     }
-    patch
+
+    /// Counts and tells that the copy in a namespace could not be brought up to date. Gives the error back.
+    async fn not_projected(
+        &self,
+        namespace: &str,
+        found: Option<&Value>,
+        error: ProjectionError,
+    ) -> ProjectionError {
+        if let ProjectionError::ApiError(api) = &error
+            && copies::is_race(api)
+        {
+            return error;
+        }
+        let reason = error.reason();
+        self.projection.counts.failed(namespace, reason);
+        if !error.is_of_the_source() || self.projection.is_news(&error.to_string()) {
+            tracing::warn!(namespace, reason, %error, "the credentials cannot be projected");
+        }
+        if let (ProjectionError::TargetSecretNotOwned(_), Some(secret)) = (&error, found) {
+            self.tell_of_a_foreign_secret(secret, &error).await;
+        }
+        error
+    }
+
+    /// The tenant's own Secret stands where the copy belongs: an Event there says so, once.
+    async fn tell_of_a_foreign_secret(&self, secret: &Value, error: &ProjectionError) {
+        if !self.event_is_new(object::uid(secret), error.reason()) {
+            return;
+        }
+        let happened = Happened {
+            reason: error.reason().to_owned(),
+            is_warning: true,
+            action: "Project",
+            of: String::new(),
+            note: error.to_string(),
+        };
+        if let Err(error) = self.record_on(secret, &happened).await {
+            tracing::warn!(%error, "an Event about a foreign Secret is not recorded");
+        }
+    }
 }
 
-fn secret(namespace: &str, keys: &BTreeMap<&str, Option<String>>) -> Value {
-    json!({
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {
-            "name": CREDENTIALS_SECRET,
-            "namespace": namespace,
-            "labels": { MANAGED_BY: MANAGED_BY_VALUE },
-        },
-        "type": "Opaque",
-        "data": difference(&BTreeMap::new(), keys),
+/// Stops a job that needs a bucket where there is none yet.
+pub(crate) fn has_bucket(credentials: &Credentials) -> Result<(), Stop> {
+    if !credentials.location.bucket.is_empty() {
+        return Ok(());
+    }
+    Err(Stop::Wait {
+        reason: Reason::CredentialsProjectionPending,
+        message: "the platform has no bucket yet: neither the source Secret nor backupStorage.bucketName names one"
+            .to_owned(),
+        give_up_after: None,
     })
 }
 
-/// The Secret's values as text. What is not UTF-8 cannot be a credential and is left out.
-fn decode(secret: &Value) -> BTreeMap<String, String> {
-    let mut values = BTreeMap::new();
-    for (key, value) in secret
-        .get("data")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
-        let bytes = BASE64
-            .decode(value.as_str().unwrap_or_default().as_bytes())
-            .unwrap_or_default();
-        if let Ok(text) = String::from_utf8(bytes) {
-            values.insert(key.clone(), text);
-        }
-    }
-    for (key, value) in secret
-        .get("stringData")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
-        values.insert(key.clone(), value.as_str().unwrap_or_default().to_owned());
-    }
-    values
+/// Whether an object is one that the host keeps a copy of the credentials in, or somebody else's in its place.
+pub(crate) fn is_copy(object: &Value) -> bool {
+    object::text(object, &["apiVersion"]) == "v1"
+        && object::text(object, &["kind"]) == "Secret"
+        && object::text(object, &["metadata", "name"]) == CREDENTIALS_SECRET
 }
 
-/// From either format: flat keys win, COSI's `BucketInfo` fills the gaps, settings fill the rest.
-fn parse(
-    values: &BTreeMap<String, String>,
-    settings: &StorageSettings,
-) -> Result<Credentials, String> {
-    let info = values
-        .get("BucketInfo")
-        .map(|text| serde_json::from_str::<Value>(text));
-    let cosi = |path: &str| -> Option<String> {
-        let value = info
-            .as_ref()?
-            .as_ref()
-            .ok()?
-            .pointer(path)?
-            .as_str()?
-            .trim()
-            .to_owned();
-        (!value.is_empty()).then_some(value)
-    };
-    let field = |flat: &str, path: &str| -> Option<String> {
-        let value = values
-            .get(flat)
-            .map(|value| value.trim())
-            .filter(|value| !value.is_empty());
-        value.map(ToOwned::to_owned).or_else(|| cosi(path))
-    };
-    let missing = |key: &str| match &info {
-        Some(Err(error)) => format!("{key} is missing, and BucketInfo is not JSON: {error}"),
-        _ => format!("{key} is missing"),
-    };
-    let access_key =
-        field("accessKey", "/spec/secretS3/accessKeyID").ok_or_else(|| missing("accessKey"))?;
-    let secret_key =
-        field("secretKey", "/spec/secretS3/accessSecretKey").ok_or_else(|| missing("secretKey"))?;
-    let endpoint = field("endpoint", "/spec/secretS3/endpoint")
-        .or_else(|| {
-            Some(settings.endpoint.trim().to_owned()).filter(|endpoint| !endpoint.is_empty())
-        })
-        .ok_or_else(|| {
-            "endpoint is missing, in the Secret and in backupStorage.endpoint".to_owned()
-        })?;
-    let or_setting =
-        |value: Option<String>, setting: &str| value.unwrap_or_else(|| setting.trim().to_owned());
-    let host = without_scheme(&endpoint).to_owned();
-    Ok(Credentials {
-        location: Location {
-            endpoint: with_scheme(&endpoint, &settings.endpoint),
-            bucket: or_setting(
-                field("bucketName", "/spec/bucketName"),
-                &settings.bucket_name,
-            ),
-            region: or_setting(field("region", "/spec/secretS3/region"), &settings.region),
-            force_path_style: settings.force_path_style.unwrap_or(false),
-            access_key,
-            secret_key,
-        },
-        host,
-        force_path_style: settings.force_path_style,
-    })
-}
-
-/// Host and port, and a path that is more than `/`.
-fn without_scheme(endpoint: &str) -> &str {
-    let rest = endpoint
-        .strip_prefix("https://")
-        .or_else(|| endpoint.strip_prefix("http://"))
-        .unwrap_or(endpoint);
-    rest.strip_suffix('/')
-        .filter(|host| !host.contains('/'))
-        .unwrap_or(rest)
-}
-
-/// A bare host gets the scheme of the setting for the same host, else https, as COSI's endpoints have it.
-fn with_scheme(endpoint: &str, setting: &str) -> String {
-    if endpoint.contains("://") {
-        return endpoint.trim_end_matches('/').to_owned();
-    }
-    if setting.contains("://") && without_scheme(setting) == without_scheme(endpoint) {
-        return setting.trim_end_matches('/').to_owned();
-    }
-    format!("https://{}", endpoint.trim_end_matches('/'))
-}
-
-impl Credentials {
-    /// The keys of the projected Secret; none where the key must not be there.
-    fn keys(&self) -> BTreeMap<&'static str, Option<String>> {
-        let Location {
-            bucket,
-            region,
-            access_key,
-            secret_key,
-            ..
-        } = &self.location;
-        let optional = |value: &str| (!value.is_empty()).then(|| value.to_owned());
-        BTreeMap::from([
-            ("AWS_ACCESS_KEY_ID", Some(access_key.clone())),
-            ("AWS_SECRET_ACCESS_KEY", Some(secret_key.clone())),
-            ("accessKey", Some(access_key.clone())),
-            ("secretKey", Some(secret_key.clone())),
-            (
-                "cloud",
-                Some(format!(
-                    "[default]\naws_access_key_id={access_key}\naws_secret_access_key={secret_key}\n"
-                )),
-            ),
-            ("blob_credentials.json", Some(self.blob_credentials())),
-            ("endpoint", Some(self.host.clone())),
-            ("bucketName", optional(bucket)),
-            ("region", optional(region)),
-            (
-                "forcePathStyle",
-                self.force_path_style.map(|flag| flag.to_string()),
-            ),
-        ])
-    }
-
-    /// FoundationDB's own format, compact, with the characters escaped that Go's encoder escapes.
-    fn blob_credentials(&self) -> String {
-        let account =
-            json!({ "api_key": self.location.access_key, "secret": self.location.secret_key });
-        let document = json!({ "accounts": { self.host.as_str(): account } });
-        document
-            .to_string()
-            .replace('<', "\\u003c")
-            .replace('>', "\\u003e")
-            .replace('&', "\\u0026")
-    }
-}
-
-impl From<ProjectionError> for crate::stop::Stop {
+impl From<ProjectionError> for Stop {
     fn from(error: ProjectionError) -> Self {
         if let ProjectionError::ApiError(api) = &error
-            && (api.can_pass()
-                || matches!(api.reason, ApiReason::Conflict | ApiReason::AlreadyExists))
+            && (api.can_pass() || copies::is_race(api))
         {
             return Self::Api(api.clone());
         }
         if error.can_pass() {
             return Self::Wait {
-                reason: backup_api::Reason::CredentialsProjectionPending,
+                reason: Reason::CredentialsProjectionPending,
                 message: error.to_string(),
                 give_up_after: None,
             };

@@ -1,6 +1,6 @@
-//! Events on jobs, Backups and Plans, as `events.k8s.io/v1` has them.
+//! Events on jobs, Backups, Plans and foreign Secrets, as `events.k8s.io/v1` has them.
 
-use backup_api::names::short_hash;
+use backup_api::names::{API_VERSION, short_hash};
 use backup_sandbox::{
     Event,
     contract::{JobIdentity, Severity},
@@ -37,6 +37,7 @@ pub(crate) struct Happened {
 
 /// What an event is about.
 struct Regarding<'a> {
+    api_version: &'a str,
     kind: &'a str,
     namespace: &'a str,
     name: &'a str,
@@ -70,6 +71,7 @@ impl<C: Cluster> Host<C> {
             return Ok(());
         }
         let regarding = Regarding {
+            api_version: API_VERSION,
             kind: &on.kind,
             namespace: &on.namespace,
             name: &on.name,
@@ -89,6 +91,7 @@ impl<C: Cluster> Host<C> {
     ) -> Result<(), ApiError> {
         let target = object::reference(object);
         let regarding = Regarding {
+            api_version: &target.api_version,
             kind: &target.kind,
             namespace: target.namespace.as_deref().unwrap_or_default(),
             name: &target.name,
@@ -113,7 +116,7 @@ impl<C: Cluster> Host<C> {
             "reason": happened.reason,
             "note": happened.note.chars().take(NOTE).collect::<String>(),
             "regarding": {
-                "apiVersion": backup_api::names::API_VERSION,
+                "apiVersion": on.api_version,
                 "kind": on.kind,
                 "namespace": on.namespace,
                 "name": on.name,

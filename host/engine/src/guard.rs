@@ -24,7 +24,7 @@ use crate::{admit::Case, object, secrets::Secrets, stop::Stop, storage::covers};
 pub(crate) fn guard(case: &Case, finished: &Finished) -> Result<(), Stop> {
     let walls = Walls {
         case,
-        secrets: Secrets::new(&case.credentials.location),
+        secrets: Secrets::new(&case.credentials),
     };
     for (index, action) in finished.plan.actions.iter().enumerate() {
         walls.action(action).map_err(|rule| {

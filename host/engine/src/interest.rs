@@ -59,21 +59,20 @@ impl Interest {
             }
         };
         let secret = object::target("v1", "Secret", namespace, CREDENTIALS_SECRET);
-        let platform = object::target(
-            "v1",
-            "Secret",
-            Some(&storage.source_namespace),
-            &storage.source_name,
-        );
-        Self {
-            objects: vec![target.clone(), source, secret, platform],
-            ..Self::default()
-        }
+        let mut objects = vec![target.clone(), source, secret];
+        objects.extend(storage.secrets());
+        Self::of_all(objects, vec![])
     }
 
     /// One more object.
-    #[cfg(test)]
     pub(crate) fn watch(&mut self, target: ObjectRef) {
+        self.objects.push(target);
+    }
+
+    /// One more object, of a kind to be watched under an account.
+    pub(crate) fn watch_as(&mut self, account: Account, target: ObjectRef) {
+        let kind = (target.api_version.clone(), target.kind.clone());
+        self.read_as = Some((account, BTreeSet::from([kind])));
         self.objects.push(target);
     }
 

@@ -44,7 +44,7 @@ mod storage;
 mod strategies;
 mod upkeep;
 
-pub use credentials::{Credentials, ProjectionError};
+pub use credentials::{Credentials, ProjectionCounts, ProjectionError, STORAGE_LOCATION};
 pub use definition::strategy_definition;
 pub use host::{Clock, Evaluator, Host};
 pub use interest::{Interest, Next, kinds_known};
@@ -52,6 +52,6 @@ pub use object::{has_ended, reference};
 pub use queue::{Key, Queue};
 pub use reconcile::needs_passes;
 pub use runner::{Passed, Restless, Runner, memory_clock};
-pub use settings::{Settings, StorageSettings};
+pub use settings::{AuthoritySettings, Settings, StorageSettings, VeleroSettings};
 pub use storage::{Location, MemoryStorage, Storage, StorageError, covers};
 pub use strategies::{Serving, Strategies, limits, proposed_grant};

@@ -101,10 +101,15 @@ pub(crate) fn group(api_version: &str) -> &str {
     api_version.split_once('/').map_or("", |(group, _)| group)
 }
 
-/// Where an application is read. Applications have one version.
+/// The API version of a group's applications. They have one.
+pub(crate) fn application_version(group: &str) -> String {
+    format!("{group}/v1alpha1")
+}
+
+/// Where an application is read.
 pub(crate) fn application_target(application: &ApplicationRef) -> ObjectRef {
     target(
-        &format!("{}/v1alpha1", application.group),
+        &application_version(&application.group),
         &application.kind,
         Some(&application.namespace),
         &application.name,

@@ -260,6 +260,15 @@ impl Queue {
         }
     }
 
+    /// The copies of the credentials that are tracked are due, and these keys, tracked or not.
+    pub fn look_at_credentials(&mut self, own: Vec<Key>) {
+        let copies = self.tracked.keys().filter(|key| key.kind == "Secret");
+        let keys: BTreeSet<Key> = copies.cloned().chain(own).collect();
+        for key in keys {
+            self.enqueue(key);
+        }
+    }
+
     /// The next key that is due. It stays out until [`Queue::passed`] or [`Queue::failed`].
     pub fn take(&mut self, now: Timestamp) -> Option<Key> {
         while let Some((at, key)) = self.timed.first().cloned() {

@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::{
     admit::{Case, permission},
     cluster::{ApiError, Cluster},
+    credentials::AUTHORITY_KEY,
     host::Host,
     object, rendering,
     stop::Stop,
@@ -73,7 +74,10 @@ impl<C: Cluster> Host<C> {
                 }
             }
             Read::Bucket => Answer::Bucket(bucket(case)),
-            Read::CaKey => Answer::Text(None),
+            Read::CaKey => {
+                let authority = case.credentials.location.authority.as_ref();
+                Answer::Text(authority.map(|_| Arc::from(AUTHORITY_KEY)))
+            }
             Read::StoredObjects { path, after, limit } => {
                 let limit = usize::try_from(*limit).unwrap_or(usize::MAX);
                 let location = &case.credentials.location;

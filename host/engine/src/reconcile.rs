@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::{
     backup,
     cluster::{ApiError, Cluster},
+    credentials::{is_copy, is_storage_location},
     host::Host,
     interest::Next,
     object,
@@ -24,6 +25,8 @@ impl<C: Cluster> Host<C> {
             "Backup" => self.reconcile_backup(key).await,
             "BackupClass" => self.reconcile_class(key).await,
             "Plan" => self.reconcile_plan(key).await,
+            "Secret" => self.reconcile_copy(key).await,
+            "BackupStorageLocation" => self.reconcile_storage_location(key).await,
             _ => Ok(Next::gone()),
         }
     }
@@ -36,6 +39,9 @@ impl<C: Cluster> Host<C> {
 /// held, removed, or looked at on request; [`Host::due_later`] tells when its turn comes.
 #[must_use]
 pub fn needs_passes(object: &Value) -> Option<Key> {
+    if is_copy(object) || is_storage_location(object) {
+        return Some(Key::of(object));
+    }
     if object::text(object, &["apiVersion"]) != API_VERSION {
         return None;
     }

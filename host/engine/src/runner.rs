@@ -11,9 +11,10 @@ use serde_json::Value;
 use crate::{
     cluster::{
         ApiError, Cluster,
-        memory::{Changes, MemoryCluster},
+        memory::{Change, ChangeKind, Changes, MemoryCluster},
     },
     host::{Clock, Host},
+    object,
     queue::{Key, Queue},
     reconcile::needs_passes,
 };
@@ -77,6 +78,9 @@ impl<C: Cluster> Runner<C> {
                 queue.enqueue_at(key, at);
             }
         }
+        for key in host.own_keys() {
+            queue.enqueue(key);
+        }
         let plugin_changes = host.strategies.changes();
         Self {
             host,
@@ -138,6 +142,11 @@ impl<C: Cluster> Runner<C> {
         Ok(passes)
     }
 
+    /// Looks at the credentials, as production does on a tick.
+    pub fn look_at_credentials(&mut self) {
+        self.queue.look_at_credentials(self.host.own_keys());
+    }
+
     /// When the next pass is due that waits for its time.
     #[must_use]
     pub fn next_at(&self) -> Option<Timestamp> {
@@ -153,7 +162,7 @@ impl<C: Cluster> Runner<C> {
         }
         while self.hears {
             match self.changes.try_next() {
-                Ok(Some(change)) => self.seen(&change.object),
+                Ok(Some(change)) => self.changed(&change),
                 Ok(None) => return,
                 // Whoever missed something looks at everything again.
                 Err(_) => self.see_everything(),
@@ -165,6 +174,14 @@ impl<C: Cluster> Runner<C> {
         for object in self.cluster.objects() {
             self.seen(&object);
         }
+    }
+
+    fn changed(&mut self, change: &Change) {
+        if change.kind == ChangeKind::Deleted {
+            // Of a job that is gone nothing needs to be kept.
+            self.host.forget_job(object::uid(&change.object));
+        }
+        self.seen(&change.object);
     }
 
     fn seen(&mut self, object: &Value) {

@@ -2,7 +2,7 @@
 //!
 //! | rule | what it finds |
 //! |---|---|
-//! | platform credentials | the exact access key or secret key of the platform's storage, of 8 characters or more, anywhere in a text |
+//! | platform credentials | the exact access key or secret key of the platform's storage, current or earlier, of 8 characters or more, anywhere in a text |
 //! | private key | a PEM header of a private key |
 //! | AWS access key id | `AKIA` or `ASIA` and 16 capital letters or digits, as a word of its own |
 //! | literal password | a value, not a reference, in a field named like one: `password`, `secretKey`, `token`, … |
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::{object::visit_strings, storage::Location};
+use crate::{credentials::Credentials, object::visit_strings, storage::Location};
 
 /// Fields whose literal value is a secret, compared in lower case without `-`, `_` and `.`.
 const SECRET_FIELDS: [&str; 12] = [
@@ -36,11 +36,16 @@ const SHORTEST: usize = 8;
 /// What the rules compare with.
 pub(crate) struct Secrets<'a> {
     location: &'a Location,
+    /// Keys that were current before.
+    earlier: &'a [String],
 }
 
 impl<'a> Secrets<'a> {
-    pub(crate) fn new(location: &'a Location) -> Self {
-        Self { location }
+    pub(crate) fn new(credentials: &'a Credentials) -> Self {
+        Self {
+            location: &credentials.location,
+            earlier: &credentials.earlier_keys,
+        }
     }
 
     /// The rule that a document breaks, with the place as a JSON pointer.
@@ -64,7 +69,12 @@ impl<'a> Secrets<'a> {
 
     fn rule(&self, field: &str, text: &str) -> Option<&'static str> {
         let holds = |secret: &str| secret.len() >= SHORTEST && text.contains(secret);
-        if holds(&self.location.secret_key) || holds(&self.location.access_key) {
+        let current = [&self.location.secret_key, &self.location.access_key];
+        if current
+            .into_iter()
+            .chain(self.earlier)
+            .any(|key| holds(key))
+        {
             return Some("the platform's own credentials");
         }
         looks_like_credential(field, text)
@@ -131,19 +141,28 @@ mod tests {
 
     #[test]
     fn the_platform_keys_are_found_inside_other_text() {
-        let location = Location {
-            endpoint: String::new(),
-            bucket: String::new(),
-            region: String::new(),
-            force_path_style: false,
-            access_key: "access-key-1".to_owned(),
-            secret_key: "secret-key-1".to_owned(),
+        let credentials = Credentials {
+            location: Location {
+                endpoint: String::new(),
+                bucket: String::new(),
+                region: String::new(),
+                force_path_style: false,
+                authority: None,
+                access_key: "access-key-2".to_owned(),
+                secret_key: "secret-key-2".to_owned(),
+            },
+            host: String::new(),
+            force_path_style: None,
+            earlier_keys: vec!["secret-key-1".to_owned(), "short".to_owned()],
         };
-        let found =
-            Secrets::new(&location).find(&json!({ "env": [{ "value": "key=secret-key-1" }] }));
-        assert_eq!(
-            found.unwrap(),
-            "/env/0/value holds the platform's own credentials"
-        );
+        let secrets = Secrets::new(&credentials);
+        for key in ["secret-key-2", "access-key-2", "secret-key-1"] {
+            let document = json!({ "env": [{ "value": format!("key={key}") }] });
+            assert_eq!(
+                secrets.find(&document).unwrap(),
+                "/env/0/value holds the platform's own credentials"
+            );
+        }
+        assert_eq!(secrets.find_text("a short text"), None);
     }
 }

@@ -22,6 +22,8 @@ pub struct Location {
     pub region: String,
     /// Whether the bucket stands in the path rather than in the host name.
     pub force_path_style: bool,
+    /// The certificate authority of the service in PEM; none where its certificate is signed by a public one.
+    pub authority: Option<String>,
     /// Access key.
     pub access_key: String,
     /// Secret key.

@@ -11,6 +11,8 @@
 //! # }
 //! ```
 
+mod tls;
+
 use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
     net::{Ipv4Addr, TcpListener},
@@ -29,7 +31,12 @@ use s3s::{
 };
 use s3s_fs::FileSystem;
 use tempfile::TempDir;
-use tokio::sync::oneshot;
+use tls::Tls;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::oneshot,
+};
+use tokio_rustls::TlsAcceptor;
 
 /// The one bucket.
 const BUCKET: &str = "backups";
@@ -43,6 +50,8 @@ pub struct S3 {
     pub access_key: String,
     /// How that is proven.
     pub secret_key: String,
+    /// The certificate authority that signed its certificate, in PEM, where it speaks TLS. Made for this server alone.
+    pub authority: Option<String>,
     /// The bucket, which is there and empty. Any region will do.
     pub bucket: String,
     /// The folder with the objects. Look at objects through S3: the server has files of its own here.
@@ -58,6 +67,18 @@ impl S3 {
     /// # Errors
     /// When there is no place for its files, or no port.
     pub fn start() -> Result<Self> {
+        Self::start_with(None)
+    }
+
+    /// The same behind TLS, with a private certificate authority.
+    ///
+    /// # Errors
+    /// As [`S3::start`], and when no keys can be made.
+    pub fn start_tls() -> Result<Self> {
+        Self::start_with(Some(Tls::new()?))
+    }
+
+    fn start_with(tls: Option<Tls>) -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("s3-")
             .tempdir()
@@ -76,13 +97,16 @@ impl S3 {
         let address = listener
             .local_addr()
             .context("could not find a free port")?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let (acceptor, authority) = tls.map(|tls| (tls.acceptor, tls.authority)).unzip();
         Ok(Self {
-            endpoint: format!("http://{address}"),
+            endpoint: format!("{scheme}://{address}"),
+            authority,
             access_key,
             secret_key,
             bucket: BUCKET.to_owned(),
             root: folder.path().to_owned(),
-            serving: Some(serve(listener, service.build())?),
+            serving: Some(serve(listener, acceptor, service.build())?),
             _folder: folder,
         })
     }
@@ -106,6 +130,7 @@ fn random() -> String {
 /// Serves until the sender is dropped.
 fn serve(
     listener: TcpListener,
+    tls: Option<TlsAcceptor>,
     service: S3Service,
 ) -> Result<(oneshot::Sender<()>, JoinHandle<()>)> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -124,7 +149,7 @@ fn serve(
         .name("s3".to_owned())
         .spawn(move || {
             runtime.block_on(async {
-                let accepting = tokio::spawn(accept(listener, service));
+                let accepting = tokio::spawn(accept(listener, tls, service));
                 // An error is the drop that ends it.
                 let _ = stopped.await;
                 accepting.abort();
@@ -134,15 +159,31 @@ fn serve(
     Ok((stop, thread))
 }
 
-async fn accept(listener: tokio::net::TcpListener, service: S3Service) {
+async fn accept(listener: tokio::net::TcpListener, tls: Option<TlsAcceptor>, service: S3Service) {
     // An error ends the server: it means that the process has no file descriptors left.
     while let Ok((connection, _)) = listener.accept().await {
-        let service = service.clone();
+        let (tls, service) = (tls.clone(), service.clone());
         tokio::spawn(async move {
-            // What goes wrong on a connection, the client is told or has caused.
-            let _ = Builder::new(TokioExecutor::new())
-                .serve_connection(TokioIo::new(connection), service)
-                .await;
+            match tls {
+                None => converse(connection, service).await,
+                Some(tls) => {
+                    // A client that trusts another authority leaves.
+                    if let Ok(connection) = tls.accept(connection).await {
+                        converse(connection, service).await;
+                    }
+                }
+            }
         });
     }
+}
+
+/// Answers the requests of a connection.
+async fn converse(
+    connection: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    service: S3Service,
+) {
+    // What goes wrong on a connection, the client is told or has caused.
+    let _ = Builder::new(TokioExecutor::new())
+        .serve_connection(TokioIo::new(connection), service)
+        .await;
 }

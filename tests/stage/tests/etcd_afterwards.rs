@@ -63,6 +63,7 @@ fn afterwards() -> Afterwards {
         bucket: String::new(),
         region: String::new(),
         force_path_style: true,
+        authority: None,
         access_key: String::new(),
         secret_key: String::new(),
     };

@@ -249,6 +249,7 @@ async fn what_is_not_in_order_is_said_before_anything_is_touched() {
                 bucket: String::new(),
                 region: String::new(),
                 force_path_style: true,
+                authority: None,
                 access_key: String::new(),
                 secret_key: String::new(),
             };

@@ -239,6 +239,26 @@ impl Store {
         Some(matching.map(|object| (**object).clone()).collect())
     }
 
+    /// The first object of a kind in a namespace, or of all; nothing where that is not known here.
+    pub(super) fn first(&self, matching: &Selector) -> Option<Option<ObjectRef>> {
+        let sees_all = self.view.scope == Scope::All && matching.labels.is_empty();
+        if !self.in_sync || !sees_all {
+            return None;
+        }
+        let mut entries = self.range(matching.namespace.as_deref()).peekable();
+        if entries.peek().is_none() {
+            return Some(None);
+        }
+        // Where it is not sure of any that it is there, it is not sure that there is none.
+        let ((namespace, name), _) = entries.find(|(_, entry)| !entry.is_unsure)?;
+        Some(Some(ObjectRef {
+            api_version: matching.api_version.clone(),
+            kind: matching.kind.clone(),
+            namespace: (!namespace.is_empty()).then(|| namespace.clone()),
+            name: name.clone(),
+        }))
+    }
+
     /// The jobs of a namespace that have not ended.
     pub(super) fn live(&self, namespace: &str) -> Option<Vec<Arc<Value>>> {
         if self.view.scope != Scope::Live {
@@ -251,15 +271,20 @@ impl Store {
     }
 
     /// What is kept of a namespace, or of all; nothing where not all of it is kept.
-    fn entries_of(&self, namespace: Option<&str>) -> Option<Vec<&Entry>> {
+    fn entries_of<'a>(&'a self, namespace: Option<&'a str>) -> Option<Vec<&'a Entry>> {
         if !self.in_sync || self.view.keeps != Keeps::Objects {
             return None;
         }
+        Some(self.range(namespace).map(|(_, entry)| entry).collect())
+    }
+
+    fn range<'a>(
+        &'a self,
+        namespace: Option<&'a str>,
+    ) -> impl Iterator<Item = (&'a Name, &'a Entry)> {
         let from = (namespace.unwrap_or_default().to_owned(), String::new());
         let entries = self.objects.range(from..);
-        let of_namespace =
-            entries.take_while(|((of, _), _)| namespace.is_none_or(|namespace| namespace == of));
-        Some(of_namespace.map(|(_, entry)| entry).collect())
+        entries.take_while(move |((of, _), _)| namespace.is_none_or(|namespace| namespace == of))
     }
 }
 

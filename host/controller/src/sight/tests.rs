@@ -306,3 +306,36 @@ fn two_watches_of_a_kind_are_kept_apart() {
         "metadata of one watch is no object of the other"
     );
 }
+
+fn first(sight: &Sight) -> Option<Option<ObjectRef>> {
+    sight.first(&Account::Host, &selector(&[]))
+}
+
+#[test]
+fn the_first_of_a_namespace_is_told_from_names_alone() {
+    let mut elsewhere = job("one", 1, "");
+    elsewhere["metadata"]["namespace"] = json!("b");
+    for view in [&WHOLE, &NAMES] {
+        let sight = watching(view, &[elsewhere.clone()]);
+        assert_eq!(first(&sight), Some(None));
+        show(&sight, view, &job("two", 2, ""));
+        assert_eq!(first(&sight), Some(Some(target("two"))));
+        sight.lost(&jobs(), view);
+        assert_eq!(first(&sight), None, "changes may be missed");
+    }
+    for view in [&LIVE, &LABELLED] {
+        assert_eq!(first(&watching(view, &[])), None, "it does not see all");
+    }
+}
+
+#[test]
+fn of_one_that_was_deleted_it_is_not_sure_until_the_watch_tells() {
+    let sight = watching(&NAMES, &[job("one", 1, "")]);
+    sight.deleted(&target("one"));
+    assert_eq!(first(&sight), None);
+    show(&sight, &NAMES, &job("two", 2, ""));
+    assert_eq!(first(&sight), Some(Some(target("two"))));
+    gone(&sight, &NAMES, &job("two", 3, ""));
+    gone(&sight, &NAMES, &job("one", 4, ""));
+    assert_eq!(first(&sight), Some(None));
+}

@@ -370,6 +370,54 @@ impl Scene {
             .unwrap();
     }
 
+    /// Waits until an object in a namespace is so: of this version and kind, and of this name.
+    pub async fn until_in(
+        &self,
+        namespace: &str,
+        (api_version, kind, name): (&str, &str, &str),
+        so: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let resource = resource(api_version, kind);
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client(), namespace, &resource);
+        wait(api, name, so).await
+    }
+
+    /// Deletes an object of the tenant's.
+    pub async fn delete_in(&self, api_version: &str, kind: &str, name: &str) {
+        let target = self.target(api_version, kind, name);
+        self.cluster
+            .delete(&Caller::host(), &target, &DeleteOptions::default())
+            .await
+            .unwrap();
+    }
+
+    /// Velero's namespace with a BackupStorageLocation that the host has made, of the real kind where somebody has put
+    /// its definition.
+    pub async fn install_velero(&self) {
+        let kind = stage::Kind {
+            group: "velero.io",
+            version: "v1",
+            kind: "BackupStorageLocation",
+            plural: "backupstoragelocations",
+        };
+        let stand_in = stage::crd(&kind);
+        let real = controlplane::operator_crds().unwrap();
+        let name = &stand_in["metadata"]["name"];
+        let found = real.iter().find(|crd| crd["metadata"]["name"] == *name);
+        let definition = found.unwrap_or(&stand_in).clone();
+        self.plane.apply(&[definition]).await.unwrap();
+        let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "cozy-velero" } });
+        let location = json!({
+            "apiVersion": "velero.io/v1", "kind": "BackupStorageLocation",
+            "metadata": {
+                "namespace": "cozy-velero", "name": "cozy-default",
+                "labels": { "apps.cozystack.io/managed-by": "cozystack-backups" },
+            },
+            "spec": { "provider": "aws", "objectStorage": { "bucket": "as-it-was" } },
+        });
+        self.plane.apply(&[namespace, location]).await.unwrap();
+    }
+
     /// Takes the rights on a resource out of a ClusterRole. Gives back the rules that were there.
     pub async fn take_rights(&self, role: &str, plural: &str) -> Value {
         let target = cluster_role(role);

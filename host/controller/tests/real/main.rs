@@ -12,6 +12,7 @@
 mod backups;
 mod chart;
 mod cluster;
+mod credentials;
 mod host;
 mod installed;
 mod many;

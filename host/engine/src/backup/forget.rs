@@ -30,7 +30,7 @@ use super::{is_elsewhere, is_held};
 use crate::{
     admit::seconds,
     cluster::{ApiError, Caller, Cluster},
-    credentials::{self, ProjectionError},
+    credentials::{Credentials, ProjectionError},
     guard::guard,
     host::Host,
     interest::{Interest, Next},
@@ -234,10 +234,10 @@ impl<C: Cluster> Host<C> {
     /// place is no reason to leave everything else behind.
     async fn project_for_removal(
         &self,
-        credentials: &credentials::Credentials,
+        credentials: &Credentials,
         namespace: &str,
     ) -> Result<(), Stop> {
-        match credentials::project(&self.cluster, credentials, namespace).await {
+        match self.project(credentials, namespace).await {
             Err(error @ ProjectionError::ApiError(_)) => Err(error.into()),
             Err(error) => {
                 tracing::warn!(namespace, %error, "a Backup is removed without credentials in its namespace");

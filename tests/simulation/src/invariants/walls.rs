@@ -49,14 +49,16 @@ fn is_the_hosts(request: &Operation) -> bool {
 }
 
 /// What is done for a strategy: in the namespace of the job that it is done for, and never with a Secret or an object
-/// of the host's groups.
+/// of the host's groups. Beside jobs it is looked whether an application is there that uses a copy of the credentials.
 fn is_a_strategys(request: &Operation) -> bool {
     let (group, _) = request.api_version.split_once('/').unwrap_or_default();
     let mut purpose = request.purpose.split(['/', ' ']);
     let (kind, namespace) = (purpose.next(), purpose.next());
     let is_secret = group.is_empty() && request.kind == "Secret";
     let is_the_hosts = group == GROUP || group.ends_with(&format!(".{GROUP}"));
-    matches!(kind, Some("BackupJob" | "RestoreJob" | "Backup"))
+    let is_of_a_job = matches!(kind, Some("BackupJob" | "RestoreJob" | "Backup"));
+    let is_of_a_copy = kind == Some("Secret") && request.verb == Verb::List;
+    (is_of_a_job || is_of_a_copy)
         && namespace.is_some()
         && namespace == request.namespace.as_deref()
         && !is_secret

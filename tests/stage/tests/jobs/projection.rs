@@ -61,7 +61,10 @@ const FLAT: [(&str, &str); 5] = [
 
 /// What these flat keys, and a bucket of COSI that says the same, come to.
 fn formats() -> BTreeMap<String, String> {
-    let blob = r#"{"accounts":{"s3.cozy.example":{"api_key":"AK","secret":"SK"}}}"#;
+    let account = r#"{"api_key":"AK","secret":"SK"}"#;
+    let blob = format!(
+        r#"{{"accounts":{{"@s3.cozy.example":{account},"AK@s3.cozy.example":{account},"s3.cozy.example":{account}}}}}"#
+    );
     let keys = [
         ("AWS_ACCESS_KEY_ID", "AK"),
         ("AWS_SECRET_ACCESS_KEY", "SK"),
@@ -71,8 +74,9 @@ fn formats() -> BTreeMap<String, String> {
             "cloud",
             "[default]\naws_access_key_id=AK\naws_secret_access_key=SK\n",
         ),
-        ("blob_credentials.json", blob),
+        ("blob_credentials.json", blob.as_str()),
         ("endpoint", "s3.cozy.example"),
+        ("endpointURL", "https://s3.cozy.example"),
         ("bucketName", "cozy-backups"),
         ("region", "eu-1"),
         ("forcePathStyle", "true"),
@@ -172,29 +176,36 @@ async fn settings_stand_in_for_what_the_source_leaves_out() {
 }
 
 // TestStripScheme_Forms, TestBuildFDBBlobCredentials_EndpointForms, TestProject_HappyPath_HTTPEndpoint. Defect 16 of the
-// reference: the account of FoundationDB and the endpoint differed by a slash.
+// reference: the account of FoundationDB and the endpoint differed by a slash. FoundationDB itself looks accounts up by
+// key and host, without the port. ClickHouse's backup tool wants the scheme that the reference took away.
 #[tokio::test]
-async fn endpoint_and_blob_account_are_the_bare_host_whatever_the_form() {
+async fn endpoint_and_blob_accounts_are_of_one_host_whatever_the_form() {
     let mut stage = platform(Guest::default());
     let forms = [
-        ("https://s3.cozy.example", "s3.cozy.example"),
-        ("http://s3.cozy.example:9000", "s3.cozy.example:9000"),
-        ("s3.cozy.example", "s3.cozy.example"),
-        ("s3.cozy.example:9000", "s3.cozy.example:9000"),
-        ("https://s3.cozy.example/", "s3.cozy.example"),
-        ("s3.cozy.example/", "s3.cozy.example"),
-        ("https://cozy.example/s3", "cozy.example/s3"),
+        ("https://s3.cozy.example", "https", "s3.cozy.example"),
+        (
+            "http://s3.cozy.example:9000",
+            "http",
+            "s3.cozy.example:9000",
+        ),
+        ("s3.cozy.example", "https", "s3.cozy.example"),
+        ("s3.cozy.example:9000", "https", "s3.cozy.example:9000"),
+        ("https://s3.cozy.example/", "https", "s3.cozy.example"),
+        ("s3.cozy.example/", "https", "s3.cozy.example"),
+        ("https://s3.cozy.example/s3", "https", "s3.cozy.example/s3"),
     ];
-    for (at, (endpoint, host)) in forms.into_iter().enumerate() {
+    for (at, (endpoint, scheme, host)) in forms.into_iter().enumerate() {
         let mut values = FLAT;
         values[2].1 = endpoint;
         source(&stage, &values);
         ordered(&mut stage, "BackupJob", &format!("job-{at}")).await;
         let keys = projected(&stage);
         assert_eq!(keys["endpoint"], host, "{endpoint}");
+        assert_eq!(keys["endpointURL"], format!("{scheme}://{host}"));
         let blob: Value = serde_json::from_str(&keys["blob_credentials.json"]).unwrap();
         let accounts: Vec<_> = blob["accounts"].as_object().unwrap().keys().collect();
-        assert_eq!(accounts, [host], "{endpoint}");
+        let by_key = ["@s3.cozy.example", "AK@s3.cozy.example"];
+        assert_eq!(accounts, [by_key[0], by_key[1], host], "{endpoint}");
     }
 }
 
@@ -203,10 +214,9 @@ async fn characters_that_go_escapes_are_escaped_in_the_blob_account() {
     let mut values = FLAT;
     values[1].1 = r#"a<b>&"c"#;
     let keys = from(&values).await;
-    assert_eq!(
-        keys["blob_credentials.json"],
-        r#"{"accounts":{"s3.cozy.example":{"api_key":"AK","secret":"a\u003cb\u003e\u0026\"c"}}}"#
-    );
+    let account = r#""s3.cozy.example":{"api_key":"AK","secret":"a\u003cb\u003e\u0026\"c"}"#;
+    let blob = &keys["blob_credentials.json"];
+    assert!(blob.ends_with(&format!(",{account}}}}}")), "{blob}");
     assert_eq!(keys["secretKey"], r#"a<b>&"c"#);
 }
 
