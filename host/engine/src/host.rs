@@ -9,8 +9,8 @@ use backup_sandbox::Read;
 use jiff::Timestamp;
 
 use crate::{
-    cluster::Cluster, lock::Locks, rendering::Documents, settings::Settings, storage::Storage,
-    strategies::Strategies,
+    capacity::Capacity, cluster::Cluster, lock::Locks, rendering::Documents, settings::Settings,
+    storage::Storage, strategies::Strategies,
 };
 
 /// The only clock of the engine.
@@ -36,6 +36,7 @@ pub struct Host<C> {
     pub(crate) evaluator: Evaluator,
     pub(crate) locks: Locks,
     pub(crate) documents: Documents,
+    pub(crate) capacity: Capacity,
     /// What is kept of each live job, by its UID. All of it can be made again.
     jobs: Mutex<HashMap<String, Kept>>,
 }
@@ -59,6 +60,7 @@ impl<C: Cluster> Host<C> {
             evaluator,
             locks: Locks::default(),
             documents: Documents::default(),
+            capacity: Capacity::default(),
             jobs: Mutex::default(),
         }
     }
@@ -102,6 +104,7 @@ impl<C: Cluster> Host<C> {
     pub fn forget_job(&self, job: &str) {
         self.jobs().remove(job);
         self.locks.release(job);
+        self.capacity.release(job);
     }
 }
 

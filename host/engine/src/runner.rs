@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::{
     cluster::{
         ApiError, Cluster,
-        memory::{Changes, MemoryCluster},
+        memory::{ChangeKind, Changes, MemoryCluster},
     },
     host::{Clock, Host},
     queue::{Key, Queue},
@@ -70,13 +70,16 @@ impl<C: Cluster> Runner<C> {
     pub fn over(host: Arc<Host<C>>, cluster: MemoryCluster) -> Self {
         let changes = cluster.changes();
         let mut queue = Queue::default();
+        let uses = host.strategies.uses();
         for seen in cluster.objects() {
+            uses.seen(&seen);
             if let Some(key) = needs_passes(&seen) {
                 queue.enqueue(key);
             } else if let Some((key, at)) = host.due_later(&seen) {
                 queue.enqueue_at(key, at);
             }
         }
+        uses.completed();
         let plugin_changes = host.strategies.changes();
         Self {
             host,
@@ -120,6 +123,9 @@ impl<C: Cluster> Runner<C> {
                 Some(error)
             }
         };
+        for woken in self.host.take_woken() {
+            self.queue.enqueue(woken);
+        }
         Some(Passed { key, failed })
     }
 
@@ -153,6 +159,10 @@ impl<C: Cluster> Runner<C> {
         }
         while self.hears {
             match self.changes.try_next() {
+                Ok(Some(change)) if change.kind == ChangeKind::Deleted => {
+                    self.host.strategies.uses().gone(&change.object);
+                    self.queue.seen(&change.object);
+                }
                 Ok(Some(change)) => self.seen(&change.object),
                 Ok(None) => return,
                 // Whoever missed something looks at everything again.
@@ -162,12 +172,18 @@ impl<C: Cluster> Runner<C> {
     }
 
     fn see_everything(&mut self) {
+        let kinds = ["BackupJob", "RestoreJob", "Backup"];
+        let host = Arc::clone(&self.host);
+        let uses = host.strategies.uses();
+        kinds.iter().for_each(|kind| uses.begins(kind));
         for object in self.cluster.objects() {
             self.seen(&object);
         }
+        kinds.iter().for_each(|kind| uses.listed(kind));
     }
 
     fn seen(&mut self, object: &Value) {
+        self.host.strategies.uses().seen(object);
         self.queue.seen(object);
         if let Some((key, at)) = self.host.due_later(object) {
             self.queue.enqueue_at(key, at);

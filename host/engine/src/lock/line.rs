@@ -138,7 +138,7 @@ fn noted(job: &Value, namespace: &str) -> Vec<ApplicationRef> {
     std::iter::once(own).chain(holds).collect()
 }
 
-/// A job that has not ended, and that does not wait for something else than the application.
+/// A job that has not ended, and that does not wait for something else than its turn.
 fn stands_in_line(job: &Value) -> bool {
     let status = job
         .get("status")
@@ -146,7 +146,10 @@ fn stands_in_line(job: &Value) -> bool {
     let Some(status) = status else { return true };
     let waits_elsewhere = status.started_at.is_none()
         && status.conditions.iter().any(|condition| {
-            condition.type_ == "Ready" && condition.reason != Reason::ApplicationBusy.as_str()
+            let waits_here = [Reason::ApplicationBusy, Reason::PluginBusy]
+                .iter()
+                .any(|reason| condition.reason == reason.as_str());
+            condition.type_ == "Ready" && !waits_here
         });
     !waits_elsewhere && !status.phase.is_some_and(JobPhase::is_final)
 }
