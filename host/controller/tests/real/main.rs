@@ -15,6 +15,7 @@ mod many;
 mod plans;
 #[path = "../../benches/host/platform.rs"]
 mod platform;
+mod plugins;
 mod proxy;
 
 use cluster::{Scene, exclusively};
