@@ -42,7 +42,7 @@ pub trait Strategy: Sized + 'static {
     const USES_CREDENTIALS_BETWEEN_JOBS: bool = false;
     /// Versions of a Backup's metadata that it can read.
     const METADATA_VERSIONS: &'static [u32] = &[];
-    /// Versions of the state that it can read.
+    /// Versions of the state that it can read; the newest is the one that it writes.
     const STATE_VERSIONS: &'static [u32] = &[];
 
     /// What an administrator sets in the strategy's object.

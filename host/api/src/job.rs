@@ -109,6 +109,11 @@ pub struct StrategyProgress {
     /// HelmReleases that were suspended for this job, with what was found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub suspended: Vec<SuspendedRelease>,
+    /// The version of the state that the plugin writes: the newest of its manifest's `stateVersions`. Where its component
+    /// is lost, only a version that reads this one may go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub state_version: Option<u32>,
 }
 
 /// A failure that is being cleaned up behind.

@@ -62,6 +62,11 @@ pub const LEGACY_FINALIZER: &str = "backups.cozystack.io/cleanup-velero";
 /// On a Backup, with any value: look now whether its data is there. Another value asks again.
 pub const CHECK_REQUESTED: &str = "backups.cozystack.io/check-requested";
 
+/// On what the host keeps of a component, and on the definition of a strategy kind that it applied: the digest.
+pub const COMPONENT: &str = "backups.cozystack.io/component";
+/// On what the host keeps of a component: which StrategyPlugin it served, and what that granted it last, as JSON.
+pub const GRANTS: &str = "backups.cozystack.io/grants";
+
 /// The Secret with the platform's credentials in an application's namespace.
 pub const CREDENTIALS_SECRET: &str = "cozy-backups-creds";
 /// The label that tells the host's own copies of that Secret from anybody else's.

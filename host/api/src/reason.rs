@@ -70,6 +70,8 @@ pub enum Reason {
     BindingNotReady,
     /// The parameters of a binding hold credentials, or are not what the strategy takes.
     ParametersInvalid,
+    /// The plugin works on as many jobs as its StrategyPlugin allows.
+    PluginBusy,
 }
 
 impl Reason {
@@ -109,6 +111,7 @@ impl Reason {
             Self::BindingsReady => "BindingsReady",
             Self::BindingNotReady => "BindingNotReady",
             Self::ParametersInvalid => "ParametersInvalid",
+            Self::PluginBusy => "PluginBusy",
         }
     }
 }

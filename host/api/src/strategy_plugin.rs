@@ -22,6 +22,8 @@ use crate::{condition::Condition, job::PluginIdentity};
     printcolumn = r#"{"name":"Version","type":"string","jsonPath":".status.serving.version"}"#,
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
     printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason"}"#,
+    printcolumn = r#"{"name":"Backups","type":"integer","jsonPath":".status.backups"}"#,
+    printcolumn = r#"{"name":"Jobs","type":"integer","jsonPath":".status.jobs"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
     printcolumn = r#"{"name":"Digest","type":"string","priority":1,"jsonPath":".status.serving.digest"}"#
 )]
@@ -51,6 +53,11 @@ pub struct StrategyPluginSpec {
     /// What an evaluation may use, where it differs from the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<PluginLimits>,
+    /// How many jobs it may work on at a time, in all namespaces together; any number when absent. Jobs beyond it wait
+    /// for their turn, and namespaces take turns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_running_jobs: Option<u32>,
 }
 
 /// Where a component is.
@@ -106,16 +113,30 @@ pub struct PluginLimits {
 }
 
 /// How far a plugin came.
+///
+/// `Fetched`, `Compiled` and `Conformant` are about what the source holds now, `Ready` about what serves: a newer version
+/// that cannot be used leaves the last good one serving, and both are told.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StrategyPluginStatus {
     /// The component that serves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serving: Option<PluginIdentity>,
+    /// The component that served last, where none serves: an older version does not take its place by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_served: Option<PluginIdentity>,
+    /// How many Backups need the plugin: those of its strategy kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub backups: Option<u32>,
+    /// How many jobs that have begun and not ended need it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub jobs: Option<u32>,
     /// The generation that this was observed for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Fetched`, `Compiled`, `Conformant` and `Ready`.
+    /// `Ready`, `Fetched`, `Compiled`, `Conformant`, `DefinitionInstalled` and `InUse`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

@@ -6,7 +6,7 @@
 //! | `watches` | what changes in the cluster: wake-up calls for the queue |
 //! | `sight` | what the watches have shown, so that most reads need no request |
 //! | `work` | the queue and the passes under way |
-//! | `plugins` | StrategyPlugins: from a file of the plugin folder to a strategy that serves |
+//! | `plugins` | when StrategyPlugins are looked at, and the files of the plugin folder |
 //! | `credentials` | how often credentials were projected, as metrics |
 //! | `s3` | the platform's object storage |
 //! | `probes` | health, readiness and metrics over HTTP |

@@ -92,6 +92,9 @@ pub struct Options {
     /// How often it is looked whether a Backup's data is still there, in seconds; 0 for on request only
     #[arg(long, env = "BACKUP_CHECK_INTERVAL_SECONDS", default_value_t = 86_400)]
     pub backup_check_interval_seconds: u64,
+    /// Namespace of this host, where it stores the components of its plugins
+    #[arg(long, env = "POD_NAMESPACE", default_value = "cozy-backup-controller")]
+    pub pod_namespace: String,
     /// How log lines are written
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,

@@ -3,25 +3,20 @@
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
-use backup_api::StrategyPlugin;
 use backup_engine::{Evaluator, Host, Storage, Strategies};
 use backup_sandbox::{Compiler, Sandbox, Settings as SandboxSettings};
-use futures::StreamExt as _;
 use jiff::Timestamp;
-use kube::{
-    Api, Client,
-    runtime::{WatchStreamExt as _, watcher, watcher::Event},
-};
+use kube::Client;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::{mpsc::UnboundedSender, mpsc::unbounded_channel, watch},
+    sync::{mpsc::unbounded_channel, watch},
 };
 
 use crate::{
     credentials::Projections,
     metrics::Metrics,
     options::Options,
-    plugins::{News, Plugins},
+    plugins::{Follower, plugins},
     probes::{Readiness, serve_metrics, serve_probes},
     real::RealCluster,
     s3::S3,
@@ -90,13 +85,17 @@ async fn serve(options: Options, sandbox: Sandbox) -> anyhow::Result<()> {
     }
     let (changed, changes) = unbounded_channel();
     let (news, plugin_news) = unbounded_channel();
-    let plugins = Plugins::new(
-        cluster.clone(),
-        Arc::new(sandbox),
-        Arc::clone(&strategies),
-        options.clone(),
-    );
-    tokio::spawn(follow_plugins(client, plugins, news));
+    // The only one of its kind leads.
+    let (_leader, leads) = watch::channel(true);
+    let follower = Follower {
+        client,
+        plugins: plugins(cluster.clone(), sandbox, Arc::clone(&strategies), &options),
+        strategies: Arc::clone(&strategies),
+        folder: options.plugin_folder.clone(),
+        leads,
+        news,
+    };
+    tokio::spawn(follower.run());
     let work = Work {
         host,
         settings: options.settings(),
@@ -118,38 +117,6 @@ async fn serve(options: Options, sandbox: Sandbox) -> anyhow::Result<()> {
     probes.await.context("the probes ended")??;
     tracing::info!("stopped");
     Ok(())
-}
-
-/// Loads every StrategyPlugin that there is, and again when it changes.
-async fn follow_plugins(client: Client, plugins: Plugins, news: UnboundedSender<News>) {
-    let api: Api<StrategyPlugin> = Api::all(client);
-    let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(Event::Apply(plugin) | Event::InitApply(plugin)) => {
-                let observed = plugin
-                    .status
-                    .as_ref()
-                    .and_then(|status| status.observed_generation);
-                let serves = plugins.serves(&plugin);
-                if serves && observed == plugin.metadata.generation {
-                    continue;
-                }
-                if let Err(error) = plugins.reconcile(&plugin).await {
-                    tracing::warn!(%error, "the status of a StrategyPlugin cannot be written");
-                }
-                // Nobody listens once the host stops.
-                news.send(News::Looked(plugin.spec.strategy_kind.clone()))
-                    .ok();
-            }
-            Ok(Event::Delete(plugin)) => plugins.remove(&plugin),
-            Ok(Event::InitDone) => drop(news.send(News::AllLooked)),
-            Ok(Event::Init) => {}
-            Err(error) => {
-                tracing::warn!(%error, "the watch of StrategyPlugins failed and is begun anew")
-            }
-        }
-    }
 }
 
 /// Done once the host is told to stop.

@@ -144,6 +144,8 @@ pub(crate) enum Change {
     Gone,
     /// Of the kind nothing was told for a while, and what went meanwhile never will be. The object says which kind.
     Missed,
+    /// All that there is of the kind is told from now on. The object says which kind.
+    Begins,
 }
 
 /// The watches that run.
@@ -273,6 +275,9 @@ impl Watch {
                 Ok(Event::Delete(object)) => (object, Change::Gone),
                 Ok(Event::Init) => {
                     sight.lists(&of, &view);
+                    if !self.tell(json!({}), Change::Begins) {
+                        return;
+                    }
                     continue;
                 }
                 Ok(Event::InitDone) => {

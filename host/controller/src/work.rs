@@ -166,8 +166,12 @@ impl Work {
             self.metrics
                 .active
                 .set(i64::try_from(passes.len()).unwrap_or(i64::MAX));
-            self.readiness
-                .set(self.plugins_looked_at && self.watches.have_seen(&own));
+            let have_seen = self.watches.have_seen(&own);
+            self.readiness.set(self.plugins_looked_at && have_seen);
+            // What the watches have told is known once it has been heard.
+            if have_seen && self.changes.is_empty() && self.strategies.uses().completed() {
+                queue.wake_all();
+            }
             let next = queue.next_at().map_or(Duration::from_secs(3600), until);
             tokio::select! {
                 () = &mut stop => break,
@@ -214,6 +218,7 @@ impl Work {
                 // Whoever waited for this plugin need wait no longer.
                 queue.wake_all();
             }
+            News::Sought => queue.wake_all(),
             News::AllLooked => self.plugins_looked_at = true,
         }
     }
@@ -222,17 +227,23 @@ impl Work {
         let object = &changed.object;
         let text = |member: &str| object[member].as_str().unwrap_or_default();
         let (version, kind) = (text("apiVersion"), text("kind"));
+        self.note_uses(changed, version, kind);
+        if changed.change == Change::Begins {
+            return;
+        }
         if kinds_known().any(|known| known == (version, kind)) {
             let may_be_gone = changed.change != Change::There;
             self.host.cluster().look_for_kinds(may_be_gone);
         }
         match changed.change {
+            Change::Begins => {}
             Change::Missed => queue.lost_track(version, kind),
             Change::Gone => {
                 queue.changed(object);
                 // Of a job that is no longer live, or is gone, nothing needs to be kept.
                 if let Some(uid) = object["metadata"]["uid"].as_str() {
                     self.host.forget_job(uid);
+                    self.wake(queue);
                 }
             }
             Change::There => {
@@ -241,6 +252,27 @@ impl Work {
                     queue.enqueue_at(key, at);
                 }
             }
+        }
+    }
+
+    /// Notes which Backups and jobs need plugins.
+    fn note_uses(&self, changed: &Changed, version: &str, kind: &str) {
+        if version != API_VERSION {
+            return;
+        }
+        let uses = self.strategies.uses();
+        match changed.change {
+            Change::There => uses.seen(&changed.object),
+            Change::Gone => uses.gone(&changed.object),
+            Change::Begins => uses.begins(kind),
+            Change::Missed => uses.listed(kind),
+        }
+    }
+
+    /// The jobs that have been given a place of their plugin are due.
+    fn wake(&self, queue: &mut Queue) {
+        for key in self.host.take_woken() {
+            queue.enqueue(key);
         }
     }
 
@@ -266,6 +298,7 @@ impl Work {
                 queue.failed(&key, Timestamp::now());
             }
         }
+        self.wake(queue);
     }
 
     /// Watches what a pass depended on. Gives back whether every change of it will be told.

@@ -40,6 +40,7 @@ use crate::{
     interest::Next,
     job::application_ref,
     ledger::Ledger,
+    noted::Begun,
     object,
     queue::Key,
     restore_job::finished,
@@ -125,6 +126,7 @@ impl<C: Cluster> Host<C> {
             .resolve_noted(
                 backup.spec.strategy_ref.clone(),
                 backup.spec.parameters.clone(),
+                Begun::removal(ledger.job.strategy.as_ref()).as_ref(),
             )
             .await?;
         if !binding.serving.may_work_on(&subject.group, &subject.kind) {

@@ -23,6 +23,7 @@ use crate::{
     interest::Interest,
     job::{application_ref, wrong_answer},
     ledger::Ledger,
+    noted::Begun,
     object,
     stop::Stop,
     upkeep::MANAGER,
@@ -68,14 +69,16 @@ impl<C: Cluster> Host<C> {
     ) -> Result<Case, Stop> {
         let reference = &job.spec.application_ref;
         let namespace = job.metadata.namespace.as_deref().unwrap_or_default();
-        let binding = self
-            .resolve(&job.spec.backup_class_name, namespace, reference, interest)
-            .await?;
         let status = job
             .status
             .as_ref()
             .map(|status| status.job.clone())
             .unwrap_or_default();
+        let begun = Begun::job(status.strategy.as_ref());
+        let class = &job.spec.backup_class_name;
+        let binding = self
+            .resolve(class, namespace, reference, begun.as_ref(), interest)
+            .await?;
         let applicant = Applicant {
             kind: "BackupJob",
             namespace,

@@ -113,6 +113,7 @@ impl<C: Cluster> Host<C> {
         let (serving, strategy) = self
             .plugin_and_strategy(
                 &binding.strategy_ref,
+                None,
                 application.group(),
                 &application.kind,
             )

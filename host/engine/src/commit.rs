@@ -19,6 +19,7 @@ use crate::{
     cluster::{ApiError, ApiReason, Caller, Cluster, DeleteOptions, Part},
     host::Host,
     ledger::Ledger,
+    noted::state_version,
     object,
     stop::Stop,
 };
@@ -43,6 +44,7 @@ impl<C: Cluster> Host<C> {
         let subject = &case.request.subject;
         let strategy = ledger.strategy();
         strategy.plugin = Some(case.binding.serving.identity());
+        strategy.state_version = state_version(case.binding.serving.strategy.manifest());
         strategy.strategy_ref = Some(case.binding.strategy_ref.clone());
         strategy.application_ref = Some(ApplicationReference {
             api_group: subject.group.clone(),

@@ -9,8 +9,8 @@ use backup_sandbox::Read;
 use jiff::Timestamp;
 
 use crate::{
-    cluster::Cluster, credentials::Projection, lock::Locks, rendering::Documents,
-    settings::Settings, storage::Storage, strategies::Strategies,
+    capacity::Capacity, cluster::Cluster, credentials::Projection, lock::Locks,
+    rendering::Documents, settings::Settings, storage::Storage, strategies::Strategies,
 };
 
 /// The only clock of the engine.
@@ -37,6 +37,7 @@ pub struct Host<C> {
     pub(crate) locks: Locks,
     pub(crate) documents: Documents,
     pub(crate) projection: Projection,
+    pub(crate) capacity: Capacity,
     /// What is kept of each live job, by its UID. All of it can be made again.
     jobs: Mutex<HashMap<String, Kept>>,
 }
@@ -61,6 +62,7 @@ impl<C: Cluster> Host<C> {
             locks: Locks::default(),
             documents: Documents::default(),
             projection: Projection::default(),
+            capacity: Capacity::default(),
             jobs: Mutex::default(),
         }
     }
@@ -105,6 +107,7 @@ impl<C: Cluster> Host<C> {
         self.jobs().remove(job);
         self.locks.release(job);
         self.projection.uses.end(job);
+        self.capacity.release(job);
     }
 }
 

@@ -31,6 +31,7 @@ use crate::{
     host::Host,
     interest::{Interest, Next},
     ledger::{Ledger, later},
+    noted::Begun,
     object,
     queue::Key,
     restore_job::finished,
@@ -177,11 +178,14 @@ impl<C: Cluster> Host<C> {
                 return Ok(Next::gone());
             }
             Ok(Pass::Waiting(at)) => at,
-            Err(stop) => match self.stopped(stop, ledger, JobPhase::Pending)? {
-                Stopped::Again(at) => Some(at),
-                Stopped::Foreign => return Ok(Next::gone()),
-                Stopped::Failed(message) => return self.fail(job, ledger, message).await,
-            },
+            Err(stop) => {
+                self.make_way(&stop, job, ledger);
+                match self.stopped(stop, ledger, JobPhase::Pending)? {
+                    Stopped::Again(at) => Some(at),
+                    Stopped::Foreign => return Ok(Next::gone()),
+                    Stopped::Failed(message) => return self.fail(job, ledger, message).await,
+                }
+            }
         };
         let deadline = ledger.deadline();
         if let Some(at) = deadline.filter(|at| self.now() >= *at) {
@@ -194,6 +198,22 @@ impl<C: Cluster> Host<C> {
             .chain(deadline)
             .min()
             .map_or_else(Next::quiet, Next::at))
+    }
+
+    /// A job that has not begun, and waits for something else than its turn, keeps no place of the plugin.
+    fn make_way(&self, stop: &Stop, job: &Job, ledger: &Ledger) {
+        let waits_for_its_turn = matches!(
+            stop,
+            Stop::Api(_)
+                | Stop::Wait {
+                    reason: Reason::PluginBusy,
+                    ..
+                }
+        );
+        if ledger.job.started_at.is_none() && !waits_for_its_turn {
+            let uid = job.metadata().uid.as_deref().unwrap_or_default();
+            self.capacity.release(uid);
+        }
     }
 
     async fn work_pass(
@@ -211,6 +231,9 @@ impl<C: Cluster> Host<C> {
             return Err(busy);
         }
         ledger.holds(&applications);
+        let has_begun = ledger.job.started_at.is_some();
+        let serving = &case.binding.serving;
+        self.take_place(serving, Key::named(target), job.metadata(), has_begun)?;
         let finished = self.evaluate(&case, question).await?;
         interest.reads(&case, &finished.reads);
         guard(&case, &finished)?;
@@ -328,7 +351,7 @@ impl<C: Cluster> Host<C> {
             } => {
                 let since = ledger.wait(reason.as_str());
                 // Every wait ends. A job's turn comes by itself, as the jobs before it end.
-                let is_in_line = reason == Reason::ApplicationBusy;
+                let is_in_line = matches!(reason, Reason::ApplicationBusy | Reason::PluginBusy);
                 let longest = (!is_in_line).then_some(self.settings.job_deadline);
                 let gives_up = give_up_after
                     .or(longest)
@@ -532,7 +555,10 @@ impl<C: Cluster> Host<C> {
                 )
             }
         };
-        let binding = self.resolve_noted(strategy_ref, parameters).await?;
+        let begun = Begun::job(ledger.job.strategy.as_ref());
+        let binding = self
+            .resolve_noted(strategy_ref, parameters, begun.as_ref())
+            .await?;
         let applicant = Applicant {
             kind: job.kind(),
             namespace,

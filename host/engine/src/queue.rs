@@ -48,6 +48,15 @@ impl Key {
             name: target.name,
         }
     }
+
+    /// The key of the object that a reference names.
+    pub(crate) fn named(target: &ObjectRef) -> Self {
+        Self {
+            kind: target.kind.clone(),
+            namespace: target.namespace.clone().unwrap_or_default(),
+            name: target.name.clone(),
+        }
+    }
 }
 
 /// What is known of an object under reconciliation.

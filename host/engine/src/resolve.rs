@@ -14,6 +14,7 @@ use crate::{
     cluster::{Caller, Cluster},
     host::Host,
     interest::Interest,
+    noted::Begun,
     object,
     stop::Stop,
     strategies::Serving,
@@ -47,6 +48,7 @@ impl<C: Cluster> Host<C> {
         class: &str,
         namespace: &str,
         application: &ApplicationReference,
+        begun: Option<&Begun>,
         interest: &mut Interest,
     ) -> Result<Binding, Stop> {
         let Some(found) = self.class(class).await? else {
@@ -66,7 +68,7 @@ impl<C: Cluster> Host<C> {
         // Before it is looked for: a job that waits for it is woken when it comes.
         interest.strategy(&strategy_ref);
         let (serving, strategy) = self
-            .plugin_and_strategy(&strategy_ref, application.group(), &application.kind)
+            .plugin_and_strategy(&strategy_ref, begun, application.group(), &application.kind)
             .await?;
         Ok(Binding {
             class: class.to_owned(),
@@ -134,6 +136,7 @@ impl<C: Cluster> Host<C> {
         &self,
         backup: &Backup,
         application: &ApplicationRef,
+        begun: Option<&Begun>,
     ) -> Result<Binding, Stop> {
         let strategy_ref = backup.spec.strategy_ref.clone();
         if strategy_ref.api_group != STRATEGY_GROUP {
@@ -153,7 +156,7 @@ impl<C: Cluster> Host<C> {
             self.may_use(&name, class, &application.namespace).await?;
         }
         let (serving, strategy) = self
-            .plugin_and_strategy(&strategy_ref, &application.group, &application.kind)
+            .plugin_and_strategy(&strategy_ref, begun, &application.group, &application.kind)
             .await?;
         Ok(Binding {
             class: name,
@@ -171,13 +174,9 @@ impl<C: Cluster> Host<C> {
         &self,
         strategy_ref: StrategyReference,
         parameters: BTreeMap<String, String>,
+        begun: Option<&Begun>,
     ) -> Result<Binding, Stop> {
-        let Some(serving) = self.strategies.serving(&strategy_ref.kind) else {
-            return Err(self.configuration_missing(
-                Reason::PluginNotReady,
-                format!("no plugin serves strategies of kind {}", strategy_ref.kind),
-            ));
-        };
+        let serving = self.plugin_for(&strategy_ref.kind, begun)?;
         let target = object::target(
             STRATEGY_API_VERSION,
             &strategy_ref.kind,
@@ -215,18 +214,11 @@ impl<C: Cluster> Host<C> {
     pub(crate) async fn plugin_and_strategy(
         &self,
         strategy_ref: &StrategyReference,
+        begun: Option<&Begun>,
         group: &str,
         kind: &str,
     ) -> Result<(Arc<Serving>, Value), Stop> {
-        let Some(serving) = self.strategies.serving(&strategy_ref.kind) else {
-            return Err(self.configuration_missing(
-                Reason::PluginNotReady,
-                format!(
-                    "no plugin serves strategies of kind {}; see `kubectl get strategyplugins`",
-                    strategy_ref.kind
-                ),
-            ));
-        };
+        let serving = self.plugin_for(&strategy_ref.kind, begun)?;
         if !serving.may_work_on(group, kind) {
             return Err(Stop::fail(format!(
                 "StrategyPlugin {} is not granted applications of kind {kind} in {group}",

@@ -14,6 +14,7 @@ use crate::{
     host::Host,
     interest::Interest,
     job::application_ref,
+    noted::Begun,
     object,
     stop::Stop,
 };
@@ -29,7 +30,12 @@ impl<C: Cluster> Host<C> {
         let backup = self.backup_to_restore(job, namespace).await?;
         let subject = target(job, &backup, namespace);
         interest.strategy(&backup.spec.strategy_ref);
-        let binding = self.resolve_backup(&backup, &subject).await?;
+        let progress = job.status.as_ref();
+        let progress = progress.and_then(|status| status.job.strategy.as_ref());
+        let begun = Begun::job(progress);
+        let binding = self
+            .resolve_backup(&backup, &subject, begun.as_ref())
+            .await?;
         let options = job.spec.options.clone().unwrap_or_else(|| json!({}));
         check_options(
             binding.serving.strategy.manifest().restore_options.as_ref(),

@@ -71,7 +71,9 @@ impl<C: Cluster> Runner<C> {
     pub fn over(host: Arc<Host<C>>, cluster: MemoryCluster) -> Self {
         let changes = cluster.changes();
         let mut queue = Queue::default();
+        let uses = host.strategies.uses();
         for seen in cluster.objects() {
+            uses.seen(&seen);
             if let Some(key) = needs_passes(&seen) {
                 queue.enqueue(key);
             } else if let Some((key, at)) = host.due_later(&seen) {
@@ -81,6 +83,7 @@ impl<C: Cluster> Runner<C> {
         for key in host.own_keys() {
             queue.enqueue(key);
         }
+        uses.completed();
         let plugin_changes = host.strategies.changes();
         Self {
             host,
@@ -124,6 +127,9 @@ impl<C: Cluster> Runner<C> {
                 Some(error)
             }
         };
+        for woken in self.host.take_woken() {
+            self.queue.enqueue(woken);
+        }
         Some(Passed { key, failed })
     }
 
@@ -171,20 +177,28 @@ impl<C: Cluster> Runner<C> {
     }
 
     fn see_everything(&mut self) {
+        let kinds = ["BackupJob", "RestoreJob", "Backup"];
+        let host = Arc::clone(&self.host);
+        let uses = host.strategies.uses();
+        kinds.iter().for_each(|kind| uses.begins(kind));
         for object in self.cluster.objects() {
             self.seen(&object);
         }
+        kinds.iter().for_each(|kind| uses.listed(kind));
     }
 
     fn changed(&mut self, change: &Change) {
         if change.kind == ChangeKind::Deleted {
             // Of a job that is gone nothing needs to be kept.
             self.host.forget_job(object::uid(&change.object));
+            self.host.strategies.uses().gone(&change.object);
+            return self.queue.seen(&change.object);
         }
         self.seen(&change.object);
     }
 
     fn seen(&mut self, object: &Value) {
+        self.host.strategies.uses().seen(object);
         self.queue.seen(object);
         if let Some((key, at)) = self.host.due_later(object) {
             self.queue.enqueue_at(key, at);

@@ -1,7 +1,9 @@
 //! Where components come from: the files of one plugin folder.
 //!
 //! The folder is opened once, as a capability. Whatever a StrategyPlugin names is read inside of it and nowhere
-//! else: not above it, not through a link that points out of it.
+//! else: not above it, not through a link that points out of it. [`FolderWatch`] tells when something in it changes.
+
+mod watch;
 
 use std::{
     io::{self, Read as _},
@@ -9,6 +11,8 @@ use std::{
 };
 
 use cap_std::{ambient_authority, fs::Dir};
+
+pub use watch::FolderWatch;
 
 /// A component is not larger than this: Python's, the largest kind known, is 19 MB.
 const LARGEST: u64 = 64 << 20;
@@ -135,6 +139,19 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    /// As a kubelet lays out a ConfigMap or an image that is mounted.
+    #[test]
+    fn a_component_is_read_through_the_links_of_a_mounted_volume() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("..2026_01_01")).unwrap();
+        fs::write(folder.path().join("..2026_01_01/a.wasm"), "first").unwrap();
+        std::os::unix::fs::symlink("..2026_01_01", folder.path().join("..data")).unwrap();
+        std::os::unix::fs::symlink("..data/a.wasm", folder.path().join("a.wasm")).unwrap();
+        let folder = PluginFolder::open(folder.path()).unwrap();
+        assert_eq!(folder.files().unwrap(), ["a.wasm"]);
+        assert_eq!(folder.read("a.wasm").unwrap(), b"first");
+    }
 
     #[test]
     fn components_are_read_inside_the_folder_and_nowhere_else() {

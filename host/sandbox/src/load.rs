@@ -224,6 +224,19 @@ impl Strategy {
     pub fn limits(&self) -> &Limits {
         &self.guest.limits
     }
+
+    /// The same component with the limits of another that its [`Sandbox`] has loaded, and found that they fit.
+    #[must_use]
+    pub fn within_limits_of(&self, other: &Self) -> Self {
+        let guest = Guest {
+            limits: Arc::clone(&other.guest.limits),
+            ..self.guest.clone()
+        };
+        Self {
+            guest,
+            about: Arc::clone(&self.about),
+        }
+    }
 }
 
 impl fmt::Debug for Sandbox {

@@ -15,5 +15,5 @@ pub use cnpg::{Cnpg, Fate};
 pub use etcd::{EtcdFate, EtcdOperator};
 pub use kinds::{Kind, crd, kinds};
 pub use stage::{
-    Stage, bundle, etcd_objects, platform_etcd_objects, platform_objects, postgres_objects,
+    Stage, bundle, etcd_objects, platform_etcd_objects, platform_objects, postgres_objects, sandbox,
 };

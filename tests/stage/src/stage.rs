@@ -52,7 +52,10 @@ pub fn bundle() -> anyhow::Result<PathBuf> {
 }
 
 /// One sandbox for all stages of a process.
-fn sandbox() -> anyhow::Result<&'static Sandbox> {
+///
+/// # Errors
+/// When the folder for compiled code cannot be used.
+pub fn sandbox() -> anyhow::Result<&'static Sandbox> {
     static SANDBOX: OnceLock<Result<Sandbox, String>> = OnceLock::new();
     let made = SANDBOX.get_or_init(|| {
         let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/compiled");

@@ -1,7 +1,11 @@
 #![allow(dead_code, reason = "the benchmark and a test use different parts")]
 //! A platform on a control plane, for measurements: tenants by the dozen, and an operator that is never slow.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use backup_engine::cluster::{Caller, Cluster as _, Part};
 use backup_sandbox::contract::Selector;
@@ -111,6 +115,65 @@ impl Platform {
     /// Starts the host, and waits until its plugin serves.
     pub async fn start_host(&self) -> HostProcess {
         HostProcess::start_with(&self.kubeconfig, &fixtures())
+    }
+
+    /// The same with the plugins of another folder.
+    pub async fn start_host_with(&self, plugins: &Path) -> HostProcess {
+        HostProcess::start_with(&self.plane.kubeconfig(), plugins)
+    }
+
+    /// The component of the plugin, with another version: the same number of letters.
+    pub fn component(version: &str) -> Vec<u8> {
+        let (old, new) = (
+            r#""version": "0.1.0""#,
+            format!(r#""version": "{version}""#),
+        );
+        let mut bytes = std::fs::read(fixtures().join("one.wasm")).unwrap();
+        let mut places = bytes.windows(old.len());
+        let at = places.position(|place| place == old.as_bytes()).unwrap();
+        assert_eq!(old.len(), new.len());
+        bytes[at..at + new.len()].copy_from_slice(new.as_bytes());
+        bytes
+    }
+
+    /// Accepts any version of the plugin.
+    pub async fn accept_any_digest(&self) {
+        let patch = json!({ "spec": { "digest": null } });
+        let target = backup_engine::reference(&json!({
+            "apiVersion": API, "kind": "StrategyPlugin", "metadata": { "name": "one" },
+        }));
+        let host = Caller::host();
+        let merged = self
+            .cluster
+            .merge(&host, "bench", &target, &patch, Part::Main);
+        merged.await.unwrap();
+    }
+
+    /// Waits until a version of the plugin serves, and gives back its digest.
+    pub async fn serves(&self, version: &str) -> String {
+        let mut plugins = self.watch(API, "StrategyPlugin");
+        loop {
+            let plugin = plugins.recv().await.unwrap();
+            let serving = &plugin["status"]["serving"];
+            if plugin["metadata"]["name"] == "one" && serving["version"] == version {
+                return serving["digest"].as_str().unwrap().to_owned();
+            }
+        }
+    }
+
+    /// The digests that a namespace's jobs have noted, and those of its Backups, by name.
+    pub async fn digests_in(&self, namespace: &str) -> BTreeMap<String, [String; 2]> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let mut digests: BTreeMap<String, [String; 2]> = BTreeMap::new();
+        for job in self.list(API, "BackupJob", namespace).await {
+            let noted = text(&job["status"]["strategy"]["plugin"]["digest"]);
+            digests.entry(named(&job).1).or_default()[0] = noted;
+        }
+        for backup in self.list(API, "Backup", namespace).await {
+            let made_by = text(&backup["spec"]["plugin"]["digest"]);
+            digests.entry(named(&backup).1).or_default()[1] = made_by;
+        }
+        digests
     }
 
     /// A new tenant with so many databases. Gives back its namespace.

@@ -250,7 +250,13 @@ impl Scene {
     pub async fn plugin_is_ready(&self, name: &str) {
         let resource = resource(API, "StrategyPlugin");
         let api: Api<DynamicObject> = Api::all_with(self.client(), &resource);
-        let is_ready = |plugin: &Value| plugin["status"]["conditions"][0]["status"] == "True";
+        let is_ready = |plugin: &Value| {
+            let conditions = plugin["status"]["conditions"].as_array();
+            conditions
+                .into_iter()
+                .flatten()
+                .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+        };
         wait(api, name, is_ready).await;
     }
 

@@ -19,6 +19,7 @@ mod many;
 mod plans;
 #[path = "../../benches/host/platform.rs"]
 mod platform;
+mod plugins;
 mod policies;
 mod proxy;
 mod rbac;

@@ -36,6 +36,7 @@ use crate::{
     interest::{Interest, Next},
     job::{answers, deleted_at, words, wrong_answer},
     ledger::{Ledger, later},
+    noted::Begun,
     object,
     stop::Stop,
 };
@@ -125,7 +126,8 @@ impl<C: Cluster> Host<C> {
         if let Some(until) = self.resting(ledger).filter(|until| *until > self.now()) {
             return Ok(Removal::Waiting(Some(until)));
         }
-        if let Some(why) = self.what_ends(backup).await? {
+        let begun = Begun::removal(ledger.job.strategy.as_ref());
+        if let Some(why) = self.what_ends(backup, begun.as_ref()).await? {
             return Ok(Removal::Retained(Severity::Warning, why));
         }
         let namespace = backup.metadata.namespace.as_deref();
@@ -182,11 +184,15 @@ impl<C: Cluster> Host<C> {
     }
 
     /// What the Backup goes with that says nothing about its data: a namespace or a definition that is being deleted.
-    async fn what_ends(&self, backup: &Backup) -> Result<Option<String>, Stop> {
+    async fn what_ends(
+        &self,
+        backup: &Backup,
+        begun: Option<&Begun>,
+    ) -> Result<Option<String>, Stop> {
         let namespace = backup.metadata.namespace.as_deref().unwrap_or_default();
         let kind = &backup.spec.strategy_ref.kind;
-        let serving = self.strategies.serving(kind);
-        let strategy_kind = serving.map(|serving| {
+        let serving = self.plugin_for(kind, begun);
+        let strategy_kind = serving.ok().map(|serving| {
             let plural = &serving.strategy.manifest().strategy_kind.plural;
             definition(&format!("{plural}.{}", backup_api::names::STRATEGY_GROUP))
         });

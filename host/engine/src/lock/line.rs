@@ -137,7 +137,7 @@ fn noted(job: &Value, namespace: &str) -> Vec<ApplicationRef> {
     std::iter::once(own).chain(holds).collect()
 }
 
-/// A job that has not ended, and that does not wait for something else than the application.
+/// A job that has not ended, and that does not wait for something else than its turn.
 fn stands_in_line(job: &Value) -> bool {
     let conditions = job.pointer("/status/conditions").and_then(Value::as_array);
     let ready = conditions
@@ -146,7 +146,10 @@ fn stands_in_line(job: &Value) -> bool {
         .find(|condition| object::text(condition, &["type"]) == "Ready");
     let waits_elsewhere = !has_started(job)
         && ready.is_some_and(|ready| {
-            object::text(ready, &["reason"]) != Reason::ApplicationBusy.as_str()
+            let reason = object::text(ready, &["reason"]);
+            ![Reason::ApplicationBusy, Reason::PluginBusy]
+                .iter()
+                .any(|here| here.as_str() == reason)
         });
     !waits_elsewhere && !object::has_ended(job)
 }
