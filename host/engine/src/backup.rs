@@ -41,7 +41,6 @@ use crate::{
     ledger::Ledger,
     object,
     queue::Key,
-    restore_job::finished,
     stop::Stop,
     storage::{Location, key_in},
     upkeep,
@@ -144,7 +143,7 @@ impl<C: Cluster> Host<C> {
             subject,
             status: &status,
             options: "{}".to_owned(),
-            source: Some(finished(backup)),
+            backup: Some(backup),
         };
         self.case_of(binding, &applicant, credentials).await
     }

@@ -9,8 +9,8 @@ use backup_sandbox::Read;
 use jiff::Timestamp;
 
 use crate::{
-    cluster::Cluster, lock::Locks, rendering::Documents, settings::Settings, storage::Storage,
-    strategies::Strategies,
+    cluster::Cluster, credentials::Credentials, lock::Locks, rendering::Documents,
+    secrets::Needles, settings::Settings, storage::Storage, strategies::Strategies,
 };
 
 /// The only clock of the engine.
@@ -38,6 +38,8 @@ pub struct Host<C> {
     pub(crate) documents: Documents,
     /// What is kept of each live job, by its UID. All of it can be made again.
     jobs: Mutex<HashMap<String, Kept>>,
+    /// The platform's keys as they were looked for last.
+    platform_keys: Mutex<Option<(Vec<String>, Arc<Needles>)>>,
 }
 
 impl<C: Cluster> Host<C> {
@@ -60,6 +62,7 @@ impl<C: Cluster> Host<C> {
             locks: Locks::default(),
             documents: Documents::default(),
             jobs: Mutex::default(),
+            platform_keys: Mutex::default(),
         }
     }
 
@@ -70,6 +73,24 @@ impl<C: Cluster> Host<C> {
 
     pub(crate) fn now(&self) -> Timestamp {
         (self.clock)()
+    }
+
+    /// The platform's keys, ready to be looked for.
+    pub(crate) fn platform_keys(&self, credentials: &Credentials) -> Arc<Needles> {
+        let location = &credentials.location;
+        let keys = vec![location.access_key.clone(), location.secret_key.clone()];
+        let mut known = self
+            .platform_keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, needles)) = known.as_ref()
+            && *of == keys
+        {
+            return Arc::clone(needles);
+        }
+        let needles = Arc::new(Needles::new(keys.iter().map(String::as_str)));
+        *known = Some((keys, Arc::clone(&needles)));
+        needles
     }
 
     fn jobs(&self) -> MutexGuard<'_, HashMap<String, Kept>> {

@@ -134,6 +134,7 @@ pub fn proposed_grant(manifest: &Manifest, file: &str, host_namespace: &str) -> 
         },
         system_namespaces: vec![],
         limits: None,
+        pods: None,
     }
 }
 
