@@ -42,8 +42,8 @@ pub use reason::Reason;
 pub use reference::{ApplicationReference, LocalReference, StrategyReference};
 pub use restore_job::{RestoreJob, RestoreJobSpec, RestoreJobStatus};
 pub use strategy_plugin::{
-    GrantedApplication, PluginAccount, PluginLimits, PluginSource, StrategyPlugin,
-    StrategyPluginSpec, StrategyPluginStatus,
+    GrantedApplication, PluginAccount, PluginLimits, PluginPods, PluginSource, PodSecurityLevel,
+    StrategyPlugin, StrategyPluginSpec, StrategyPluginStatus,
 };
 
 pub use k8s_openapi::{

@@ -58,6 +58,50 @@ pub struct StrategyPluginSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000))]
     pub max_running_jobs: Option<u32>,
+    /// What its Pods may do. Restricted, and without Secrets, when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pods: Option<PluginPods>,
+}
+
+/// What the Pods may do that a strategy has run, by itself or by an operator. None runs under a ServiceAccount other than
+/// `default`, and none has a token.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PluginPods {
+    /// The level of Kubernetes' Pod Security Standards that every Pod template keeps.
+    #[serde(default)]
+    pub security_level: PodSecurityLevel,
+    /// Names of the Secrets that they may use, as patterns with `{namespace}`, `{application}`, `{release}`, and `*` for
+    /// any characters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+}
+
+/// A level of the Pod Security Standards, the strictest first.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum PodSecurityLevel {
+    /// As hardened as a Pod can be.
+    #[default]
+    Restricted,
+    /// What a Pod has that asks for nothing.
+    Baseline,
+    /// Anything, access to the node included.
+    Privileged,
+}
+
+impl PodSecurityLevel {
+    /// As Kubernetes writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Restricted => "restricted",
+            Self::Baseline => "baseline",
+            Self::Privileged => "privileged",
+        }
+    }
 }
 
 /// Where a component is.

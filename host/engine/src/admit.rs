@@ -1,21 +1,24 @@
 //! The second stage: from a binding to everything that an evaluation needs to know.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use backup_api::{JobStatus, Reason, RefusedAction, StorageLocation};
+use backup_api::{Backup, JobStatus, Reason, RefusedAction, StorageLocation};
 use backup_sandbox::{
     Request,
-    contract::{ApplicationRef, Entry, FinishedBackup, JobIdentity, ObjectRef, Refusal},
+    contract::{ApplicationRef, Entry, JobIdentity, ObjectRef, Refusal},
 };
 
 use crate::{
     cluster::{Caller, Cluster},
     commit::HELM_RELEASE,
     credentials::{Credentials, has_bucket},
+    guard::Owners,
     host::Host,
     object,
     resolve::Binding,
-    secrets,
+    restore_job::finished,
+    secrets::{self, Needles, Secrets},
+    shown::Shown,
     stop::Stop,
 };
 
@@ -27,6 +30,19 @@ pub(crate) struct Case {
     pub caller: Caller,
     /// The platform's storage.
     pub credentials: Credentials,
+    /// The storage that the job began with, where it has begun.
+    pub began_with: Option<StorageLocation>,
+    /// The namespaces that the job is about: its own, and of a restore the other one that admission has established the
+    /// author's right to.
+    pub allowed_namespaces: Vec<String>,
+    /// Whose labels an object of a system namespace carries that the strategy may find and write.
+    pub owners: Owners,
+    /// Names of the Secrets that Pods may use: the granted patterns, filled in.
+    pub pod_secrets: Vec<String>,
+    /// The platform's keys.
+    pub platform_keys: Arc<Needles>,
+    /// What the strategy was shown in this pass.
+    pub shown: Shown,
 }
 
 impl Case {
@@ -36,6 +52,42 @@ impl Case {
             endpoint: self.credentials.location.endpoint.clone(),
             bucket: self.credentials.location.bucket.clone(),
         }
+    }
+
+    /// What must not be shown: the platform's keys, and the secrets of what the strategy has read so far.
+    pub(crate) fn secrets(&self) -> Secrets {
+        let platform = Arc::clone(&self.platform_keys);
+        Secrets::new(platform, &self.shown.secrets(), |value| {
+            self.is_public(value)
+        })
+    }
+
+    /// Whether a text stands in what every plan may say anyway: names, kinds, places.
+    fn is_public(&self, value: &str) -> bool {
+        let request = &self.request;
+        let location = &self.credentials.location;
+        let manifest = self.binding.serving.strategy.manifest();
+        let names = [
+            &request.job.namespace,
+            &request.job.name,
+            &request.subject.group,
+            &request.subject.kind,
+            &request.subject.name,
+            &location.bucket,
+            &location.endpoint,
+            &location.region,
+        ];
+        let reads = manifest.reads.iter();
+        let reads = reads.flat_map(|read| [&read.api_version, &read.kind]);
+        let writes = manifest.writes.iter();
+        let writes = writes.flat_map(|written| [&written.api_version, &written.kind]);
+        let value = value.to_ascii_lowercase();
+        names
+            .into_iter()
+            .chain(&request.prefixes)
+            .chain(reads)
+            .chain(writes)
+            .any(|public| public.to_ascii_lowercase().contains(&value))
     }
 }
 
@@ -49,7 +101,8 @@ pub(crate) struct Applicant<'a> {
     pub subject: ApplicationRef,
     pub status: &'a JobStatus,
     pub options: String,
-    pub source: Option<FinishedBackup>,
+    /// The Backup that it is about.
+    pub backup: Option<&'a Backup>,
 }
 
 impl<C: Cluster> Host<C> {
@@ -59,14 +112,18 @@ impl<C: Cluster> Host<C> {
         binding: Binding,
         applicant: &Applicant<'_>,
     ) -> Result<Case, Stop> {
+        let refused =
+            |class: &str, problem: String| Stop::fail(format!("BackupClass {class}: {problem}"));
         if let Some(problem) = secrets::in_parameters(&binding.parameters) {
-            return Err(Stop::fail(format!(
-                "BackupClass {}: {problem}",
-                binding.class
-            )));
+            return Err(refused(&binding.class, problem));
         }
         let credentials = self.projected(applicant.namespace, applicant.uid).await?;
-        self.case_of(binding, applicant, credentials).await
+        let case = self.case_of(binding, applicant, credentials).await?;
+        let binding = &case.binding;
+        match secrets::platform_keys_in_parameters(&case.platform_keys, &binding.parameters) {
+            Some(problem) => Err(refused(&binding.class, problem)),
+            None => Ok(case),
+        }
     }
 
     /// The platform's storage and the keys to it.
@@ -88,7 +145,7 @@ impl<C: Cluster> Host<C> {
             "{}/{}/{}",
             applicant.kind, applicant.namespace, applicant.name
         ));
-        let prefixes = self.prefixes(&binding, &caller, applicant).await?;
+        let (prefixes, pod_secrets) = self.granted(&binding, &caller, applicant).await?;
         let now = self.now();
         let started_at = applicant
             .status
@@ -108,7 +165,7 @@ impl<C: Cluster> Host<C> {
             options: applicant.options.clone(),
             subject: applicant.subject.clone(),
             parameters: entries(&binding.parameters),
-            source: applicant.source.clone(),
+            source: applicant.backup.map(finished),
             state: progress.and_then(|progress| progress.state.clone()),
             refused: progress
                 .and_then(|progress| progress.setback.as_ref())
@@ -120,28 +177,42 @@ impl<C: Cluster> Host<C> {
             binding,
             request,
             caller,
+            platform_keys: self.platform_keys(&credentials),
             credentials,
+            began_with: progress.and_then(|progress| progress.storage.clone()),
+            allowed_namespaces: vec![applicant.namespace.to_owned()],
+            owners: Owners::new(applicant.uid, applicant.backup),
+            pod_secrets,
+            shown: Shown::default(),
         })
     }
 
-    /// The granted storage paths, filled in for an application.
-    async fn prefixes(
+    /// The granted storage paths and names of Secrets, filled in for an application.
+    async fn granted(
         &self,
         binding: &Binding,
         caller: &Caller,
         applicant: &Applicant<'_>,
-    ) -> Result<Vec<String>, Stop> {
+    ) -> Result<(Vec<String>, Vec<String>), Stop> {
         let application = &applicant.subject;
-        let mut patterns = binding.serving.grant.storage_paths.clone();
-        let release = if patterns.iter().any(|pattern| pattern.contains("{release}")) {
+        let grant = &binding.serving.grant;
+        let mut paths = grant.storage_paths.clone();
+        let pods = grant.pods.as_ref();
+        let mut secrets = pods.map_or_else(Vec::new, |pods| pods.secrets.clone());
+        let names_release = |pattern: &String| pattern.contains("{release}");
+        let release = if paths.iter().chain(&secrets).any(names_release) {
             let release = self
                 .release(caller, application)
                 .await
                 .map_err(|error| permission(&error))?;
             if release.is_none() && applicant.kind == "Backup" {
                 // A Backup outlives its application, and the rest of it can be removed all the same.
-                patterns.retain(|pattern| !pattern.contains("{release}"));
-                return Ok(filled(&patterns, application, ""));
+                paths.retain(|pattern| !names_release(pattern));
+                secrets.retain(|pattern| !names_release(pattern));
+                return Ok((
+                    filled(&paths, application, ""),
+                    filled(&secrets, application, ""),
+                ));
             }
             Some(release.ok_or_else(|| Stop::Wait {
                 reason: Reason::Waiting,
@@ -155,7 +226,10 @@ impl<C: Cluster> Host<C> {
             None
         };
         let release = release.as_deref().unwrap_or_default();
-        Ok(filled(&patterns, application, release))
+        Ok((
+            filled(&paths, application, release),
+            filled(&secrets, application, release),
+        ))
     }
 
     /// The name of an application's Helm release: the HelmRelease that carries the application's labels.
@@ -183,7 +257,7 @@ impl<C: Cluster> Host<C> {
     }
 }
 
-/// Path patterns, filled in for an application.
+/// Patterns of paths or names, filled in for an application.
 fn filled(patterns: &[String], application: &ApplicationRef, release: &str) -> Vec<String> {
     let fill = |pattern: &String| {
         pattern

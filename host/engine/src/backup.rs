@@ -43,7 +43,6 @@ use crate::{
     noted::Begun,
     object,
     queue::Key,
-    restore_job::finished,
     stop::Stop,
     storage::{Location, key_in},
     upkeep,
@@ -153,7 +152,7 @@ impl<C: Cluster> Host<C> {
             subject,
             status: &status,
             options: "{}".to_owned(),
-            source: Some(finished(backup)),
+            backup: Some(backup),
         };
         self.case_of(binding, &applicant, credentials).await
     }

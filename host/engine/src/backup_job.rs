@@ -87,7 +87,7 @@ impl<C: Cluster> Host<C> {
             subject: application_ref(reference, namespace),
             status: &status,
             options: "{}".to_owned(),
-            source: None,
+            backup: None,
         };
         self.admit(binding, &applicant).await
     }

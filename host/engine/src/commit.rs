@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::{
     admit::Case,
+    audit,
     cluster::{ApiError, ApiReason, Caller, Cluster, DeleteOptions, Part},
     host::Host,
     ledger::Ledger,
@@ -40,6 +41,7 @@ impl<C: Cluster> Host<C> {
         ledger: &mut Ledger,
     ) -> Result<(), Stop> {
         self.purges_are_free(case, plan).await?;
+        self.existing_are_open(case, plan).await?;
         ledger.start(case.binding.job_deadline);
         let subject = &case.request.subject;
         let strategy = ledger.strategy();
@@ -67,15 +69,17 @@ impl<C: Cluster> Host<C> {
             if let Action::Purge { path } = action {
                 if began_with == case.location() {
                     self.storage.purge(&case.credentials.location, path).await?;
+                    audit::purged(case, path);
                 } else {
                     // What the job wrote lies in the old storage; in the new one nothing is its.
                     tracing::warn!(path, "the platform's storage has moved: nothing is removed");
                 }
                 continue;
             }
-            self.run(case, question, action, ledger)
+            let held = self.held(case, action).await?;
+            self.run(case, question, held.as_ref().unwrap_or(action), ledger)
                 .await
-                .map_err(|error| refused(action, error))?;
+                .map_err(|error| refused(case, action, error))?;
         }
         Ok(())
     }
@@ -150,19 +154,19 @@ impl<C: Cluster> Host<C> {
                     resource_version: None,
                     propagation: Some(*propagation),
                 };
-                self.delete(caller, target, &options).await
+                self.delete(case, target, &options).await
             }
             Action::DeleteAll {
                 matching,
                 propagation,
             } => {
-                for found in self.cluster.list(caller, matching).await? {
+                for found in self.to_delete(case, matching).await? {
                     let options = DeleteOptions {
                         uid: Some(object::uid(&found).to_owned()),
                         resource_version: None,
                         propagation: Some(*propagation),
                     };
-                    self.delete(caller, &object::reference(&found), &options)
+                    self.delete(case, &object::reference(&found), &options)
                         .await?;
                 }
                 Ok(())
@@ -221,14 +225,18 @@ impl<C: Cluster> Host<C> {
     /// What is gone already, or has made room for another, counts as deleted.
     async fn delete(
         &self,
-        caller: &Caller,
+        case: &Case,
         target: &ObjectRef,
         options: &DeleteOptions,
     ) -> Result<(), ApiError> {
-        match self.cluster.delete(caller, target, options).await {
+        match self.cluster.delete(&case.caller, target, options).await {
             Err(error) if error.reason == ApiReason::NotFound => Ok(()),
             Err(error) if error.reason == ApiReason::Conflict && options.uid.is_some() => Ok(()),
-            deleted => deleted,
+            Err(error) => Err(error),
+            Ok(()) => {
+                audit::deleted(case, target);
+                Ok(())
+            }
         }
     }
 
@@ -313,7 +321,8 @@ fn owner(job: &backup_sandbox::contract::JobIdentity) -> Value {
     })
 }
 
-fn refused(action: &Action, error: ApiError) -> Stop {
+/// An action that the API server refused. Its words may quote what it was given.
+fn refused(case: &Case, action: &Action, error: ApiError) -> Stop {
     if error.can_pass() {
         return Stop::Api(error);
     }
@@ -333,13 +342,14 @@ fn refused(action: &Action, error: ApiError) -> Stop {
         Reason::ActionRefused
     };
     let what = target.as_ref().map(object::describe).unwrap_or_default();
+    let said = case.secrets().redact(&error.message).into_owned();
     Stop::Setback {
         reason,
         message: format!(
             "{} {what} was refused: {}: {}",
             action.verb(),
             error.reason.as_str(),
-            error.message
+            said
         ),
         action: Some(Box::new(RefusedAction {
             verb: action.verb().to_owned(),
@@ -348,7 +358,7 @@ fn refused(action: &Action, error: ApiError) -> Stop {
             namespace: target.as_ref().and_then(|target| target.namespace.clone()),
             name: target.map(|target| target.name),
             reason: error.reason.as_str().to_owned(),
-            message: error.message,
+            message: said,
         })),
     }
 }

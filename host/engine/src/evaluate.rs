@@ -78,7 +78,15 @@ impl<C: Cluster> Host<C> {
 fn plugin_error(case: &Case, error: &EvaluationError) -> Stop {
     let serving = &case.binding.serving;
     let manifest = serving.strategy.manifest();
-    tracing::warn!(plugin = serving.name, digest = serving.strategy.digest(), %error, "a strategy came to nothing");
+    // It quotes what the strategy said last.
+    let error = error.to_string();
+    let error = case.secrets().redact(&error).into_owned();
+    tracing::warn!(
+        plugin = serving.name,
+        digest = serving.strategy.digest(),
+        error,
+        "a strategy came to nothing"
+    );
     Stop::setback(
         Reason::PluginError,
         format!(
@@ -88,9 +96,13 @@ fn plugin_error(case: &Case, error: &EvaluationError) -> Stop {
     )
 }
 
-/// The strategy's own lines, for its author and the administrator.
+/// The strategy's own lines, for its author and the administrator, without the secrets in them.
 fn log(case: &Case, question: Question, finished: &Finished) {
+    if finished.log.is_empty() {
+        return;
+    }
     let job = &case.request.job;
+    let secrets = case.secrets();
     for line in &finished.log {
         tracing::info!(
             plugin = case.binding.serving.name,
@@ -99,7 +111,7 @@ fn log(case: &Case, question: Question, finished: &Finished) {
             job = job.name,
             level = ?line.level,
             "{}",
-            line.message
+            secrets.redact(&line.message)
         );
     }
 }

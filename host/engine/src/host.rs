@@ -9,8 +9,15 @@ use backup_sandbox::Read;
 use jiff::Timestamp;
 
 use crate::{
-    capacity::Capacity, cluster::Cluster, credentials::Projection, lock::Locks,
-    rendering::Documents, settings::Settings, storage::Storage, strategies::Strategies,
+    capacity::Capacity,
+    cluster::Cluster,
+    credentials::{Credentials, Projection},
+    lock::Locks,
+    rendering::Documents,
+    secrets::Needles,
+    settings::Settings,
+    storage::Storage,
+    strategies::Strategies,
 };
 
 /// The only clock of the engine.
@@ -40,6 +47,8 @@ pub struct Host<C> {
     pub(crate) capacity: Capacity,
     /// What is kept of each live job, by its UID. All of it can be made again.
     jobs: Mutex<HashMap<String, Kept>>,
+    /// The platform's keys as they were looked for last.
+    platform_keys: Mutex<Option<(Vec<String>, Arc<Needles>)>>,
 }
 
 impl<C: Cluster> Host<C> {
@@ -64,6 +73,7 @@ impl<C: Cluster> Host<C> {
             projection: Projection::default(),
             capacity: Capacity::default(),
             jobs: Mutex::default(),
+            platform_keys: Mutex::default(),
         }
     }
 
@@ -74,6 +84,25 @@ impl<C: Cluster> Host<C> {
 
     pub(crate) fn now(&self) -> Timestamp {
         (self.clock)()
+    }
+
+    /// The platform's keys, current and earlier, ready to be looked for.
+    pub(crate) fn platform_keys(&self, credentials: &Credentials) -> Arc<Needles> {
+        let location = &credentials.location;
+        let mut keys = vec![location.access_key.clone(), location.secret_key.clone()];
+        keys.extend(credentials.earlier_keys.iter().cloned());
+        let mut known = self
+            .platform_keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, needles)) = known.as_ref()
+            && *of == keys
+        {
+            return Arc::clone(needles);
+        }
+        let needles = Arc::new(Needles::new(keys.iter().map(String::as_str)));
+        *known = Some((keys, Arc::clone(&needles)));
+        needles
     }
 
     fn jobs(&self) -> MutexGuard<'_, HashMap<String, Kept>> {

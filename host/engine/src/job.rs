@@ -25,6 +25,7 @@ use serde_json::Value;
 
 use crate::{
     admit::{Applicant, Case},
+    audit,
     backup_job::Left,
     cluster::{ApiError, ApiReason, Caller, Cluster},
     guard::guard,
@@ -34,7 +35,6 @@ use crate::{
     noted::Begun,
     object,
     queue::Key,
-    restore_job::finished,
     stop::Stop,
 };
 
@@ -144,6 +144,7 @@ impl<C: Cluster> Host<C> {
             if deleted_at.is_none() {
                 ledger.write(&self.cluster).await?;
             }
+            audit_restore(&target, &ledger);
             return Ok(next);
         }
         ledger.write(&self.cluster).await?;
@@ -567,7 +568,7 @@ impl<C: Cluster> Host<C> {
             subject: application_ref(&application, namespace),
             status: &ledger.job,
             options: options.map_or("{}".to_owned(), |options| options.to_string()),
-            source: source.as_ref().map(finished),
+            backup: source.as_ref(),
         };
         // Nothing is projected for undoing: a namespace that is being deleted takes no new Secret.
         let credentials = self.platform_storage().await?;
@@ -595,6 +596,22 @@ impl<C: Cluster> Host<C> {
             Reply::Step(Step::Failed(failure)) => Err(Stop::fail(words(failure))),
             _ => Err(wrong_answer()),
         }
+    }
+}
+
+/// Says in the log that a restore has ended which had begun.
+fn audit_restore(target: &ObjectRef, ledger: &Ledger) {
+    let Some(strategy) = ledger.job.strategy.as_ref() else {
+        return;
+    };
+    let (Some(plugin), Some(application)) = (&strategy.plugin, &strategy.application_ref) else {
+        return;
+    };
+    let namespace = target.namespace.as_deref().unwrap_or_default();
+    let phase = ledger.job.phase;
+    if let ("RestoreJob", Some(phase)) = (target.kind.as_str(), phase) {
+        let application = format!("{} {namespace}/{}", application.kind, application.name);
+        audit::restored(target, plugin, &application, phase);
     }
 }
 

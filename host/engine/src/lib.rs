@@ -12,6 +12,7 @@
 //! between passes that could not be made again: a pass that was cut off anywhere is simply done again.
 
 mod admit;
+mod audit;
 mod backup;
 mod backup_job;
 mod capacity;
@@ -42,6 +43,7 @@ mod restore_job;
 mod runner;
 mod secrets;
 mod settings;
+mod shown;
 mod stop;
 mod storage;
 mod strategies;

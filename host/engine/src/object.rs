@@ -147,15 +147,32 @@ pub(crate) fn texts_at(value: &Value, pointer: &str) -> Vec<String> {
 
 /// Calls `visit` with each string of a document and its JSON pointer.
 pub(crate) fn visit_strings(value: &Value, visit: &mut impl FnMut(&str, &str)) {
-    fn walk(value: &Value, pointer: &mut String, visit: &mut impl FnMut(&str, &str)) {
+    visit_members(value, &mut |pointer, _, value| {
+        if let Value::String(text) = value {
+            visit(pointer, text);
+        }
+    });
+}
+
+/// Calls `visit` with each value of a document, its JSON pointer and its name. The whole and items of lists have no name.
+pub(crate) fn visit_members<'a>(
+    value: &'a Value,
+    visit: &mut impl FnMut(&str, &'a str, &'a Value),
+) {
+    fn walk<'a>(
+        value: &'a Value,
+        name: &'a str,
+        pointer: &mut String,
+        visit: &mut impl FnMut(&str, &'a str, &'a Value),
+    ) {
+        visit(pointer, name, value);
         let length = pointer.len();
         match value {
-            Value::String(text) => visit(pointer, text),
             Value::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
                     pointer.push('/');
                     pointer.push_str(&index.to_string());
-                    walk(item, pointer, visit);
+                    walk(item, "", pointer, visit);
                     pointer.truncate(length);
                 }
             }
@@ -163,14 +180,14 @@ pub(crate) fn visit_strings(value: &Value, visit: &mut impl FnMut(&str, &str)) {
                 for (name, member) in members {
                     pointer.push('/');
                     pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
-                    walk(member, pointer, visit);
+                    walk(member, name, pointer, visit);
                     pointer.truncate(length);
                 }
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
-    walk(value, &mut String::new(), visit);
+    walk(value, "", &mut String::new(), visit);
 }
 
 #[cfg(test)]

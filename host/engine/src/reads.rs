@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{
     admit::{Case, permission},
-    cluster::{ApiError, Cluster},
+    cluster::Cluster,
     credentials::AUTHORITY_KEY,
     host::Host,
     object, rendering,
@@ -22,37 +22,32 @@ impl<C: Cluster> Host<C> {
     /// The answer to one read, as the cluster is now.
     pub(crate) async fn answer(&self, case: &Case, read: &Read) -> Result<Answer, Stop> {
         let caller = &case.caller;
-        let refused = |error: ApiError| permission(&error);
         Ok(match read {
             Read::Application => text(
                 self.application(case, &case.request.subject)
-                    .await
-                    .map_err(refused)?
+                    .await?
                     .as_ref(),
             ),
-            Read::Release(application) => Answer::Text(
-                self.release(caller, application)
-                    .await
-                    .map_err(refused)?
-                    .map(Arc::from),
-            ),
+            Read::Release(application) => {
+                let release = self.found_release(case, application).await?;
+                Answer::Text(release.map(Arc::from))
+            }
             Read::Spec(view) => self.spec(case, *view).await?,
-            Read::Object(target) => text(
-                self.cluster
-                    .get(caller, target)
-                    .await
-                    .map_err(refused)?
-                    .as_ref(),
-            ),
+            Read::Object(target) => {
+                let found = self.found(case, target).await?;
+                found.iter().for_each(|found| case.shown.note(found));
+                text(found.as_ref())
+            }
             Read::Objects(matching) => {
-                let found = self.cluster.list(caller, matching).await.map_err(refused)?;
+                let found = self.found_all(case, matching).await?;
+                found.iter().for_each(|found| case.shown.note(found));
                 Answer::Texts(found.iter().map(json).collect())
             }
             Read::Serves { api_version, kind } => Answer::Flag(
                 self.cluster
                     .serves(api_version, kind)
                     .await
-                    .map_err(refused)?,
+                    .map_err(|error| permission(&error))?,
             ),
             Read::LogTail {
                 namespace,
@@ -62,6 +57,9 @@ impl<C: Cluster> Host<C> {
                 lines,
             } => {
                 let pod = object::target("v1", "Pod", Some(namespace), pod);
+                if !self.may_read_log(case, &pod).await? {
+                    return Ok(Answer::Text(None));
+                }
                 // A log that cannot be read is no reason to fail: it only explains.
                 let log = self
                     .cluster
@@ -94,10 +92,12 @@ impl<C: Cluster> Host<C> {
         &self,
         case: &Case,
         application: &ApplicationRef,
-    ) -> Result<Option<Value>, ApiError> {
-        self.cluster
-            .get(&case.caller, &object::application_target(application))
-            .await
+    ) -> Result<Option<Value>, Stop> {
+        let target = object::application_target(application);
+        let found = self.cluster.get(&case.caller, &target).await;
+        let found = found.map_err(|error| permission(&error))?;
+        found.iter().for_each(|found| case.shown.note(found));
+        Ok(found)
     }
 
     async fn spec(&self, case: &Case, view: View) -> Result<Answer, Stop> {
@@ -105,10 +105,7 @@ impl<C: Cluster> Host<C> {
             (View::Source, Some(source)) => &source.application,
             (View::Subject | View::Source, _) => &case.request.subject,
         };
-        let shown = self
-            .application(case, application)
-            .await
-            .map_err(|error| permission(&error))?;
+        let shown = self.application(case, application).await?;
         let spec = rendering::render(&self.documents, case, application, shown.as_ref())?;
         Ok(Answer::Text(Some(Arc::from(spec.to_string()))))
     }

@@ -54,7 +54,7 @@ impl<C: Cluster> Host<C> {
             subject,
             status: &status,
             options: options.to_string(),
-            source: Some(finished(&backup)),
+            backup: Some(&backup),
         };
         let case = self.admit(binding, &applicant).await?;
         match moved(&backup, &case.credentials.location) {

@@ -2,60 +2,82 @@
 //!
 //! | rule | what it finds |
 //! |---|---|
-//! | platform credentials | the exact access key or secret key of the platform's storage, current or earlier, of 8 characters or more, anywhere in a text |
+//! | platform credentials | a current or previous access key or secret key of the platform's storage, anywhere in a text |
+//! | application's secret | the value of a field named like a password, a key or a token in an object that this evaluation was shown, the application before all, anywhere in a text |
 //! | private key | a PEM header of a private key |
 //! | AWS access key id | `AKIA` or `ASIA` and 16 capital letters or digits, as a word of its own |
-//! | literal password | a value, not a reference, in a field named like one: `password`, `secretKey`, `token`, … |
+//! | literal password | a value, not a reference, in a field, or in a variable of a container, named like one: `password`, `secretKey`, `token`, … |
+//!
+//! The first two compare with known values: of eight characters or more, in capitals or not (names of objects have none),
+//! as they are, in base64, hexadecimal, percent-encoded, and as JSON writes them inside a text (`needles`). A value of
+//! the application that stands in what everybody reads, such as a namespace or an API group, is no secret.
+//!
+//! A value is found wherever it is one text, also in the names of fields, labels and objects. One that is cut into pieces,
+//! or encrypted, is not found: this wall stops mistakes and makes lies costly; what a strategy must not know it must not
+//! be shown.
+//!
+//! In a plan and in an answer such a text is refused. In a strategy's log, and in words that quote a strategy or the API
+//! server, it is blacked out ([`Secrets::redact`]).
 
-use std::collections::BTreeMap;
+mod fields;
+mod needles;
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde_json::Value;
 
-use crate::{credentials::Credentials, object::visit_strings, storage::Location};
+pub(crate) use fields::sensitive_values;
+pub(crate) use needles::Needles;
 
-/// Fields whose literal value is a secret, compared in lower case without `-`, `_` and `.`.
-const SECRET_FIELDS: [&str; 12] = [
-    "password",
-    "passwd",
-    "secretkey",
-    "secretaccesskey",
-    "awssecretaccesskey",
-    "s3secretkey",
-    "accesstoken",
-    "authtoken",
-    "apikey",
-    "privatekey",
-    "clientsecret",
-    "bearertoken",
-];
+use crate::object::visit_members;
 
-/// A shorter key is no secret, and is found in half of what is written: `admin`, `minio`. Keys that are made by
-/// storage services have 20 characters and more.
-const SHORTEST: usize = 8;
+/// What stands in the place of a secret that is blacked out.
+const BLACKED_OUT: &str = "[redacted]";
 
 /// What the rules compare with.
-pub(crate) struct Secrets<'a> {
-    location: &'a Location,
-    /// Keys that were current before.
-    earlier: &'a [String],
+pub(crate) struct Secrets {
+    platform: Arc<Needles>,
+    application: Needles,
 }
 
-impl<'a> Secrets<'a> {
-    pub(crate) fn new(credentials: &'a Credentials) -> Self {
+impl Secrets {
+    /// The platform's keys, and the application's secrets without those that are public anyway.
+    pub(crate) fn new(
+        platform: Arc<Needles>,
+        application: &BTreeSet<String>,
+        is_public: impl Fn(&str) -> bool,
+    ) -> Self {
+        let hidden = application.iter().filter(|value| !is_public(value));
         Self {
-            location: &credentials.location,
-            earlier: &credentials.earlier_keys,
+            platform,
+            application: Needles::new(hidden.map(String::as_str)),
         }
     }
 
     /// The rule that a document breaks, with the place as a JSON pointer.
     pub(crate) fn find(&self, document: &Value) -> Option<String> {
+        self.find_where(document, true)
+    }
+
+    /// The same for the application itself: what it holds already is no secret in it.
+    pub(crate) fn find_in_application(&self, document: &Value) -> Option<String> {
+        self.find_where(document, false)
+    }
+
+    fn find_where(&self, document: &Value, with_application: bool) -> Option<String> {
         let mut found = None;
-        visit_strings(document, &mut |pointer, text| {
+        visit_members(document, &mut |pointer, name, value| {
             if found.is_none() {
-                let field = pointer.rsplit('/').next().unwrap_or_default();
+                let text = value.as_str().unwrap_or_default();
                 found = self
-                    .rule(field, text)
+                    .known(text, with_application)
+                    .or_else(|| self.known(name, with_application))
+                    .or_else(|| looks_like_credential(name, text))
+                    .or_else(|| fields::is_literal_variable(value).then_some(LITERAL))
                     .map(|rule| format!("{pointer} holds {rule}"));
             }
         });
@@ -64,20 +86,26 @@ impl<'a> Secrets<'a> {
 
     /// The rule that a text breaks.
     pub(crate) fn find_text(&self, text: &str) -> Option<&'static str> {
-        self.rule("", text)
+        self.known(text, true)
+            .or_else(|| looks_like_credential("", text))
     }
 
-    fn rule(&self, field: &str, text: &str) -> Option<&'static str> {
-        let holds = |secret: &str| secret.len() >= SHORTEST && text.contains(secret);
-        let current = [&self.location.secret_key, &self.location.access_key];
-        if current
-            .into_iter()
-            .chain(self.earlier)
-            .any(|key| holds(key))
-        {
+    fn known(&self, text: &str, with_application: bool) -> Option<&'static str> {
+        if self.platform.is_in(text) {
             return Some("the platform's own credentials");
         }
-        looks_like_credential(field, text)
+        (with_application && self.application.is_in(text)).then_some("a secret of the application")
+    }
+
+    /// A text with what breaks a rule blacked out.
+    pub(crate) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.find_text(text).is_none() {
+            return Cow::Borrowed(text);
+        }
+        let known = self
+            .application
+            .black_out(&self.platform.black_out(text, BLACKED_OUT), BLACKED_OUT);
+        Cow::Owned(without_private_keys(&without_access_key_ids(&known)))
     }
 }
 
@@ -85,25 +113,48 @@ impl<'a> Secrets<'a> {
 pub(crate) fn in_parameters(parameters: &BTreeMap<String, String>) -> Option<String> {
     parameters.iter().find_map(|(key, value)| {
         let rule = looks_like_credential(key, value)?;
-        Some(format!(
-            "parameter {key} holds {rule}; tenants can read parameters, so name a Secret instead"
-        ))
+        Some(in_parameter(key, rule))
     })
 }
 
+/// The same against the platform's own keys.
+pub(crate) fn platform_keys_in_parameters(
+    platform: &Needles,
+    parameters: &BTreeMap<String, String>,
+) -> Option<String> {
+    let holds =
+        |(key, value): &(&String, &String)| platform.is_in(value) || platform.is_in(key.as_str());
+    let (key, _) = parameters.iter().find(holds)?;
+    Some(in_parameter(key, "the platform's own credentials"))
+}
+
+fn in_parameter(key: &str, rule: &str) -> String {
+    format!("parameter {key} holds {rule}; tenants can read parameters, so name a Secret instead")
+}
+
+const LITERAL: &str = "a literal password or key";
+
 /// The rule that a value breaks by its looks.
 pub(crate) fn looks_like_credential(field: &str, text: &str) -> Option<&'static str> {
-    if text.contains("-----BEGIN") && text.contains("PRIVATE KEY-----") {
+    if has_private_key(text) {
         return Some("a private key");
     }
-    if text
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .any(is_access_key_id)
-    {
+    if words(text).any(is_access_key_id) {
         return Some("an AWS access key id");
     }
     // `accessKeyIDKey: AWS_ACCESS_KEY_ID` names a key of a Secret; `secretKey: s3cr3t` holds one.
-    (!text.is_empty() && is_secret_field(field)).then_some("a literal password or key")
+    (!text.is_empty() && fields::is_literal_field(field)).then_some(LITERAL)
+}
+
+fn has_private_key(text: &str) -> bool {
+    text.contains(PEM_BEGIN) && text.contains(PEM_KEY)
+}
+
+const PEM_BEGIN: &str = "-----BEGIN";
+const PEM_KEY: &str = "PRIVATE KEY-----";
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric())
 }
 
 fn is_access_key_id(word: &str) -> bool {
@@ -114,55 +165,19 @@ fn is_access_key_id(word: &str) -> bool {
             .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
 }
 
-fn is_secret_field(field: &str) -> bool {
-    let folded: String = field
-        .chars()
-        .filter(|c| !matches!(c, '-' | '_' | '.'))
-        .collect::<String>()
-        .to_ascii_lowercase();
-    SECRET_FIELDS.contains(&folded.as_str())
+fn without_access_key_ids(text: &str) -> String {
+    let ids: BTreeSet<&str> = words(text).filter(|word| is_access_key_id(word)).collect();
+    ids.into_iter()
+        .fold(text.to_owned(), |text, id| text.replace(id, BLACKED_OUT))
+}
+
+/// From the first header on: where a key ends is not worth a guess.
+fn without_private_keys(text: &str) -> String {
+    match text.find(PEM_BEGIN).filter(|_| has_private_key(text)) {
+        Some(begin) => format!("{}{BLACKED_OUT}", &text[..begin]),
+        None => text.to_owned(),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn looks_alone_betray_a_credential() {
-        assert!(looks_like_credential("bucket", "cozy-backups").is_none());
-        assert!(looks_like_credential("note", "AKIAIOSFODNN7EXAMPLE").is_some());
-        assert!(looks_like_credential("note", "xAKIAIOSFODNN7EXAMPLE").is_none());
-        assert!(looks_like_credential("s3SecretKey", "x").is_some());
-        assert!(looks_like_credential("passwordSecretRef", "x").is_none());
-        assert!(looks_like_credential("ca", "-----BEGIN RSA PRIVATE KEY-----\n").is_some());
-    }
-
-    #[test]
-    fn the_platform_keys_are_found_inside_other_text() {
-        let credentials = Credentials {
-            location: Location {
-                endpoint: String::new(),
-                bucket: String::new(),
-                region: String::new(),
-                force_path_style: false,
-                authority: None,
-                access_key: "access-key-2".to_owned(),
-                secret_key: "secret-key-2".to_owned(),
-            },
-            host: String::new(),
-            force_path_style: None,
-            earlier_keys: vec!["secret-key-1".to_owned(), "short".to_owned()],
-        };
-        let secrets = Secrets::new(&credentials);
-        for key in ["secret-key-2", "access-key-2", "secret-key-1"] {
-            let document = json!({ "env": [{ "value": format!("key={key}") }] });
-            assert_eq!(
-                secrets.find(&document).unwrap(),
-                "/env/0/value holds the platform's own credentials"
-            );
-        }
-        assert_eq!(secrets.find_text("a short text"), None);
-    }
-}
+mod tests;

@@ -324,6 +324,7 @@ pub fn proposed_grant(manifest: &Manifest, file: &str, host_namespace: &str) -> 
         system_namespaces: vec![],
         limits: None,
         max_running_jobs: None,
+        pods: None,
     }
 }
 

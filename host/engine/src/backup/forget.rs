@@ -29,6 +29,7 @@ use serde_json::Value;
 use super::{is_elsewhere, is_held};
 use crate::{
     admit::seconds,
+    audit,
     cluster::{ApiError, Caller, Cluster},
     credentials::{Credentials, ProjectionError},
     guard::guard,
@@ -344,6 +345,7 @@ impl<C: Cluster> Host<C> {
         ledger: &mut Ledger,
         deleted: Timestamp,
     ) -> Result<Next, ApiError> {
+        let is_done = matches!(removal, Removal::Done);
         let put_back = self.put_back(ledger).await;
         self.or_in_the_end(put_back, deleted)?;
         let left = match removal {
@@ -359,6 +361,10 @@ impl<C: Cluster> Host<C> {
         ledger
             .let_go(&self.cluster, &object::reference(found))
             .await?;
+        if is_done {
+            let plugin = ledger.strategy().plugin.clone().unwrap_or_default();
+            audit::removed(&object::reference(found), &plugin, stored_at(backup));
+        }
         self.forget_job(object::uid(found));
         Ok(Next::gone())
     }
@@ -461,12 +467,15 @@ fn definition(name: &str) -> backup_sandbox::contract::ObjectRef {
 
 /// What a Backup leaves behind.
 fn what_stays(backup: &Backup) -> String {
-    let artifact = backup
-        .status
-        .as_ref()
-        .and_then(|status| status.artifact.as_ref());
-    match artifact {
-        Some(artifact) => format!("its data stays at {}", artifact.uri),
-        None => "whatever was stored for it stays where it is".to_owned(),
+    match stored_at(backup) {
+        "" => "whatever was stored for it stays where it is".to_owned(),
+        uri => format!("its data stays at {uri}"),
     }
+}
+
+/// Where a Backup's data lies, as far as it is known.
+fn stored_at(backup: &Backup) -> &str {
+    let status = backup.status.as_ref();
+    let artifact = status.and_then(|status| status.artifact.as_ref());
+    artifact.map_or("", |artifact| artifact.uri.as_str())
 }

@@ -74,9 +74,10 @@ fn covers(place: &str, path: &str) -> bool {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// The path of an artifact's URI, `scheme://bucket/path/`; none where it would not be a path of ours.
+/// The path of an artifact's URI, `s3://bucket/path/`; none where it would not be a path of ours. What an operator means
+/// by another scheme is not known here.
 fn artifact_path(uri: &str) -> Option<&str> {
-    let (_, place) = uri.split_once("://")?;
+    let place = uri.strip_prefix("s3://")?;
     let (_, path) = place.split_once('/')?;
     let path = path.strip_suffix('/').unwrap_or(path);
     check::path(path).ok().map(|()| path)
@@ -103,6 +104,7 @@ mod tests {
             "s3://bucket/",
             "s3://bucket//",
             "bucket/a",
+            "velero://cozy-velero/tenant.job",
             "s3://bucket/a/../b",
         ] {
             assert_eq!(artifact_path(uri), None, "{uri}");

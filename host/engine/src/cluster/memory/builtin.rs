@@ -14,6 +14,7 @@ pub(super) fn install(kinds: &mut Kinds) {
         ("v1", "ConfigMap", "configmaps", true),
         ("v1", "Event", "events", true),
         ("v1", "Namespace", "namespaces", false),
+        ("v1", "PersistentVolume", "persistentvolumes", false),
         (
             "v1",
             "PersistentVolumeClaim",
@@ -34,9 +35,11 @@ pub(super) fn install(kinds: &mut Kinds) {
     ] {
         let mut known = Kind::open(api_version, kind, plural, namespaced, false);
         known.status = match kind {
-            "Namespace" | "PersistentVolumeClaim" | "Pod" | "CustomResourceDefinition" => {
-                StatusWrite::WithMetadata
-            }
+            "Namespace"
+            | "PersistentVolume"
+            | "PersistentVolumeClaim"
+            | "Pod"
+            | "CustomResourceDefinition" => StatusWrite::WithMetadata,
             _ => StatusWrite::Absent,
         };
         known.generation = match kind {
