@@ -9,7 +9,12 @@ use backup_sandbox::Read;
 use jiff::Timestamp;
 
 use crate::{
-    cluster::Cluster, lock::Locks, rendering::Documents, settings::Settings, storage::Storage,
+    cluster::Cluster,
+    lock::Locks,
+    observe::{Nobody, Observer},
+    rendering::Documents,
+    settings::Settings,
+    storage::Storage,
     strategies::Strategies,
 };
 
@@ -36,6 +41,7 @@ pub struct Host<C> {
     pub(crate) evaluator: Evaluator,
     pub(crate) locks: Locks,
     pub(crate) documents: Documents,
+    pub(crate) observer: Arc<dyn Observer>,
     /// What is kept of each live job, by its UID. All of it can be made again.
     jobs: Mutex<HashMap<String, Kept>>,
 }
@@ -59,8 +65,16 @@ impl<C: Cluster> Host<C> {
             evaluator,
             locks: Locks::default(),
             documents: Documents::default(),
+            observer: Arc::new(Nobody),
             jobs: Mutex::default(),
         }
+    }
+
+    /// The same host, with somebody who is told of its work.
+    #[must_use]
+    pub fn observed_by(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = observer;
+        self
     }
 
     /// The cluster that it works on.

@@ -31,7 +31,6 @@ use crate::{
     admit::seconds,
     cluster::{ApiError, Caller, Cluster},
     credentials::{self, ProjectionError},
-    guard::guard,
     host::Host,
     interest::{Interest, Next},
     job::{answers, deleted_at, words, wrong_answer},
@@ -170,7 +169,7 @@ impl<C: Cluster> Host<C> {
         }
         let finished = self.evaluate(&case, Question::Forget).await?;
         interest.reads(&case, &finished.reads);
-        guard(&case, &finished)?;
+        self.guard(&case, &finished)?;
         self.carry_out(&case, Question::Forget, &finished, ledger)
             .await?;
         match &finished.answer {
