@@ -14,6 +14,7 @@ use backup_registry::PluginFolder;
 use backup_sandbox::Sandbox;
 use jiff::Timestamp;
 use serde_json::json;
+use tokio::sync::watch;
 
 use crate::{options::Options, real::RealCluster};
 
@@ -36,6 +37,8 @@ pub(crate) struct Plugins {
     sandbox: Arc<Sandbox>,
     strategies: Arc<Strategies>,
     options: Options,
+    /// Whether this host writes statuses. One that stands by loads plugins, so that it can begin at once.
+    leads: watch::Receiver<bool>,
 }
 
 /// Why a plugin does not serve: a reason for its condition, and words.
@@ -47,12 +50,14 @@ impl Plugins {
         sandbox: Arc<Sandbox>,
         strategies: Arc<Strategies>,
         options: Options,
+        leads: watch::Receiver<bool>,
     ) -> Self {
         Self {
             cluster,
             sandbox,
             strategies,
             options,
+            leads,
         }
     }
 
@@ -159,7 +164,7 @@ impl Plugins {
         name: &str,
         status: &StrategyPluginStatus,
     ) -> Result<(), backup_engine::cluster::ApiError> {
-        if plugin.status.as_ref() == Some(status) {
+        if plugin.status.as_ref() == Some(status) || !*self.leads.borrow() {
             return Ok(());
         }
         let object = json!({

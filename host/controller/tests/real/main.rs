@@ -11,6 +11,7 @@
 mod backups;
 mod cluster;
 mod host;
+mod leader;
 mod many;
 mod plans;
 #[path = "../../benches/host/platform.rs"]
