@@ -1,103 +1,105 @@
-//! What the host counts.
+//! What the host counts: the page `/metrics`. `host/controller/README.md` lists all of it.
+//!
+//! | module | counts |
+//! |---|---|
+//! | `passes` | passes and their queue, under the names of controller-runtime, so that existing dashboards read them |
+//! | `strategies` | what strategies cost, and what of theirs was refused |
+//! | `jobs` | how jobs ended, and when a Plan's job last succeeded |
+//! | `requests` | what the API server was asked, under the name of client-go |
+//! | `inventory` | what is there at the moment: plugins, objects, who leads |
+//!
+//! Labels are bounded by what administrators install, by Plans, and by closed lists. No label is a job's name.
+
+mod inventory;
+mod jobs;
+mod passes;
+mod requests;
+mod strategies;
 
 use std::sync::Arc;
 
-use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
-    metrics::{
-        counter::Counter,
-        family::Family,
-        gauge::Gauge,
-        histogram::{Histogram, exponential_buckets},
-    },
-    registry::Registry,
-};
+use backup_api::Reason;
+use backup_engine::{Evaluated, JobEnd, Observer, PlanOf, PluginOf, Strategies};
+use jiff::Timestamp;
+use prometheus_client::{encoding::prometheus_text, registry::Registry};
+use tokio::sync::watch;
 
-use crate::credentials::Projections;
+pub(crate) use passes::{Ended, Passes};
+pub(crate) use prometheus_text::CONTENT_TYPE;
+pub(crate) use requests::Requests;
 
-/// A reconciler.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub(crate) struct Controller {
-    controller: String,
-}
+use crate::{credentials::Projections, real::RealCluster};
+use inventory::Inventory;
+use jobs::Jobs;
+use strategies::StrategyCosts;
 
-/// A reconciler and how its pass ended.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub(crate) struct Outcome {
-    controller: String,
-    result: &'static str,
-}
-
-/// The host's metrics. The names of passes are controller-runtime's, so that existing dashboards read them.
+/// The host's metrics.
 #[derive(Clone)]
 pub(crate) struct Metrics {
     registry: Arc<Registry>,
-    passes: Family<Outcome, Counter>,
-    seconds: Family<Controller, Histogram>,
-    /// Jobs that are tracked.
-    pub tracked: Gauge,
-    /// Passes under way.
-    pub active: Gauge,
+    /// Passes and their queue.
+    pub passes: Passes,
+    strategies: StrategyCosts,
+    jobs: Jobs,
 }
 
 impl Metrics {
-    pub(crate) fn new(projections: Projections) -> Self {
+    /// Counts from nothing. What is there at the moment is looked at when somebody reads the page.
+    pub(crate) fn new(
+        requests: &Requests,
+        workers: usize,
+        cluster: RealCluster,
+        strategies: Arc<Strategies>,
+        leads: watch::Receiver<bool>,
+        projections: Projections,
+    ) -> Self {
         let mut registry = Registry::default();
+        requests.register(&mut registry);
+        let inventory = Inventory {
+            cluster,
+            strategies,
+            leads,
+        };
+        registry.register_collector(Box::new(inventory));
         registry.register_collector(Box::new(projections));
-        let passes = Family::<Outcome, Counter>::default();
-        let seconds = Family::<Controller, Histogram>::new_with_constructor(|| {
-            Histogram::new(exponential_buckets(0.001, 2.0, 14))
-        });
-        let (tracked, active) = (Gauge::default(), Gauge::default());
-        registry.register(
-            "controller_runtime_reconcile",
-            "Passes, by how they ended",
-            passes.clone(),
-        );
-        registry.register(
-            "controller_runtime_reconcile_time_seconds",
-            "How long a pass took",
-            seconds.clone(),
-        );
-        registry.register(
-            "controller_runtime_active_workers",
-            "Passes under way",
-            active.clone(),
-        );
-        registry.register(
-            "backup_host_tracked_jobs",
-            "Jobs that have not ended",
-            tracked.clone(),
-        );
         Self {
+            passes: Passes::register(&mut registry, workers),
+            strategies: StrategyCosts::register(&mut registry),
+            jobs: Jobs::register(&mut registry),
             registry: Arc::new(registry),
-            passes,
-            seconds,
-            tracked,
-            active,
         }
-    }
-
-    /// A pass ended.
-    pub(crate) fn passed(&self, kind: &str, seconds: f64, is_good: bool) {
-        let controller = kind.to_lowercase();
-        let result = if is_good { "success" } else { "error" };
-        self.passes
-            .get_or_create(&Outcome {
-                controller: controller.clone(),
-                result,
-            })
-            .inc();
-        self.seconds
-            .get_or_create(&Controller { controller })
-            .observe(seconds);
     }
 
     /// In the text format that Prometheus reads.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.
-        encode(&mut text, &self.registry).ok();
+        prometheus_text::encode(&mut text, &self.registry).ok();
         text
     }
 }
+
+impl Observer for Metrics {
+    fn evaluated(&self, evaluation: &Evaluated<'_>) {
+        self.strategies.evaluated(evaluation);
+    }
+
+    fn setback(&self, plugin: &PluginOf<'_>, reason: Reason) {
+        self.strategies.setback(plugin, reason);
+    }
+
+    fn job_ended(&self, end: &JobEnd<'_>) {
+        self.jobs.ended(end);
+    }
+
+    fn plan_seen(&self, plan: &PlanOf<'_>, last_success: Option<Timestamp>) {
+        self.jobs.plan_seen(plan, last_success);
+    }
+
+    fn plan_gone(&self, plan: &PlanOf<'_>) {
+        self.jobs.plan_gone(plan);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,12 @@
 //! Flags and environment. Names are the reference's where it has them.
 
-use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use backup_engine::{AuthoritySettings, Settings, StorageSettings, VeleroSettings};
 use clap::{ArgAction, Parser, ValueEnum};
+use jiff::SignedDuration;
+
+use crate::{address::BindAddress, leader::Terms};
 
 /// The backup host: carries BackupJobs and RestoreJobs through with strategies that are WebAssembly components
 #[derive(Clone, Debug, Parser)]
@@ -19,16 +22,12 @@ pub struct Options {
         default_value = "/var/cache/backupstrategy-controller"
     )]
     pub compiled_cache: PathBuf,
-    /// Address of the health probes /healthz and /readyz
-    #[arg(
-        long,
-        env = "HEALTH_PROBE_BIND_ADDRESS",
-        default_value = "0.0.0.0:8081"
-    )]
-    pub health_probe_bind_address: SocketAddr,
-    /// Address of the metrics; `0` for none
+    /// Address of the health probes /healthz and /readyz: `:8081`, `10.0.0.1:8081`, or `0` for none
+    #[arg(long, env = "HEALTH_PROBE_BIND_ADDRESS", default_value = ":8081")]
+    pub health_probe_bind_address: BindAddress,
+    /// Address of the metrics at /metrics, in the same forms
     #[arg(long, env = "METRICS_BIND_ADDRESS", default_value = "0")]
-    pub metrics_bind_address: String,
+    pub metrics_bind_address: BindAddress,
     /// How many passes are made at the same time
     #[arg(long, env = "WORKERS", default_value_t = 32)]
     pub workers: usize,
@@ -92,15 +91,70 @@ pub struct Options {
     /// How often it is looked whether a Backup's data is still there, in seconds; 0 for on request only
     #[arg(long, env = "BACKUP_CHECK_INTERVAL_SECONDS", default_value_t = 86_400)]
     pub backup_check_interval_seconds: u64,
-    /// Namespace of this host, where it stores the components of its plugins
+    /// The host's own namespace: its Lease is there, and the components of its plugins are stored there
     #[arg(long, env = "POD_NAMESPACE", default_value = "cozy-backup-controller")]
     pub pod_namespace: String,
     /// How log lines are written
-    #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t)]
+    #[arg(
+        long,
+        visible_alias = "zap-encoder",
+        env = "LOG_FORMAT",
+        value_enum,
+        default_value_t
+    )]
     pub log_format: LogFormat,
-    /// Which log lines are written, as `tracing` filters say it
-    #[arg(long, env = "LOG_LEVEL", default_value = "info")]
+    /// Which log lines are written: error, warn, info, debug, trace, or a filter such as `info,kube=debug`
+    #[arg(
+        long,
+        visible_alias = "zap-log-level",
+        env = "LOG_LEVEL",
+        default_value = "info"
+    )]
     pub log_level: String,
+    /// Of several replicas one works: the one that holds the Lease
+    #[arg(long, env = "LEADER_ELECT", default_value_t, default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set)]
+    pub leader_elect: bool,
+    /// For how long nobody takes the Lease over from a leader that has fallen silent, in whole seconds
+    #[arg(
+        long,
+        env = "LEADER_ELECT_LEASE_DURATION",
+        default_value = "15s",
+        value_parser = duration
+    )]
+    pub leader_elect_lease_duration: Duration,
+    /// For how long a leader works on that cannot renew the Lease
+    #[arg(
+        long,
+        env = "LEADER_ELECT_RENEW_DEADLINE",
+        default_value = "10s",
+        value_parser = duration
+    )]
+    pub leader_elect_renew_deadline: Duration,
+    /// The pause between two renewals of the Lease, and between two looks at it
+    #[arg(
+        long,
+        env = "LEADER_ELECT_RETRY_PERIOD",
+        default_value = "2s",
+        value_parser = duration
+    )]
+    pub leader_elect_retry_period: Duration,
+    /// The host's Pod, by which it is known in the Lease; the machine's name where this is empty
+    #[arg(long, env = "POD_NAME", default_value = "")]
+    pub pod_name: String,
+    /// File that says where the API server is; without it $KUBECONFIG, or the Pod's own account
+    #[arg(long)]
+    pub kubeconfig: Option<PathBuf>,
+    /// URL of an OpenTelemetry collector that takes traces by HTTP, such as `http://collector:4318`; none are sent
+    /// without it
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", default_value = "")]
+    pub otlp_endpoint: String,
+}
+
+/// A duration as Go programs take it: `15s`, `1m30s`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<SignedDuration>();
+    let parsed = parsed.map_err(|error| error.to_string())?;
+    Duration::try_from(parsed).map_err(|_| format!("{text:?} is less than nothing"))
 }
 
 /// Whether the bucket stands in the path of a URL; none leaves it to each client.
@@ -125,6 +179,7 @@ pub enum LogFormat {
     /// One JSON object a line
     Json,
     /// For people
+    #[value(alias = "console")]
     Text,
 }
 
@@ -171,6 +226,19 @@ impl Options {
         let names = names.into_iter().filter(|name| !name.is_empty());
         names.map(ToOwned::to_owned).collect()
     }
+
+    /// The terms of the election.
+    ///
+    /// # Errors
+    /// Under which two hosts could write at the same time.
+    pub(crate) fn terms(&self) -> anyhow::Result<Terms> {
+        let terms = Terms {
+            lease: self.leader_elect_lease_duration,
+            renew_deadline: self.leader_elect_renew_deadline,
+            retry: self.leader_elect_retry_period,
+        };
+        terms.checked()
+    }
 }
 
 #[cfg(test)]
@@ -182,6 +250,69 @@ mod tests {
     #[test]
     fn the_command_line_makes_sense() {
         Options::command().debug_assert();
+    }
+
+    // The flags of the reference's Deployment.
+    #[test]
+    fn flags_are_taken_as_the_reference_takes_them() {
+        let given = |flags: &[&str]| Options::try_parse_from([&["host"], flags].concat());
+        let flags = [
+            "--leader-elect",
+            "--metrics-bind-address=:8080",
+            "--health-probe-bind-address=:8081",
+            "--zap-log-level=debug",
+            "--zap-encoder=console",
+        ];
+        let options = given(&flags).unwrap();
+        assert!(options.leader_elect);
+        assert_eq!(options.metrics_bind_address, BindAddress::All(8080));
+        assert_eq!(options.health_probe_bind_address, BindAddress::All(8081));
+        assert_eq!(options.log_level, "debug");
+        assert_eq!(options.log_format, LogFormat::Text);
+        let off = given(&["--leader-elect=false", "--health-probe-bind-address=0"]).unwrap();
+        assert!(!off.leader_elect);
+        assert_eq!(off.health_probe_bind_address, BindAddress::Off);
+        assert!(given(&["--metrics-bind-address=8080"]).is_err());
+    }
+
+    #[test]
+    fn every_flag_is_in_the_readme_with_its_environment() {
+        let page = include_str!("../README.md");
+        let row = |flag: &str| {
+            page.lines()
+                .find(|line| line.starts_with(&format!("| `--{flag}`")))
+        };
+        let command = Options::command();
+        let flags = command.get_arguments().filter_map(|flag| {
+            let name = flag.get_long()?;
+            (!matches!(name, "help" | "version")).then_some((name, flag.get_env()))
+        });
+        let mut known = 0;
+        for (name, environment) in flags {
+            let row = row(name);
+            assert!(row.is_some(), "--{name} is not in the README");
+            if let Some(environment) = environment {
+                let environment = format!("| `{}` |", environment.to_string_lossy());
+                assert!(
+                    row.unwrap().contains(&environment),
+                    "--{name}: {environment}"
+                );
+            }
+            known += 1;
+        }
+        let rows = page
+            .lines()
+            .filter(|line| line.starts_with("| `--"))
+            .count();
+        assert_eq!(rows, known, "the README has flags that are not there");
+    }
+
+    #[test]
+    fn durations_are_written_as_for_go_programs() {
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert!(duration("-1s").is_err());
+        assert!(duration("soon").is_err());
     }
 
     #[test]

@@ -24,7 +24,10 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::sight::{KindOf, Sight, Sighting};
+use crate::{
+    leader::Fence,
+    sight::{KindOf, Sight, Sighting},
+};
 
 /// The header by which a request uses the rights of another account.
 const IMPERSONATE: &str = "impersonate-user";
@@ -55,6 +58,8 @@ pub struct RealCluster {
     sight: Arc<Sight>,
     /// Counts what may have made kinds known.
     kinds_changed: watch::Sender<u64>,
+    /// What every write passes.
+    fence: Fence,
 }
 
 impl RealCluster {
@@ -66,7 +71,14 @@ impl RealCluster {
             kinds: Arc::default(),
             sight: Arc::default(),
             kinds_changed: watch::Sender::default(),
+            fence: Fence::open(),
         }
+    }
+
+    /// The same cluster, to which nothing is written while a fence is closed.
+    pub(crate) fn behind(mut self, fence: Fence) -> Self {
+        self.fence = fence;
+        self
     }
 
     /// What the watches have shown.
@@ -207,6 +219,12 @@ impl RealCluster {
         request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<Value, ApiError> {
         let request = prepare(caller, request)?;
+        if request.method() != http::Method::GET && !self.fence.is_open() {
+            return Err(ApiError::new(
+                ApiReason::Unavailable,
+                "this host does not lead, and writes nothing",
+            ));
+        }
         self.client
             .request::<Value>(request)
             .await
@@ -568,4 +586,46 @@ fn strict(request: http::Request<Vec<u8>>) -> http::Request<Vec<u8>> {
         parts.uri = uri;
     }
     http::Request::from_parts(parts, body)
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::Config;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_written_behind_a_closed_fence() {
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
+        // Nobody is there.
+        let config = Config::new("http://127.0.0.1:1".parse().unwrap());
+        let cluster = RealCluster::new(Client::try_from(config).unwrap());
+        let sent = async |fence: Fence, method: http::Method| {
+            let request = http::Request::builder().method(method).uri("/api");
+            let request = request.body(vec![]).unwrap();
+            let cluster = cluster.clone().behind(fence);
+            cluster
+                .send(&Caller::host(), Ok(request))
+                .await
+                .unwrap_err()
+        };
+        for method in [
+            http::Method::POST,
+            http::Method::PATCH,
+            http::Method::DELETE,
+        ] {
+            let error = sent(Fence::closed(), method.clone()).await;
+            assert!(error.message.contains("does not lead"), "{error}");
+            assert!(error.can_pass());
+            let error = sent(Fence::open(), method).await;
+            assert!(!error.message.contains("does not lead"), "{error}");
+        }
+        let error = sent(Fence::closed(), http::Method::GET).await;
+        assert!(
+            !error.message.contains("does not lead"),
+            "reads pass: {error}"
+        );
+    }
 }

@@ -1,23 +1,30 @@
 //! All of it together, until it is told to stop.
 
-use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 use anyhow::Context as _;
 use backup_engine::{Evaluator, Host, Storage, Strategies};
 use backup_sandbox::{Compiler, Sandbox, Settings as SandboxSettings};
 use jiff::Timestamp;
-use kube::Client;
+use kube::{
+    Client, Config,
+    client::ClientBuilder,
+    config::{KubeConfigOptions, Kubeconfig},
+};
 use tokio::{
+    net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::{mpsc::unbounded_channel, watch},
 };
 
 use crate::{
+    address::BindAddress,
     credentials::Projections,
-    metrics::Metrics,
+    leader::{Election, Fence, identity},
+    metrics::{Metrics, Requests},
     options::Options,
     plugins::{Follower, plugins},
-    probes::{Readiness, serve_metrics, serve_probes},
+    probes::{Pulse, Readiness, serve_metrics, serve_probes},
     real::RealCluster,
     s3::S3,
     watches::Watches,
@@ -29,7 +36,7 @@ use crate::{
 /// `compile` are the arguments with which this program, started anew, compiles a component.
 ///
 /// # Errors
-/// When it cannot start: no API server, no cache folder, an address in use.
+/// When it cannot start: no API server, no cache folder, an address in use. When it led, and another may lead now.
 pub fn run(options: Options, compile: &[&str]) -> anyhow::Result<()> {
     // The client of the object storage takes what the process has installed, and panics where that is nothing. A second
     // word changes nothing, which is why what it answers is not looked at.
@@ -49,55 +56,66 @@ pub fn run(options: Options, compile: &[&str]) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("no runtime")?;
-    runtime.block_on(serve(options, sandbox))
+    let served = runtime.block_on(serve(options, sandbox));
+    // A strategy that still computes is not waited for: nobody will carry out what it answers.
+    runtime.shutdown_background();
+    served
 }
 
 async fn serve(options: Options, sandbox: Sandbox) -> anyhow::Result<()> {
-    let client = Client::try_default()
+    let terms = options.terms()?;
+    let probes = listen("probes", options.health_probe_bind_address).await?;
+    let page = listen("metrics", options.metrics_bind_address).await?;
+    let requests = Requests::default();
+    let client = client(&options, &requests)
         .await
         .context("there is no API server to talk to")?;
-    let cluster = RealCluster::new(client.clone());
+    let (lead, leads) = watch::channel(!options.leader_elect);
+    let fence = match options.leader_elect {
+        true => Fence::closed(),
+        false => Fence::open(),
+    };
+    let cluster = RealCluster::new(client.clone()).behind(fence.clone());
     let (stopped, stop) = watch::channel(false);
     let strategies = Arc::new(Strategies::default());
-    let host = Arc::new(Host::new(
+    let host = Host::new(
         cluster.clone(),
         options.settings(),
         Arc::clone(&strategies),
         Arc::new(S3) as Arc<dyn Storage>,
         Arc::new(Timestamp::now),
         Evaluator::Blocking,
-    ));
-    let metrics = Metrics::new(Projections(host.projections()));
+    );
+    let workers = options.workers.max(1);
+    let metrics = Metrics::new(
+        &requests,
+        workers,
+        cluster.clone(),
+        Arc::clone(&strategies),
+        leads.clone(),
+        Projections(host.projections()),
+    );
     let readiness = Readiness::default();
-    let probes = tokio::spawn(serve_probes(
-        options.health_probe_bind_address,
-        readiness.clone(),
-        told(stop.clone()),
-    ));
-    if options.metrics_bind_address != "0" {
-        let address: SocketAddr = options.metrics_bind_address.parse().with_context(|| {
-            format!(
-                "{:?} is not an address for metrics",
-                options.metrics_bind_address
-            )
-        })?;
-        tokio::spawn(serve_metrics(address, metrics.clone(), told(stop.clone())));
+    let (pulse, asked) = Pulse::new();
+    if let Some(listener) = probes {
+        tokio::spawn(serve_probes(listener, readiness.clone(), pulse));
+    }
+    if let Some(listener) = page {
+        tokio::spawn(serve_metrics(listener, metrics.clone()));
     }
     let (changed, changes) = unbounded_channel();
     let (news, plugin_news) = unbounded_channel();
-    // The only one of its kind leads.
-    let (_leader, leads) = watch::channel(true);
     let follower = Follower {
-        client,
+        client: client.clone(),
         plugins: plugins(cluster.clone(), sandbox, Arc::clone(&strategies), &options),
         strategies: Arc::clone(&strategies),
         folder: options.plugin_folder.clone(),
-        leads,
+        leads: leads.clone(),
         news,
     };
     tokio::spawn(follower.run());
     let work = Work {
-        host,
+        host: Arc::new(host.observed_by(Arc::new(metrics.clone()))),
         settings: options.settings(),
         strategies,
         watches: Watches::new(cluster, changed),
@@ -106,17 +124,64 @@ async fn serve(options: Options, sandbox: Sandbox) -> anyhow::Result<()> {
         plugins_looked_at: false,
         metrics,
         readiness,
-        workers: options.workers.max(1),
+        leads,
+        asked,
+        workers,
         unwatched: BTreeSet::new(),
     };
     tokio::spawn(async move {
         asked_to_stop().await;
         stopped.send_replace(true);
     });
-    work.run(told(stop)).await;
-    probes.await.context("the probes ended")??;
+    let election = options.leader_elect.then(|| {
+        let identity = identity(&options.pod_name);
+        Election::new(client, &options.pod_namespace, identity, terms, fence, lead)
+    });
+    lead_and(work.run(told(stop)), election).await?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Does the work, for as long as this host is not told that another leads; and then lets another lead.
+async fn lead_and(
+    work: impl Future<Output = ()>,
+    election: Option<Election>,
+) -> anyhow::Result<()> {
+    let Some(election) = election else {
+        work.await;
+        return Ok(());
+    };
+    let (over, is_over) = watch::channel(false);
+    let mut election = tokio::spawn(election.run(told(is_over)));
+    let led = tokio::select! {
+        () = work => {
+            over.send_replace(true);
+            election.await
+        }
+        led = &mut election => led,
+    };
+    // The passes under way are gone with the work.
+    let led = led.context("the election was cut off")?;
+    led.map_err(|lost| anyhow::anyhow!("{lost}; this host ends"))
+}
+
+/// A client whose requests are counted.
+async fn client(options: &Options, requests: &Requests) -> anyhow::Result<Client> {
+    let config = match &options.kubeconfig {
+        None => Config::infer().await?,
+        Some(file) => {
+            let kubeconfig = Kubeconfig::read_from(file)?;
+            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?
+        }
+    };
+    Ok(ClientBuilder::try_from(config)?
+        .with_layer(requests)
+        .build())
+}
+
+async fn listen(what: &str, address: BindAddress) -> anyhow::Result<Option<TcpListener>> {
+    let listener = address.listen().await;
+    listener.with_context(|| format!("{what} cannot be served at {address}"))
 }
 
 /// Done once the host is told to stop.

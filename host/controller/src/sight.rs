@@ -16,10 +16,11 @@ mod cache;
 mod store;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use backup_api::names::API_VERSION;
 use backup_engine::cluster::Account;
 use backup_sandbox::contract::{ObjectRef, Selector};
 use serde_json::Value;
@@ -216,6 +217,17 @@ impl Sight {
     /// A write was refused: what was read once may be old.
     pub(crate) fn doubt(&self, target: &ObjectRef) {
         self.each(target, |kind| kind.cache.forget(target));
+    }
+
+    /// How many objects of each of the host's own kinds the watches show.
+    pub(crate) fn own_objects(&self) -> BTreeMap<String, usize> {
+        let kinds = self.kinds();
+        let own = kinds.iter().filter(|(of, _)| of.api_version == API_VERSION);
+        own.filter_map(|(of, kind)| {
+            let shown = kind.stores.iter().map(Store::len).max()?;
+            Some((of.kind.clone(), shown))
+        })
+        .collect()
     }
 
     fn each(&self, target: &ObjectRef, mut change: impl FnMut(&mut Kind)) {

@@ -11,15 +11,18 @@ use backup_engine::{
 };
 use jiff::Timestamp;
 use tokio::{
-    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    sync::{
+        mpsc::{UnboundedReceiver, unbounded_channel},
+        watch,
+    },
     task::JoinSet,
     time::{Duration, MissedTickBehavior, interval, sleep},
 };
 
 use crate::{
-    metrics::Metrics,
+    metrics::{Ended, Metrics},
     plugins::News,
-    probes::Readiness,
+    probes::{Asked, Readiness},
     real::RealCluster,
     sight::Scope,
     watches::{Change, Changed, Watched, Watches},
@@ -28,8 +31,9 @@ use crate::{
 /// How often it is looked whether the credentials are in order. Their changes are watched; this is for what is not seen.
 const CREDENTIALS_TICK: Duration = Duration::from_secs(60);
 
-/// How long passes under way may go on once the host is told to stop.
-const GRACE: Duration = Duration::from_secs(15);
+/// How long passes under way may go on once the host is told to stop. Most take milliseconds; with the Lease released
+/// behind them, another host works within ten seconds.
+const GRACE: Duration = Duration::from_secs(7);
 
 /// What the host itself depends on.
 pub(crate) fn own_watches(storage: &StorageSettings) -> Vec<Watched> {
@@ -112,6 +116,10 @@ pub(crate) struct Work {
     pub plugins_looked_at: bool,
     pub metrics: Metrics,
     pub readiness: Readiness,
+    /// Whether this host works, or stands by.
+    pub leads: watch::Receiver<bool>,
+    /// Whether the loop goes round is asked here.
+    pub asked: Asked,
     pub workers: usize,
     /// Whose last pass depended on something that was not watched yet.
     pub unwatched: BTreeSet<Key>,
@@ -121,11 +129,14 @@ pub(crate) struct Work {
 struct Passed {
     key: Key,
     result: Result<Next, ApiError>,
-    seconds: f64,
+    took: Duration,
 }
 
 impl Work {
     /// Runs until `stop` is done and the passes under way have ended.
+    ///
+    /// A host that stands by sees everything and does nothing: its watches run, and its queue holds what is there to
+    /// be done. Once it leads it begins at once.
     pub(crate) async fn run(mut self, stop: impl Future<Output = ()>) {
         let own = own_watches(&self.settings.storage);
         for watched in &own {
@@ -135,7 +146,8 @@ impl Work {
         if let Some(location) = storage_location(&self.settings.storage.velero) {
             self.watches.ensure(location);
         }
-        let mut queue = Queue::default();
+        let told = self.metrics.passes.clone();
+        let mut queue = Queue::telling(move |key| told.joined(key));
         // The first tick comes at once.
         let mut credentials_tick = interval(CREDENTIALS_TICK);
         credentials_tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -144,9 +156,11 @@ impl Work {
         let mut stop = std::pin::pin!(stop);
         let seen = Arc::clone(&self.watches.seen);
         loop {
-            while passes.len() < self.workers
+            while self.works()
+                && passes.len() < self.workers
                 && let Some(key) = queue.take(Timestamp::now())
             {
+                self.metrics.passes.began(&key);
                 let (host, done) = (Arc::clone(&self.host), done.clone());
                 passes.spawn(async move {
                     let began = Instant::now();
@@ -155,26 +169,27 @@ impl Work {
                     done.send(Passed {
                         key,
                         result,
-                        seconds: began.elapsed().as_secs_f64(),
+                        took: began.elapsed(),
                     })
                     .ok();
                 });
             }
-            self.metrics
-                .tracked
-                .set(i64::try_from(queue.len()).unwrap_or(i64::MAX));
-            self.metrics
-                .active
-                .set(i64::try_from(passes.len()).unwrap_or(i64::MAX));
             let have_seen = self.watches.have_seen(&own);
             self.readiness.set(self.plugins_looked_at && have_seen);
             // What the watches have told is known once it has been heard.
             if have_seen && self.changes.is_empty() && self.strategies.uses().completed() {
                 queue.wake_all();
             }
-            let next = queue.next_at().map_or(Duration::from_secs(3600), until);
+            // Nothing is due for a host that stands by.
+            let next = queue.next_at().filter(|_| self.works());
+            let next = next.map_or(Duration::from_secs(3600), until);
             tokio::select! {
                 () = &mut stop => break,
+                Ok(()) = self.leads.changed() => {}
+                Some(question) = self.asked.recv() => {
+                    // Whoever asked may have lost patience.
+                    question.send(()).ok();
+                }
                 Some(changed) = self.changes.recv() => self.changed(&mut queue, &changed),
                 Some(news) = self.plugin_news.recv() => self.heard(&mut queue, news),
                 Some(passed) = ended.recv() => self.passed(&mut queue, passed),
@@ -189,6 +204,9 @@ impl Work {
                 () = sleep(next) => {}
             }
         }
+        // Nobody has to ask a loop that is over.
+        self.asked.close();
+        while self.asked.try_recv().is_ok() {}
         tracing::info!(
             passes = passes.len(),
             "stopping once the passes under way have ended"
@@ -198,7 +216,13 @@ impl Work {
             tracing::warn!(
                 "passes under way took too long and are cut off; they are done again at the next start"
             );
+            passes.shutdown().await;
         }
+    }
+
+    /// Whether this host makes passes.
+    fn works(&self) -> bool {
+        *self.leads.borrow()
     }
 
     fn heard(&mut self, queue: &mut Queue, news: News) {
@@ -240,6 +264,12 @@ impl Work {
             Change::Missed => queue.lost_track(version, kind),
             Change::Gone => {
                 queue.changed(object);
+                if !self.works() && version == API_VERSION {
+                    // Another host has dealt with it.
+                    let key = Key::of(object);
+                    queue.forget(&key);
+                    self.metrics.passes.left(&key);
+                }
                 // Of a job that is no longer live, or is gone, nothing needs to be kept.
                 if let Some(uid) = object["metadata"]["uid"].as_str() {
                     self.host.forget_job(uid);
@@ -277,12 +307,13 @@ impl Work {
     }
 
     fn passed(&mut self, queue: &mut Queue, passed: Passed) {
-        let Passed {
-            key,
-            result,
-            seconds,
-        } = passed;
-        self.metrics.passed(&key.kind, seconds, result.is_ok());
+        let Passed { key, result, took } = passed;
+        let ended = match &result {
+            Ok(next) if next.at.is_some() => Ended::WithATime,
+            Ok(_) => Ended::Well,
+            Err(_) => Ended::Failed,
+        };
+        self.metrics.passes.ended(&key, took, ended);
         match result {
             Ok(mut next) => {
                 if !self.are_watched(&next) {

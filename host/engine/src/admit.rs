@@ -107,6 +107,7 @@ pub(crate) struct Applicant<'a> {
 
 impl<C: Cluster> Host<C> {
     /// Checks parameters, projects the credentials and fills in the storage paths.
+    #[tracing::instrument(skip_all)]
     pub(crate) async fn admit(
         &self,
         binding: Binding,

@@ -18,7 +18,6 @@ use crate::{
     admit::{Applicant, Case},
     cluster::{ApiError, ApiReason, Caller, Cluster, Part},
     commit::job_labels,
-    guard::guard,
     host::Host,
     interest::Interest,
     job::{application_ref, wrong_answer},
@@ -49,7 +48,7 @@ impl<C: Cluster> Host<C> {
         let said = async {
             let case = self.backup_case(job, &mut interest).await?;
             let finished = self.evaluate(&case, Question::Paths).await?;
-            guard(&case, &finished)?;
+            self.guard(&case, &finished)?;
             match finished.answer {
                 Reply::Paths(Ok(paths)) => Ok(paths),
                 Reply::Paths(Err(failure)) => Err(Stop::fail(format!(

@@ -33,6 +33,7 @@ impl<C: Cluster> Host<C> {
     ///
     /// # Errors
     /// `Stop::Setback` with the action that was refused; what stands behind it was not tried.
+    #[tracing::instrument(skip_all)]
     pub(crate) async fn commit(
         &self,
         case: &Case,

@@ -3,7 +3,7 @@
 use backup_api::names::{API_VERSION, short_hash};
 use backup_sandbox::{
     Event,
-    contract::{JobIdentity, Severity},
+    contract::{JobIdentity, ObjectRef, Severity},
 };
 use serde_json::{Value, json};
 
@@ -90,12 +90,23 @@ impl<C: Cluster> Host<C> {
         happened: &Happened,
     ) -> Result<(), ApiError> {
         let target = object::reference(object);
+        self.record_about(&target, object::uid(object), happened)
+            .await
+    }
+
+    /// The same, of an object of the host's group by its name.
+    pub(crate) async fn record_about(
+        &self,
+        target: &ObjectRef,
+        uid: &str,
+        happened: &Happened,
+    ) -> Result<(), ApiError> {
         let regarding = Regarding {
             api_version: &target.api_version,
             kind: &target.kind,
             namespace: target.namespace.as_deref().unwrap_or_default(),
             name: &target.name,
-            uid: object::uid(object),
+            uid,
         };
         self.record(&regarding, happened).await
     }

@@ -13,6 +13,7 @@ use crate::{
     cluster::Cluster,
     credentials::{Credentials, Projection},
     lock::Locks,
+    observe::{Nobody, Observer},
     rendering::Documents,
     secrets::Needles,
     settings::Settings,
@@ -45,6 +46,7 @@ pub struct Host<C> {
     pub(crate) documents: Documents,
     pub(crate) projection: Projection,
     pub(crate) capacity: Capacity,
+    pub(crate) observer: Arc<dyn Observer>,
     /// What is kept of each live job, by its UID. All of it can be made again.
     jobs: Mutex<HashMap<String, Kept>>,
     /// The platform's keys as they were looked for last.
@@ -72,9 +74,17 @@ impl<C: Cluster> Host<C> {
             documents: Documents::default(),
             projection: Projection::default(),
             capacity: Capacity::default(),
+            observer: Arc::new(Nobody),
             jobs: Mutex::default(),
             platform_keys: Mutex::default(),
         }
+    }
+
+    /// The same host, with somebody who is told of its work.
+    #[must_use]
+    pub fn observed_by(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = observer;
+        self
     }
 
     /// The cluster that it works on.

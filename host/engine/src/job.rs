@@ -28,7 +28,6 @@ use crate::{
     audit,
     backup_job::Left,
     cluster::{ApiError, ApiReason, Caller, Cluster},
-    guard::guard,
     host::Host,
     interest::{Interest, Next},
     ledger::{Ledger, later},
@@ -80,7 +79,7 @@ impl Job {
         }
     }
 
-    fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Backup(_) => "BackupJob",
             Self::Restore(_) => "RestoreJob",
@@ -126,6 +125,7 @@ impl<C: Cluster> Host<C> {
         }
         let job = Job::read(&key.kind, found)?;
         let mut interest = Interest::of_job(&target, &job, &self.settings.storage);
+        let before = ledger.reason().to_owned();
         let failing = ledger
             .job
             .strategy
@@ -142,11 +142,14 @@ impl<C: Cluster> Host<C> {
             // Let go first: a finished job that is held would have to be looked for among thousands.
             let next = self.ended(&target, &uid, &mut ledger).await?;
             if deleted_at.is_none() {
+                self.notice(&target, &uid, &before, &ledger).await?;
                 ledger.write(&self.cluster).await?;
             }
             audit_restore(&target, &ledger);
+            self.tell_end(&job, &ledger);
             return Ok(next);
         }
+        self.notice(&target, &uid, &before, &ledger).await?;
         ledger.write(&self.cluster).await?;
         Ok(next.watching(interest))
     }
@@ -237,7 +240,7 @@ impl<C: Cluster> Host<C> {
         self.take_place(serving, Key::named(target), job.metadata(), has_begun)?;
         let finished = self.evaluate(&case, question).await?;
         interest.reads(&case, &finished.reads);
-        guard(&case, &finished)?;
+        self.guard(&case, &finished)?;
         if ledger.job.started_at.is_none() && answers_abort(&case) {
             ledger.hold(&self.cluster, target).await?;
         }
@@ -300,7 +303,8 @@ impl<C: Cluster> Host<C> {
             // Written together with what must survive a crash: once the actions have run there is nothing to add.
             note(wait, ledger);
         }
-        self.commit(case, question, &finished.plan, ledger).await?;
+        let committed = self.commit(case, question, &finished.plan, ledger).await;
+        self.told(case, committed)?;
         ledger.strategy().setback = None;
         for condition in &finished.plan.conditions {
             let message = condition.message.clone();
@@ -587,7 +591,7 @@ impl<C: Cluster> Host<C> {
         }
         let finished = self.evaluate(&case, Question::Abort).await?;
         interest.reads(&case, &finished.reads);
-        guard(&case, &finished)?;
+        self.guard(&case, &finished)?;
         self.carry_out(&case, Question::Abort, &finished, ledger)
             .await?;
         match &finished.answer {

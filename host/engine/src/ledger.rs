@@ -169,6 +169,18 @@ impl Ledger {
         self.condition("Ready", holds, reason.as_str(), message);
     }
 
+    /// The condition `Ready`, if it is set.
+    pub(crate) fn ready_condition(&self) -> Option<&Condition> {
+        let mut conditions = self.job.conditions.iter();
+        conditions.find(|condition| condition.type_ == "Ready")
+    }
+
+    /// The reason of the condition `Ready`; empty where it is not set.
+    pub(crate) fn reason(&self) -> &str {
+        self.ready_condition()
+            .map_or("", |condition| condition.reason.as_str())
+    }
+
     /// Sets a condition.
     pub(crate) fn condition(&mut self, type_: &str, holds: bool, reason: &str, message: String) {
         let status = if holds { "True" } else { "False" };

@@ -10,6 +10,9 @@
 //! One file for each stage. A pass over a job goes through all of them once, and ends with the job's status
 //! written and with the things named that would make another pass worth while ([`Next`]). Nothing is kept
 //! between passes that could not be made again: a pass that was cut off anywhere is simply done again.
+//!
+//! Whoever wants to know what the host does while it does it is an [`Observer`]; each pass and each stage is a span of
+//! `tracing`.
 
 mod admit;
 mod audit;
@@ -31,7 +34,9 @@ mod job;
 mod ledger;
 mod lock;
 mod noted;
+mod notice;
 mod object;
+mod observe;
 mod plan;
 mod plugin;
 mod queue;
@@ -54,6 +59,7 @@ pub use definition::strategy_definition;
 pub use host::{Clock, Evaluator, Host};
 pub use interest::{Interest, Next, kinds_known};
 pub use object::{has_ended, reference};
+pub use observe::{Evaluated, JobEnd, Nobody, Observer, PlanOf, PluginOf};
 pub use plugin::{Fetch, Look, Looked, Plugins};
 pub use queue::{Key, Queue};
 pub use reconcile::needs_passes;

@@ -41,6 +41,7 @@ use crate::{
     interest::{Interest, Next},
     ledger::later,
     object,
+    observe::PlanOf,
     queue::Key,
     upkeep::{MANAGER, write_status},
 };
@@ -65,12 +66,11 @@ impl<C: Cluster> Host<C> {
     /// A request that failed and may succeed later: do the pass again, after a pause that grows.
     pub(crate) async fn reconcile_plan(&self, key: &Key) -> Result<Next, ApiError> {
         let target = object::target(API_VERSION, "Plan", Some(&key.namespace), &key.name);
-        let Some(found) = self.cluster.get(&Caller::host(), &target).await? else {
+        let found = self.cluster.get(&Caller::host(), &target).await?;
+        let Some(found) = found.filter(|found| !object::is_deleting(found)) else {
+            self.observer.plan_gone(&PlanOf::of(key));
             return Ok(Next::gone());
         };
-        if object::is_deleting(&found) {
-            return Ok(Next::gone());
-        }
         let mut pass = Pass::over(found, self.now())?;
         pass.jobs = self.jobs_of(&pass.plan).await?;
         let (at, gone) = match pass.terms() {
@@ -81,7 +81,12 @@ impl<C: Cluster> Host<C> {
             }
         };
         pass.take_stock();
+        self.notice_plan(&pass.found, &pass.status.conditions)
+            .await?;
         write_status(&self.cluster, &pass.found, &pass.status).await?;
+        let last_success = pass.status.last_successful_time.as_ref();
+        self.observer
+            .plan_seen(&PlanOf::of(key), last_success.map(|time| time.0));
         let has_more = self.clear_away(&pass, &gone).await?;
         let at = if has_more { Some(self.now()) } else { at };
         let interest = interest(&target, &pass.plan);

@@ -75,6 +75,9 @@ struct Tracked {
     seen: String,
 }
 
+/// Whoever is told when a key becomes due.
+type Told = Box<dyn Fn(&Key) + Send + Sync>;
+
 /// The keys that are due. Namespaces are called in turn, and within one it is first come, first served.
 #[derive(Default)]
 struct Line {
@@ -82,14 +85,31 @@ struct Line {
     waiting: HashSet<Key>,
     /// The namespace that was called last.
     last: String,
+    told: Option<Told>,
 }
 
 impl Line {
     /// Joins the line of the key's namespace; one that stands in it keeps its place.
     fn join(&mut self, key: Key) {
         if self.waiting.insert(key.clone()) {
+            if let Some(told) = &self.told {
+                told(&key);
+            }
             let line = self.by_namespace.entry(key.namespace.clone()).or_default();
             line.push_back(key);
+        }
+    }
+
+    /// Leaves the line.
+    fn leave(&mut self, key: &Key) {
+        if !self.waiting.remove(key) {
+            return;
+        }
+        if let Some(line) = self.by_namespace.get_mut(&key.namespace) {
+            line.retain(|waiting| waiting != key);
+            if line.is_empty() {
+                self.by_namespace.remove(&key.namespace);
+            }
         }
     }
 
@@ -185,6 +205,28 @@ impl Meanwhile {
 }
 
 impl Queue {
+    /// A queue that tells of each key when it becomes due, once until it is taken.
+    pub fn telling(told: impl Fn(&Key) + Send + Sync + 'static) -> Self {
+        let mut queue = Self::default();
+        queue.due.told = Some(Box::new(told));
+        queue
+    }
+
+    /// An object is gone, or has left what is watched, and nobody has made a pass over it: none is due any more. For
+    /// a host that takes nothing from its queue yet, which must not keep what others have dealt with. One that is out
+    /// with a worker is left alone.
+    pub fn forget(&mut self, key: &Key) {
+        let is_running = |tracked: &Tracked| tracked.is_running;
+        if self.tracked.get(key).is_some_and(is_running) {
+            return;
+        }
+        self.due.leave(key);
+        self.unindex(key);
+        if let Some(at) = self.tracked.remove(key).and_then(|tracked| tracked.at) {
+            self.timed.remove(&(at, key.clone()));
+        }
+    }
+
     /// An object of its own kind was seen or changed: it is due.
     pub fn enqueue(&mut self, key: Key) {
         let tracked = self.tracked.entry(key.clone()).or_default();
@@ -607,6 +649,41 @@ mod tests {
         queue.passed(&one, Next::at(at(20)));
         queue.enqueue_at(job("one"), at(15));
         assert_eq!(queue.next_at(), Some(at(20)));
+    }
+
+    #[test]
+    fn what_is_forgotten_is_due_no_more() {
+        let mut queue = Queue::default();
+        for key in jobs_of("tenant-a", 3) {
+            queue.enqueue(key);
+        }
+        queue.enqueue_at(job("timed"), at(10));
+        queue.forget(&jobs_of("tenant-a", 2).last().unwrap());
+        queue.forget(&job("timed"));
+        queue.forget(&job("never seen"));
+        assert_eq!(queue.next_at(), None);
+        let taken: Vec<String> = std::iter::from_fn(|| queue.take(at(20)))
+            .map(|key| key.name)
+            .collect();
+        assert_eq!(taken, ["job-0", "job-2"]);
+        let running = jobs_of("tenant-a", 1).next().unwrap();
+        queue.forget(&running);
+        assert_eq!(queue.len(), 2, "it is out with a worker");
+    }
+
+    #[test]
+    fn a_key_is_told_of_when_it_becomes_due() {
+        let told = std::sync::Arc::new(std::sync::Mutex::new(vec![]));
+        let hears = std::sync::Arc::clone(&told);
+        let mut queue = Queue::telling(move |key| hears.lock().unwrap().push(key.name.clone()));
+        queue.enqueue(job("one"));
+        queue.enqueue(job("one"));
+        queue.enqueue_at(job("two"), at(10));
+        let one = queue.take(at(0)).unwrap();
+        queue.enqueue(one.clone());
+        queue.passed(&one, Next::quiet());
+        queue.take(at(10)).unwrap();
+        assert_eq!(*told.lock().unwrap(), ["one", "one", "two"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use backup_api::names::{API_VERSION, FINALIZER};
 use serde_json::Value;
+use tracing::Instrument as _;
 
 use crate::{
     backup,
@@ -9,7 +10,7 @@ use crate::{
     credentials::{is_copy, is_storage_location},
     host::Host,
     interest::Next,
-    object,
+    object, observe,
     queue::Key,
 };
 
@@ -20,6 +21,10 @@ impl<C: Cluster> Host<C> {
     /// # Errors
     /// A request that failed and may succeed later: do the pass again, after a pause that grows.
     pub async fn reconcile(&self, key: &Key) -> Result<Next, ApiError> {
+        self.pass(key).instrument(observe::pass(key)).await
+    }
+
+    async fn pass(&self, key: &Key) -> Result<Next, ApiError> {
         match key.kind.as_str() {
             "BackupJob" | "RestoreJob" => self.reconcile_job(key).await,
             "Backup" => self.reconcile_backup(key).await,

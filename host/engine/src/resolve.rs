@@ -43,6 +43,7 @@ impl<C: Cluster> Host<C> {
     ///
     /// The order is the reference's: nothing is asked of storage or credentials before it is known that the
     /// application is ours to back up.
+    #[tracing::instrument(skip_all)]
     pub(crate) async fn resolve(
         &self,
         class: &str,
@@ -132,6 +133,7 @@ impl<C: Cluster> Host<C> {
     }
 
     /// Finds strategy and plugin for what is to be done with a Backup.
+    #[tracing::instrument(name = "resolve", skip_all)]
     pub(crate) async fn resolve_backup(
         &self,
         backup: &Backup,
@@ -170,6 +172,7 @@ impl<C: Cluster> Host<C> {
     }
 
     /// Finds the plugin for what a job noted when it began. The strategy object may be gone.
+    #[tracing::instrument(name = "resolve", skip_all)]
     pub(crate) async fn resolve_noted(
         &self,
         strategy_ref: StrategyReference,

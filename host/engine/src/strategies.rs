@@ -296,6 +296,13 @@ impl Strategies {
         let serving = self.serving.read().unwrap_or_else(PoisonError::into_inner);
         serving.values().cloned().collect()
     }
+
+    /// All plugins that serve, by strategy kind.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Serving>> {
+        let serving = self.serving.read().unwrap_or_else(PoisonError::into_inner);
+        serving.values().cloned().collect()
+    }
 }
 
 /// What an administrator would grant a strategy that is what its manifest says: the usual place in storage, its own

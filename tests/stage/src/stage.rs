@@ -7,7 +7,8 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 use backup_engine::{
-    Evaluator, Host, MemoryStorage, Runner, Serving, Settings, Storage, Strategies,
+    Evaluator, Host, MemoryStorage, Nobody, Observer, Runner, Serving, Settings, Storage,
+    Strategies,
     cluster::{Caller, Cluster as _, DeleteOptions, memory::MemoryCluster},
     limits, memory_clock, proposed_grant, strategy_definition,
 };
@@ -34,6 +35,7 @@ pub struct Stage {
     /// The host, with its queue.
     pub runner: Runner,
     settings: Settings,
+    observer: Arc<dyn Observer>,
     /// The key of the platform's storage, made for this run.
     pub access_key: String,
     /// The secret of that key.
@@ -134,15 +136,17 @@ fn host(
     settings: &Settings,
     strategies: &Arc<Strategies>,
     storage: &Arc<MemoryStorage>,
+    observer: &Arc<dyn Observer>,
 ) -> Host<MemoryCluster> {
-    Host::new(
+    let host = Host::new(
         cluster.clone(),
         settings.clone(),
         Arc::clone(strategies),
         Arc::clone(storage) as Arc<dyn Storage>,
         memory_clock(cluster),
         Evaluator::Inline,
-    )
+    );
+    host.observed_by(Arc::clone(observer))
 }
 
 impl Stage {
@@ -169,7 +173,9 @@ impl Stage {
         }
         let strategies = Arc::new(Strategies::default());
         let storage = Arc::new(MemoryStorage::default());
-        let runner = Runner::new(Arc::new(host(&cluster, &settings, &strategies, &storage)));
+        let observer: Arc<dyn Observer> = Arc::new(Nobody);
+        let host = host(&cluster, &settings, &strategies, &storage, &observer);
+        let runner = Runner::new(Arc::new(host));
         let access_key = format!("access-{}", std::process::id());
         let secret_key = format!("secret-{}", std::process::id());
         let stage = Self {
@@ -178,6 +184,7 @@ impl Stage {
             strategies,
             runner,
             settings,
+            observer,
             access_key,
             secret_key,
         };
@@ -457,7 +464,14 @@ impl Stage {
             &self.settings,
             &self.strategies,
             &self.storage,
+            &self.observer,
         )));
+    }
+
+    /// A new host process of whose work somebody is told.
+    pub fn observed_by(&mut self, observer: Arc<dyn Observer>) {
+        self.observer = observer;
+        self.restart();
     }
 
     /// An object of the host's group; null when absent.

@@ -6,8 +6,11 @@
 //! | from the operator's status to the job's end | 20 jobs that wait; for each, from the answer to the operator's write until a watch shows the end |
 //! | jobs a second | 1,000 jobs at once over 20 namespaces, operator and API server on the same cores |
 //! | memory | resident, after the start, and with 10,000 finished BackupJobs and their Backups |
+//! | memory with six plugins | resident, idle: variants of the strategies that there are, each with a digest of its own |
+//! | takeover | two replicas: from the leader killed, or told to stop, to the end of a job that waited |
 //!
-//! Names of numbers as arguments measure those alone: `requests`, `latency`, `throughput`, `memory`.
+//! Names of numbers as arguments measure those alone: `requests`, `latency`, `throughput`, `memory`, `plugins`,
+//! `takeover`.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,7 +23,9 @@
 #[path = "../../tests/real/host.rs"]
 mod host;
 mod platform;
+mod plugins;
 mod processor;
+mod takeover;
 
 use std::time::{Duration, Instant};
 
@@ -47,6 +52,12 @@ async fn main() {
     }
     if is_asked("throughput") {
         throughput(&platform).await;
+    }
+    if is_asked("plugins") {
+        plugins::measure(&platform).await;
+    }
+    if is_asked("takeover") {
+        takeover::measure(&platform).await;
     }
     if is_asked("memory") {
         memory(&platform).await;

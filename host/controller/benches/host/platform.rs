@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use backup_engine::cluster::{Caller, Cluster as _, Part};
+use backup_engine::cluster::{Caller, Cluster as _, DeleteOptions, Part};
 use backup_sandbox::contract::Selector;
 use backupstrategy_controller::RealCluster;
 use controlplane::ControlPlane;
@@ -31,7 +31,8 @@ use tokio::{
 use crate::host::HostProcess;
 
 const API: &str = "backups.cozystack.io/v1alpha1";
-const HOST_NAMESPACE: &str = "cozy-backup-controller";
+/// The namespace of the host.
+pub const HOST_NAMESPACE: &str = "cozy-backup-controller";
 
 /// So many requests of the benchmark's own are under way at a time.
 const AT_ONCE: usize = 32;
@@ -174,6 +175,38 @@ impl Platform {
             digests.entry(named(&backup).1).or_default()[1] = made_by;
         }
         digests
+    }
+
+    /// Starts one of several hosts, and waits until its plugin serves.
+    pub fn start_replica(&self, flags: &[&str]) -> HostProcess {
+        HostProcess::start_as(&self.plane.kubeconfig(), &fixtures(), flags)
+    }
+
+    /// The administrator's kubeconfig.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.plane.kubeconfig()
+    }
+
+    /// Puts objects as an administrator does.
+    pub async fn apply(&self, objects: &[Value]) {
+        self.plane.apply(objects).await.unwrap();
+    }
+
+    /// The StrategyPlugins that there are.
+    pub async fn plugins(&self) -> Vec<Value> {
+        self.list(API, "StrategyPlugin", "").await
+    }
+
+    /// Removes StrategyPlugins.
+    pub async fn remove_plugins(&self, plugins: &[Value]) {
+        for plugin in plugins {
+            let target = backup_engine::reference(plugin);
+            let options = DeleteOptions::default();
+            self.cluster
+                .delete(&Caller::host(), &target, &options)
+                .await
+                .unwrap();
+        }
     }
 
     /// A new tenant with so many databases. Gives back its namespace.

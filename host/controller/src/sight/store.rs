@@ -93,6 +93,11 @@ impl Store {
         &self.view
     }
 
+    /// How many objects it shows.
+    pub(super) fn len(&self) -> usize {
+        self.objects.len()
+    }
+
     /// Whether it tells of every change of the kind, so that what was read once can be kept until then.
     pub(super) fn validates(&self) -> bool {
         self.view.scope == Scope::All && self.view.keeps != Keeps::Objects

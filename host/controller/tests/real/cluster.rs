@@ -367,6 +367,15 @@ impl Scene {
             .await
     }
 
+    /// Changes an object of any group.
+    pub async fn merge_as_it_is(&self, api_version: &str, kind: &str, name: &str, patch: &Value) {
+        let target = self.target(api_version, kind, name);
+        self.cluster
+            .merge(&Caller::host(), "test", &target, patch, Part::Main)
+            .await
+            .unwrap();
+    }
+
     /// Deletes an object of the host's group.
     pub async fn delete(&self, kind: &str, name: &str) {
         let target = self.target(API, kind, name);

@@ -4,15 +4,24 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::{Arc, Mutex, mpsc::channel},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, channel},
+    },
+    time::Duration,
 };
+
+/// Longer than anything takes that a host is waited for. A bound for what hangs, not a measure.
+const BOUND: Duration = Duration::from_secs(60);
 
 /// A running host. It is killed when dropped.
 pub struct HostProcess {
     child: Arc<Mutex<Child>>,
     probes: String,
     metrics: String,
+    /// What it has said and nobody has heard yet.
+    says: Mutex<Receiver<String>>,
 }
 
 impl HostProcess {
@@ -23,6 +32,11 @@ impl HostProcess {
 
     /// The same with the strategies of another folder.
     pub fn start_with(kubeconfig: &Path, plugins: &Path) -> Self {
+        Self::start_as(kubeconfig, plugins, &[])
+    }
+
+    /// The same with more flags.
+    pub fn start_as(kubeconfig: &Path, plugins: &Path, flags: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_backupstrategy-controller"))
             .env("KUBECONFIG", kubeconfig)
             .env("RUST_BACKTRACE", "0")
@@ -39,6 +53,7 @@ impl HostProcess {
             .arg("--compiled-cache")
             // Shared by all runs: what was compiled is compiled.
             .arg(compiled())
+            .args(flags)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -49,7 +64,7 @@ impl HostProcess {
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 eprintln!("host: {line}");
-                // Nobody listens once it is ready.
+                // Nobody listens once it is dropped.
                 said.send(line).ok();
             }
         });
@@ -73,7 +88,26 @@ impl HostProcess {
             child: Arc::new(Mutex::new(child)),
             probes,
             metrics,
+            says: Mutex::new(says),
         }
+    }
+
+    /// Waits until it says something, from when it was ready or last waited for. Gives back the line.
+    pub fn says(&self, what: &str) -> String {
+        let says = self.says.lock().unwrap();
+        loop {
+            let line = says.recv_timeout(BOUND).unwrap();
+            if line.contains(what) {
+                return line;
+            }
+        }
+    }
+
+    /// Waits until it ends by itself.
+    pub fn ends(&self) -> ExitStatus {
+        // What it says comes to an end when it does.
+        while self.says.lock().unwrap().recv_timeout(BOUND).is_ok() {}
+        self.child.lock().unwrap().wait().unwrap()
     }
 
     /// What a path of the probes answers: status line and body.

@@ -15,6 +15,7 @@ mod cluster;
 mod credentials;
 mod host;
 mod installed;
+mod leader;
 mod many;
 mod plans;
 #[path = "../../benches/host/platform.rs"]

@@ -96,10 +96,12 @@ impl Proxy {
     }
 }
 
-/// A write of the work: statuses of plugins are written once at the start, and are not what is tried here.
+/// A write of the work: statuses of plugins are written once at the start, and Events hold nothing up; neither is what
+/// is tried here.
 fn is_write(request: &Request) -> bool {
     let is_write = !matches!(*request.method(), Method::GET | Method::HEAD);
-    is_write && !request.uri().path().contains("/strategyplugins/")
+    let path = request.uri().path();
+    is_write && !path.contains("/strategyplugins/") && !path.ends_with("/events")
 }
 
 async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {

@@ -27,7 +27,6 @@ use crate::{
     admit::Case,
     backup_job::{artifact_of, explain},
     cluster::{ApiError, Cluster},
-    guard::guard,
     host::Host,
     interest::Next,
     job::{answers, words, wrong_answer},
@@ -82,6 +81,7 @@ impl<C: Cluster> Host<C> {
         // What is kept of a Backup between two looks would be kept of all of them.
         self.forget_job(uid);
         note(&mut ledger, sight, now);
+        self.notice_data(found, &ledger.job.conditions).await?;
         let status = ledger.backup().map(|status| {
             if let Some(asked) = asked {
                 status.last_check_request = Some(asked.to_owned());
@@ -121,7 +121,7 @@ impl<C: Cluster> Host<C> {
     /// Asks the strategy.
     async fn ask(&self, case: &Case, known: Option<&BackupArtifact>) -> Result<Sight, Stop> {
         let finished = self.evaluate(case, Question::Check).await?;
-        guard(case, &finished)?;
+        self.guard(case, &finished)?;
         let Reply::Verdict(verdict) = &finished.answer else {
             return Err(wrong_answer());
         };

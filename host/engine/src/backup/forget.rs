@@ -173,7 +173,7 @@ impl<C: Cluster> Host<C> {
         }
         let finished = self.evaluate(&case, Question::Forget).await?;
         interest.reads(&case, &finished.reads);
-        guard(&case, &finished)?;
+        self.guard(&case, &finished)?;
         self.carry_out(&case, Question::Forget, &finished, ledger)
             .await?;
         match &finished.answer {

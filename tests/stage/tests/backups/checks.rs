@@ -18,6 +18,10 @@ async fn a_backup_whose_data_is_lost_is_found_within_a_day() {
         format!("False Lost: SnapshotGone: s3://cozy-backups/{key} is no longer there")
     );
     assert_eq!(backup(&stage, "ad-hoc")["status"]["phase"], "Ready");
+    pass_time(&mut stage, DAY).await;
+    let said = events(&stage, "Lost");
+    assert_eq!(said.len(), 1, "once, however often it is looked: {said:?}");
+    assert!(said[0].starts_with("Warning: SnapshotGone: "), "{said:?}");
 
     // A restore from it is refused at once, in words that tell.
     stage

@@ -15,6 +15,8 @@ mod guest;
 mod credentials;
 mod kinds;
 mod lives;
+mod notices;
+mod observed;
 mod projection;
 mod resolution;
 mod restores;

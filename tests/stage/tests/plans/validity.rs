@@ -17,6 +17,7 @@ async fn a_schedule_that_cannot_be_read_is_told_where_the_tenant_looks() {
     assert_eq!(world.condition("wrong", "Ready"), format!("False {said}"));
     assert_eq!(world.condition("wrong", "Error"), format!("True {said}"));
     assert_eq!(world.status("wrong")["nextScheduleTime"], Value::Null);
+    assert_eq!(world.events("PlanInvalid").len(), 1, "said once");
 
     world.change("wrong", &json!({ "schedule": { "cron": "1 * * * *" } }));
     world.pass(HOUR).await;

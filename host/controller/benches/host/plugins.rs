@@ -1,0 +1,94 @@
+//! What plugins cost a host that does nothing else.
+
+use std::{fs, time::Duration};
+
+use serde_json::{Value, json};
+use stage::Stage;
+use strategyctl::{HostAccount, installation};
+
+use crate::{
+    host::HostProcess,
+    platform::{self, HOST_NAMESPACE, Platform},
+};
+
+/// As many as the platform has by default.
+const VARIANTS: [u8; 3] = [b'A', b'B', b'C'];
+
+/// The strategies that there are, each with the letters of its kind and plural.
+const STRATEGIES: [(&str, &str, &str); 2] = [
+    ("cnpg.wasm", "CNPG", "cnpgs"),
+    ("etcd.wasm", "Etcd", "etcds"),
+];
+
+/// The component with another kind of strategy: `CNPA` for `CNPG`. What it does is the same, its digest is not.
+fn variant(component: &[u8], kind: &str, plural: &str, letter: u8) -> Vec<u8> {
+    let name = format!("{kind}{plural}").into_bytes();
+    let at = component
+        .windows(name.len())
+        .position(|window| window == name)
+        .unwrap();
+    let mut component = component.to_vec();
+    component[at + kind.len() - 1] = letter;
+    // The last letter of a plural is an s.
+    component[at + name.len() - 2] = letter.to_ascii_lowercase();
+    component
+}
+
+/// Memory of a host with six plugins from the compiled cache.
+pub async fn measure(platform: &Platform) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut count = 0;
+    for (file, kind, plural) in STRATEGIES {
+        let component = fs::read(stage::bundle().unwrap().join(file)).unwrap();
+        for letter in VARIANTS {
+            let name = format!("{}-{}", plural, char::from(letter).to_ascii_lowercase());
+            let file = format!("{name}.wasm");
+            fs::write(
+                folder.path().join(&file),
+                variant(&component, kind, plural, letter),
+            )
+            .unwrap();
+            let strategy = Stage::from_folder(folder.path(), &file).unwrap();
+            let host = HostAccount {
+                namespace: HOST_NAMESPACE.to_owned(),
+                name: "backupstrategy-controller".to_owned(),
+            };
+            let mut objects = installation(&strategy, &file, &host).unwrap();
+            for plugin in objects
+                .iter_mut()
+                .filter(|object| object["kind"] == "StrategyPlugin")
+            {
+                plugin["metadata"]["name"] = json!(name);
+            }
+            platform.apply(&objects).await;
+            count += 1;
+        }
+    }
+    // Compiles them.
+    let first = HostProcess::start_with(&platform.kubeconfig(), folder.path());
+    assert_eq!(serving(&first), count, "{}", first.metrics());
+    drop(first);
+    let host = HostProcess::start_with(&platform.kubeconfig(), folder.path());
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    println!(
+        "memory idle with {} plugins from the compiled cache: {:.0} MiB resident",
+        serving(&host),
+        platform::resident(&host)
+    );
+    platform.remove_plugins(&host_plugins(platform).await).await;
+}
+
+async fn host_plugins(platform: &Platform) -> Vec<Value> {
+    let plugins = platform.plugins().await;
+    let of_here = |plugin: &Value| plugin["spec"]["source"]["file"] != "one.wasm";
+    plugins.into_iter().filter(of_here).collect()
+}
+
+/// How many plugins a host says that it serves.
+fn serving(host: &HostProcess) -> usize {
+    let metrics = host.metrics();
+    let lines = metrics.lines();
+    lines
+        .filter(|line| line.starts_with("cozystack_backup_plugin_info{"))
+        .count()
+}
