@@ -70,6 +70,8 @@ pub enum Reason {
     BindingNotReady,
     /// The parameters of a binding hold credentials, or are not what the strategy takes.
     ParametersInvalid,
+    /// It is not proved that the author of a RestoreJob may restore into the namespace that it names.
+    TargetNamespaceNotAllowed,
 }
 
 impl Reason {
@@ -109,6 +111,7 @@ impl Reason {
             Self::BindingsReady => "BindingsReady",
             Self::BindingNotReady => "BindingNotReady",
             Self::ParametersInvalid => "ParametersInvalid",
+            Self::TargetNamespaceNotAllowed => "TargetNamespaceNotAllowed",
         }
     }
 }

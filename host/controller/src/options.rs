@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use backup_api::PluginAccount;
 use backup_engine::{Settings, StorageSettings};
 use clap::{Parser, ValueEnum};
 
@@ -61,6 +62,10 @@ pub struct Options {
     /// How often it is looked whether a Backup's data is still there, in seconds; 0 for on request only
     #[arg(long, env = "BACKUP_CHECK_INTERVAL_SECONDS", default_value_t = 86_400)]
     pub backup_check_interval_seconds: u64,
+    /// ServiceAccount that may do nothing but create RestoreJobs in its own namespace: what is refused to it proves that the
+    /// policy of restores into other namespaces is in force
+    #[arg(long, env = "RESTORE_PROBER", default_value = "cozy-backup-controller/restore-prober", value_name = "NAMESPACE/NAME", value_parser = account)]
+    pub restore_prober: PluginAccount,
     /// How log lines are written
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
@@ -79,6 +84,18 @@ fn path_style(text: &str) -> Result<PathStyle, String> {
         "true" => Ok(PathStyle(Some(true))),
         "false" => Ok(PathStyle(Some(false))),
         other => Err(format!("{other:?} is neither true nor false")),
+    }
+}
+
+fn account(text: &str) -> Result<PluginAccount, String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => Ok(PluginAccount {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }),
+        _ => Err(format!(
+            "{text:?} is not a ServiceAccount as NAMESPACE/NAME"
+        )),
     }
 }
 
@@ -107,6 +124,7 @@ impl Options {
                 force_path_style: self.storage_force_path_style.0,
             },
             check_interval: Duration::from_secs(self.backup_check_interval_seconds),
+            restore_prober: self.restore_prober.clone(),
             ..Settings::default()
         }
     }
@@ -121,6 +139,17 @@ mod tests {
     #[test]
     fn the_command_line_makes_sense() {
         Options::command().debug_assert();
+    }
+
+    #[test]
+    fn an_account_is_named_with_its_namespace() {
+        let prober = account("platform/restore-prober").unwrap();
+        assert_eq!(
+            (prober.namespace.as_str(), prober.name.as_str()),
+            ("platform", "restore-prober")
+        );
+        assert!(account("restore-prober").is_err());
+        assert!(account("/restore-prober").is_err());
     }
 
     #[test]

@@ -392,7 +392,7 @@ impl Cluster for RealCluster {
         Ok(objects)
     }
 
-    async fn live_jobs(&self, kind: &str, namespace: &str) -> Result<Vec<Value>, ApiError> {
+    async fn live_jobs(&self, kind: &str, namespace: Option<&str>) -> Result<Vec<Value>, ApiError> {
         let of = KindOf::new(&Account::Host, API_VERSION, kind);
         match self.sight.live(&of, namespace) {
             Some(jobs) => Ok(jobs),

@@ -153,8 +153,8 @@ impl Sight {
         known.map_or_else(|| kind.cache.list(matching), Sighting::Known)
     }
 
-    /// The jobs of a namespace that have not ended, if they are known.
-    pub(crate) fn live(&self, of: &KindOf, namespace: &str) -> Option<Vec<Value>> {
+    /// The jobs of a namespace, or of all, that have not ended, if they are known.
+    pub(crate) fn live(&self, of: &KindOf, namespace: Option<&str>) -> Option<Vec<Value>> {
         let kinds = self.kinds();
         kinds
             .get(of)?

@@ -37,6 +37,17 @@ impl Case {
             bucket: self.credentials.location.bucket.clone(),
         }
     }
+
+    /// The namespaces that the job may touch: its own, and the one that its author was allowed to restore into.
+    pub(crate) fn allowed_namespaces(&self) -> Vec<&str> {
+        let own = self.request.job.namespace.as_str();
+        let into = self.request.subject.namespace.as_str();
+        if into == own {
+            vec![own]
+        } else {
+            vec![own, into]
+        }
+    }
 }
 
 /// What admission has to know of a job.
@@ -67,6 +78,10 @@ impl<C: Cluster> Host<C> {
         }
         let credentials = self.platform_storage().await?;
         credentials::project(&self.cluster, &credentials, applicant.namespace).await?;
+        let into = &applicant.subject.namespace;
+        if into != applicant.namespace {
+            credentials::project(&self.cluster, &credentials, into).await?;
+        }
         self.case_of(binding, applicant, credentials).await
     }
 

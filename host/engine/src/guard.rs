@@ -100,12 +100,11 @@ impl Walls<'_> {
             ));
         };
         let grant = &self.case.binding.serving.grant;
-        if *namespace != self.case.request.job.namespace
-            && !grant.system_namespaces.contains(namespace)
-        {
+        let allowed = self.case.allowed_namespaces();
+        if !allowed.contains(&namespace.as_str()) && !grant.system_namespaces.contains(namespace) {
             return Err(format!(
                 "names {name}, outside of the job's namespace {} and of the plugin's system namespaces",
-                self.case.request.job.namespace
+                allowed.join(", ")
             ));
         }
         let group = object::group(&target.api_version);

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use backup_api::{
-    ApplicationReference, JobPhase, JobStatus, Reason, RestoreJob, names::API_VERSION,
-};
+use backup_api::{ApplicationReference, JobPhase, JobStatus, Reason, names::API_VERSION};
 use backup_sandbox::contract::ApplicationRef;
 use serde_json::Value;
 
@@ -13,10 +11,11 @@ use crate::{
     host::Host,
     job::application_ref,
     object,
+    restore_target::works_in,
     stop::Stop,
 };
 
-/// The jobs of a namespace that have not ended, by UID, each as `BackupJob nightly`.
+/// The jobs that have not ended and may work in a namespace, by UID, each as `BackupJob nightly`.
 pub(super) type Live = BTreeMap<String, String>;
 
 /// Creation time and UID: the order of the line.
@@ -29,7 +28,7 @@ pub(super) struct Contender {
     pub has_started: bool,
 }
 
-/// The jobs of a namespace that have not ended.
+/// The jobs that have not ended and may work in a namespace.
 #[derive(Default)]
 pub(super) struct Line {
     /// Those that stand in line for one of the applications.
@@ -70,19 +69,32 @@ impl Line {
 
 impl<C: Cluster> Host<C> {
     /// The jobs that have not ended, and among them those that stand in line for one of the applications, which are all
-    /// of one namespace.
-    pub(super) async fn line(&self, applications: &[ApplicationRef]) -> Result<Line, Stop> {
+    /// of one namespace. What jobs of other namespaces than `asker` are called is nobody's business there.
+    pub(super) async fn line(
+        &self,
+        applications: &[ApplicationRef],
+        asker: &str,
+    ) -> Result<Line, Stop> {
         let mut line = Line::default();
         let first = applications.first();
         let namespace = first.map_or("", |first| first.namespace.as_str());
-        for kind in ["BackupJob", "RestoreJob"] {
-            for job in self.cluster.live_jobs(kind, namespace).await? {
-                let name = format!("{kind} {}", object::text(&job, &["metadata", "name"]));
-                line.live.insert(object::uid(&job).to_owned(), name);
-                if !stands_in_line(&job) {
+        // A RestoreJob of any namespace may work in this one.
+        for (kind, of) in [("BackupJob", Some(namespace)), ("RestoreJob", None)] {
+            for job in self.cluster.live_jobs(kind, of).await? {
+                let of = object::text(&job, &["metadata", "namespace"]);
+                let is_here = of == namespace;
+                if !is_here && works_in(&job) != namespace {
                     continue;
                 }
-                let works_on = self.works_on(kind, &job, namespace).await?;
+                let name = match of == asker {
+                    true => format!("{kind} {}", object::text(&job, &["metadata", "name"])),
+                    false => format!("a {kind} of another namespace"),
+                };
+                line.live.insert(object::uid(&job).to_owned(), name);
+                if !stands_in_line(&job, is_here) {
+                    continue;
+                }
+                let works_on = self.works_on(kind, &job).await?;
                 if works_on.iter().any(|one| applications.contains(one)) {
                     line.contenders.push(contender(&job));
                 }
@@ -93,12 +105,8 @@ impl<C: Cluster> Host<C> {
 
     /// The applications that a job works on: those that it noted when it started, else the one that it names; none
     /// where the Backup that would tell is gone.
-    async fn works_on(
-        &self,
-        kind: &str,
-        job: &Value,
-        namespace: &str,
-    ) -> Result<Vec<ApplicationRef>, Stop> {
+    async fn works_on(&self, kind: &str, job: &Value) -> Result<Vec<ApplicationRef>, Stop> {
+        let namespace = works_in(job);
         let noted = noted(job, namespace);
         if !noted.is_empty() {
             return Ok(noted);
@@ -111,11 +119,9 @@ impl<C: Cluster> Host<C> {
         if named.is_some() || kind == "BackupJob" {
             return Ok(named.into_iter().collect());
         }
-        let Ok(job) = serde_json::from_value::<RestoreJob>(job.clone()) else {
-            return Ok(vec![]);
-        };
-        let name = &job.spec.backup_ref.name;
-        let target = object::target(API_VERSION, "Backup", Some(namespace), name);
+        let name = object::text(job, &["spec", "backupRef", "name"]);
+        let own = object::text(job, &["metadata", "namespace"]);
+        let target = object::target(API_VERSION, "Backup", Some(own), name);
         let backup = self.cluster.get(&Caller::host(), &target).await?;
         let backup = backup.as_ref();
         let of = backup.and_then(|backup| backup.pointer("/spec/applicationRef"));
@@ -138,17 +144,22 @@ fn noted(job: &Value, namespace: &str) -> Vec<ApplicationRef> {
     std::iter::once(own).chain(holds).collect()
 }
 
-/// A job that has not ended, and that does not wait for something else than the application.
-fn stands_in_line(job: &Value) -> bool {
+/// A job that has not ended, and that does not wait for something else than the application. One of another namespace
+/// stands in line only once it was looked at: until then nothing says that its author may work here.
+fn stands_in_line(job: &Value, is_here: bool) -> bool {
     let status = job
         .get("status")
         .and_then(|status| serde_json::from_value::<JobStatus>(status.clone()).ok());
-    let Some(status) = status else { return true };
-    let waits_elsewhere = status.started_at.is_none()
-        && status.conditions.iter().any(|condition| {
-            condition.type_ == "Ready" && condition.reason != Reason::ApplicationBusy.as_str()
-        });
-    !waits_elsewhere && !status.phase.is_some_and(JobPhase::is_final)
+    let status = status.unwrap_or_default();
+    if status.started_at.is_some() {
+        return !status.phase.is_some_and(JobPhase::is_final);
+    }
+    let mut conditions = status.conditions.iter();
+    let ready = conditions.find(|condition| condition.type_ == "Ready");
+    let waits_here = ready.map_or(is_here, |ready| {
+        ready.reason == Reason::ApplicationBusy.as_str()
+    });
+    waits_here && !status.phase.is_some_and(JobPhase::is_final)
 }
 
 fn contender(job: &Value) -> Contender {
