@@ -10,12 +10,16 @@
 
 mod backups;
 mod cluster;
+#[path = "../../../sandbox/tests/guest/mod.rs"]
+mod guest;
 mod host;
 mod many;
+mod mission;
 mod plans;
 #[path = "../../benches/host/platform.rs"]
 mod platform;
 mod proxy;
+mod restore_target;
 
 use cluster::{Scene, exclusively};
 use host::HostProcess;
