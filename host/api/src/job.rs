@@ -84,6 +84,9 @@ pub struct StrategyProgress {
     /// The application that the job works on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application_ref: Option<ApplicationReference>,
+    /// The application's namespace, where it is not the job's: the author of the job was allowed to restore into it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_namespace: Option<String>,
     /// Applications that the job holds beside its own, so that no other job works on them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<ApplicationReference>,

@@ -72,6 +72,8 @@ pub enum Reason {
     ParametersInvalid,
     /// The plugin works on as many jobs as its StrategyPlugin allows.
     PluginBusy,
+    /// It is not proved that the author of a RestoreJob may restore into the namespace that it names.
+    TargetNamespaceNotAllowed,
 }
 
 impl Reason {
@@ -112,6 +114,7 @@ impl Reason {
             Self::BindingNotReady => "BindingNotReady",
             Self::ParametersInvalid => "ParametersInvalid",
             Self::PluginBusy => "PluginBusy",
+            Self::TargetNamespaceNotAllowed => "TargetNamespaceNotAllowed",
         }
     }
 }

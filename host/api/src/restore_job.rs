@@ -45,7 +45,8 @@ pub struct RestoreJobSpec {
     /// The Backup's class; checked when given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup_class_name: Option<String>,
-    /// Options of the strategy.
+    /// Options of the strategy. Where `targetNamespace` is one of them, whoever creates or changes the job needs the right
+    /// to create RestoreJobs in that namespace too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "open_object")]
     pub options: Option<Value>,

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
+use backup_api::PluginAccount;
 use backup_engine::{AuthoritySettings, Settings, StorageSettings, VeleroSettings};
 use clap::{ArgAction, Parser, ValueEnum};
 use jiff::SignedDuration;
@@ -94,6 +95,10 @@ pub struct Options {
     /// The host's own namespace: its Lease is there, and the components of its plugins are stored there
     #[arg(long, env = "POD_NAMESPACE", default_value = "cozy-backup-controller")]
     pub pod_namespace: String,
+    /// ServiceAccount that may do nothing but create RestoreJobs in its own namespace: what is refused to it proves that the
+    /// policy of restores into other namespaces is in force
+    #[arg(long, env = "RESTORE_PROBER", default_value = "cozy-backup-controller/restore-prober", value_name = "NAMESPACE/NAME", value_parser = account)]
+    pub restore_prober: PluginAccount,
     /// How log lines are written
     #[arg(
         long,
@@ -170,6 +175,18 @@ fn path_style(text: &str) -> Result<PathStyle, String> {
     }
 }
 
+fn account(text: &str) -> Result<PluginAccount, String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => Ok(PluginAccount {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }),
+        _ => Err(format!(
+            "{text:?} is not a ServiceAccount as NAMESPACE/NAME"
+        )),
+    }
+}
+
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -202,6 +219,7 @@ impl Options {
                 },
             },
             check_interval: Duration::from_secs(self.backup_check_interval_seconds),
+            restore_prober: self.restore_prober.clone(),
             ..Settings::default()
         }
     }
@@ -358,6 +376,17 @@ mod tests {
         assert!(of(&["--backup-storage-location"]));
         assert!(of(&["--backup-storage-location=true"]));
         assert!(!of(&["--backup-storage-location", "false"]));
+    }
+
+    #[test]
+    fn an_account_is_named_with_its_namespace() {
+        let prober = account("platform/restore-prober").unwrap();
+        assert_eq!(
+            (prober.namespace.as_str(), prober.name.as_str()),
+            ("platform", "restore-prober")
+        );
+        assert!(account("restore-prober").is_err());
+        assert!(account("/restore-prober").is_err());
     }
 
     #[test]

@@ -169,8 +169,8 @@ impl Sight {
         stores.iter().find_map(|store| store.first(matching))
     }
 
-    /// The jobs of a namespace that have not ended, if they are known.
-    pub(crate) fn live(&self, of: &KindOf, namespace: &str) -> Option<Vec<Arc<Value>>> {
+    /// The jobs of a namespace, or of all, that have not ended, if they are known.
+    pub(crate) fn live(&self, of: &KindOf, namespace: Option<&str>) -> Option<Vec<Arc<Value>>> {
         let kinds = self.kinds();
         kinds
             .get(of)?

@@ -119,6 +119,10 @@ impl<C: Cluster> Host<C> {
             return Err(refused(&binding.class, problem));
         }
         let credentials = self.projected(applicant.namespace, applicant.uid).await?;
+        let into = &applicant.subject.namespace;
+        if into != applicant.namespace {
+            self.projected(into, applicant.uid).await?;
+        }
         let case = self.case_of(binding, applicant, credentials).await?;
         let binding = &case.binding;
         match secrets::platform_keys_in_parameters(&case.platform_keys, &binding.parameters) {
@@ -181,7 +185,7 @@ impl<C: Cluster> Host<C> {
             platform_keys: self.platform_keys(&credentials),
             credentials,
             began_with: progress.and_then(|progress| progress.storage.clone()),
-            allowed_namespaces: vec![applicant.namespace.to_owned()],
+            allowed_namespaces: allowed_namespaces(applicant),
             owners: Owners::new(applicant.uid, applicant.backup),
             pod_secrets,
             shown: Shown::default(),

@@ -1,7 +1,7 @@
 //! What is stored belongs to somebody: a purge never covers the data of another Backup.
 //!
 //! A strategy may purge below its granted paths, and the backups of one application lie there side by side. So before a
-//! plan that purges is carried out, the Backups of the namespace are looked at, once.
+//! plan that purges is carried out, the Backups of the namespaces that it may touch are looked at, once.
 
 use backup_api::{Backup, DeletionPolicy, Reason, names::API_VERSION};
 use backup_sandbox::{Action, Plan, contract::Selector};
@@ -32,13 +32,17 @@ impl<C: Cluster> Host<C> {
             return Ok(());
         }
         let job = &case.request.job;
-        let matching = Selector {
-            api_version: API_VERSION.to_owned(),
-            kind: "Backup".to_owned(),
-            namespace: Some(job.namespace.clone()),
-            labels: vec![],
-        };
-        for found in self.cluster.list(&Caller::host(), &matching).await? {
+        let mut backups = vec![];
+        for namespace in &case.allowed_namespaces {
+            let matching = Selector {
+                api_version: API_VERSION.to_owned(),
+                kind: "Backup".to_owned(),
+                namespace: Some(namespace.clone()),
+                labels: vec![],
+            };
+            backups.extend(self.cluster.list(&Caller::host(), &matching).await?);
+        }
+        for found in backups {
             // One that cannot be read says of no place that it is its own.
             let Ok(backup) = serde_json::from_value::<Backup>(found) else {
                 continue;

@@ -16,7 +16,7 @@ use crate::object;
 pub enum Account {
     /// The host's own.
     Host,
-    /// A strategy's ServiceAccount, impersonated.
+    /// A ServiceAccount, impersonated: a strategy's, or that of a trial.
     Strategy {
         /// Where the ServiceAccount is.
         namespace: String,
@@ -99,12 +99,12 @@ pub trait Cluster: Send + Sync + 'static {
         }
     }
 
-    /// The BackupJobs or RestoreJobs of a namespace that have not ended, as [`Cluster::list`] gives them. A cluster may
-    /// know them without a request; every pass over a job asks for them, so they are shared.
+    /// The BackupJobs or RestoreJobs of a namespace (of all, when none) that have not ended, as [`Cluster::list`] gives
+    /// them. A cluster may know them without a request; every pass over a job asks for them, so they are shared.
     fn live_jobs(
         &self,
         kind: &str,
-        namespace: &str,
+        namespace: Option<&str>,
     ) -> impl Future<Output = Result<Vec<Arc<Value>>, ApiError>> + Send {
         listed_live_jobs(self, kind, namespace)
     }
@@ -179,19 +179,19 @@ pub trait Cluster: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), ApiError>> + Send;
 }
 
-/// The jobs of a namespace that have not ended, by a list of all.
+/// The jobs of a namespace, or of all, that have not ended, by a list of all.
 ///
 /// # Errors
 /// As [`Cluster::list`].
 pub async fn listed_live_jobs<C: Cluster + ?Sized>(
     cluster: &C,
     kind: &str,
-    namespace: &str,
+    namespace: Option<&str>,
 ) -> Result<Vec<Arc<Value>>, ApiError> {
     let matching = Selector {
         api_version: API_VERSION.to_owned(),
         kind: kind.to_owned(),
-        namespace: Some(namespace.to_owned()),
+        namespace: namespace.map(ToOwned::to_owned),
         labels: vec![],
     };
     let mut jobs = cluster.list(&Caller::host(), &matching).await?;

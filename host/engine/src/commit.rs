@@ -54,6 +54,8 @@ impl<C: Cluster> Host<C> {
             kind: subject.kind.clone(),
             name: subject.name.clone(),
         });
+        let is_elsewhere = subject.namespace != case.request.job.namespace;
+        strategy.target_namespace = is_elsewhere.then(|| subject.namespace.clone());
         let began_with = strategy
             .storage
             .get_or_insert_with(|| case.location())

@@ -76,16 +76,31 @@ impl Interest {
         self.objects.push(target);
     }
 
-    /// Every job of a namespace, and every Backup, which may be removed: one that ends gives up its application.
+    /// Every job that may work in a namespace, and every Backup there, which may be removed: one that ends gives up its
+    /// application. A RestoreJob of another namespace may work there too.
     pub(crate) fn other_jobs(&mut self, namespace: Option<&str>) {
-        for kind in ["BackupJob", "RestoreJob", "Backup"] {
+        for (kind, of) in [
+            ("BackupJob", namespace),
+            ("RestoreJob", None),
+            ("Backup", namespace),
+        ] {
             self.selectors.push(Selector {
                 api_version: API_VERSION.to_owned(),
                 kind: kind.to_owned(),
-                namespace: namespace.map(ToOwned::to_owned),
+                namespace: of.map(ToOwned::to_owned),
                 labels: vec![],
             });
         }
+    }
+
+    /// The credentials in a namespace.
+    pub(crate) fn credentials(&mut self, namespace: &str) {
+        self.objects.push(object::target(
+            "v1",
+            "Secret",
+            Some(namespace),
+            CREDENTIALS_SECRET,
+        ));
     }
 
     pub(crate) fn strategy(&mut self, reference: &StrategyReference) {

@@ -231,7 +231,7 @@ impl<C: Cluster> Host<C> {
         let case = self.case(job, ledger, interest).await?;
         let applications = self.applications_of(&case, ledger).await?;
         if let Err(busy) = self.take_applications(&applications, job, ledger).await {
-            interest.other_jobs(target.namespace.as_deref());
+            interest.other_jobs(Some(&case.request.subject.namespace));
             return Err(busy);
         }
         ledger.holds(&applications);
@@ -536,6 +536,7 @@ impl<C: Cluster> Host<C> {
         interest: &mut Interest,
     ) -> Result<Case, Stop> {
         let noted = ledger.job.strategy.as_ref();
+        let into = noted.and_then(|noted| noted.target_namespace.as_deref());
         let noted = noted.and_then(|noted| {
             noted
                 .strategy_ref
@@ -569,7 +570,7 @@ impl<C: Cluster> Host<C> {
             namespace,
             name: metadata.name.as_deref().unwrap_or_default(),
             uid: metadata.uid.as_deref().unwrap_or_default(),
-            subject: application_ref(&application, namespace),
+            subject: application_ref(&application, into.unwrap_or(namespace)),
             status: &ledger.job,
             options: options.map_or("{}".to_owned(), |options| options.to_string()),
             backup: source.as_ref(),

@@ -45,6 +45,7 @@ mod reconcile;
 mod rendering;
 mod resolve;
 mod restore_job;
+mod restore_target;
 mod runner;
 mod secrets;
 mod settings;

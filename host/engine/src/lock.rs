@@ -78,7 +78,8 @@ impl<C: Cluster> Host<C> {
                 .take_from_removals(applications, uid, &Line::default())
                 .await;
         }
-        let line = self.line(applications).await?;
+        let asker = job.metadata().namespace.as_deref().unwrap_or_default();
+        let line = self.line(applications, asker).await?;
         // A job that waited for something else until now joins at the end of the line.
         if let Some(other) = line.ahead(uid, line.place_of(uid)) {
             return Err(busy(line.name_of(&other.uid)));
@@ -121,7 +122,8 @@ impl<C: Cluster> Host<C> {
         if self.locks.are_held_by(applications, uid) {
             return Ok(());
         }
-        let line = self.line(applications).await?;
+        let asker = target.namespace.as_deref().unwrap_or_default();
+        let line = self.line(applications, asker).await?;
         let place = (
             object::text(backup, &["metadata", "deletionTimestamp"]).to_owned(),
             uid.to_owned(),

@@ -82,8 +82,11 @@ impl<C: Cluster> Host<C> {
         })
     }
 
-    /// A BackupClass's spec; none where there is no such class.
+    /// A BackupClass's spec; none where there is no such class, or no name.
     pub(crate) async fn class(&self, name: &str) -> Result<Option<BackupClassSpec>, Stop> {
+        if name.is_empty() {
+            return Ok(None);
+        }
         let target = object::target(API_VERSION, "BackupClass", None, name);
         let Some(found) = self.cluster.get(&Caller::host(), &target).await? else {
             return Ok(None);
@@ -124,6 +127,14 @@ impl<C: Cluster> Host<C> {
         }
     }
 
+    /// The same of a class by its name. A Backup outlives its class, and one that is gone forbids nothing.
+    pub(crate) async fn class_allows(&self, name: &str, namespace: &str) -> Result<(), Stop> {
+        match self.class(name).await? {
+            Some(class) => self.may_use(name, &class, namespace).await,
+            None => Ok(()),
+        }
+    }
+
     fn job_deadline(&self, class: Option<&BackupClassSpec>) -> Duration {
         class
             .and_then(|class| class.job_timeout_seconds)
@@ -149,11 +160,7 @@ impl<C: Cluster> Host<C> {
         }
         let name = backup.spec.backup_class_name.clone().unwrap_or_default();
         // A Backup outlives its class.
-        let class = if name.is_empty() {
-            None
-        } else {
-            self.class(&name).await?
-        };
+        let class = self.class(&name).await?;
         if let Some(class) = &class {
             self.may_use(&name, class, &application.namespace).await?;
         }

@@ -28,7 +28,7 @@ impl<C: Cluster> Host<C> {
     ) -> Result<Case, Stop> {
         let namespace = job.metadata.namespace.as_deref().unwrap_or_default();
         let backup = self.backup_to_restore(job, namespace).await?;
-        let subject = target(job, &backup, namespace);
+        let mut subject = target(job, &backup, namespace);
         interest.strategy(&backup.spec.strategy_ref);
         let progress = job.status.as_ref();
         let progress = progress.and_then(|status| status.job.strategy.as_ref());
@@ -46,6 +46,12 @@ impl<C: Cluster> Host<C> {
             .as_ref()
             .map(|status| status.job.clone())
             .unwrap_or_default();
+        let into = self.restores_into(job, &status, &binding, &options).await?;
+        if into != namespace {
+            self.class_allows(&binding.class, &into).await?;
+            interest.credentials(&into);
+            subject.namespace = into;
+        }
         let applicant = Applicant {
             kind: "RestoreJob",
             namespace,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use backup_api::PluginAccount;
 use backup_sandbox::contract::ObjectRef;
 
 use crate::object;
@@ -20,6 +21,9 @@ pub struct Settings {
     pub look_again: Duration,
     /// How often it is looked whether a Backup's data is still there: every 24 hours. Zero for never, but on request.
     pub check_interval: Duration,
+    /// The ServiceAccount that may create RestoreJobs in its own namespace and do nothing else: what is refused to it
+    /// proves that the policy of restores into other namespaces is in force.
+    pub restore_prober: PluginAccount,
 }
 
 impl Default for Settings {
@@ -30,6 +34,10 @@ impl Default for Settings {
             configuration_deadline: Duration::from_secs(30 * 60),
             look_again: Duration::from_secs(30),
             check_interval: Duration::from_secs(24 * 60 * 60),
+            restore_prober: PluginAccount {
+                namespace: "cozy-backup-controller".to_owned(),
+                name: "restore-prober".to_owned(),
+            },
         }
     }
 }

@@ -9,11 +9,13 @@ mod cnpg;
 mod etcd;
 mod kinds;
 mod play;
+mod policy;
 mod stage;
 
 pub use cnpg::{Cnpg, Fate};
 pub use etcd::{EtcdFate, EtcdOperator};
 pub use kinds::{Kind, crd, kinds};
+pub use policy::{RESTORE_POLICY, by_restore_policy, restore_policy};
 pub use stage::{
     Stage, bundle, etcd_objects, platform_etcd_objects, platform_objects, postgres_objects, sandbox,
 };

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 const NOON: i64 = 1_795_608_000;
 
 /// The host's namespace.
-const HOST_NAMESPACE: &str = "cozy-backup-controller";
+pub(crate) const HOST_NAMESPACE: &str = "cozy-backup-controller";
 
 /// A platform with its storage, BackupClass `cozy-default` and strategy `cozy-default-cnpg`, and a host.
 pub struct Stage {

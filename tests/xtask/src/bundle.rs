@@ -1,4 +1,4 @@
-//! `cargo xtask bundle`: the strategies and the test fixtures as WebAssembly components.
+//! `cargo xtask bundle`: the strategies, the test fixtures and the vendor's strategy as WebAssembly components.
 //!
 //! Each is built in a cargo call of its own: built together, crates would share the features of their
 //! dependencies, and a strategy's bytes would depend on its neighbours.
@@ -40,6 +40,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let builder = Builder::new(options.wasm_std)?;
     print(&builder.strategies()?);
     print(&builder.fixtures()?);
+    print(&builder.vendor()?);
     Ok(())
 }
 
@@ -100,24 +101,39 @@ impl Builder {
         self.build_into(&self.bundle_folder(), &packages, &[])
     }
 
-    /// The crates under `tests/fixtures/` that say that they are fixtures. Each is a workspace of its own, as
-    /// a vendor's crate would be, so the profile is handed to it.
+    /// The crates under `tests/fixtures/` that say that they are fixtures.
     fn fixtures(&self) -> Result<Vec<Built>> {
+        self.build_apart("tests/fixtures", "fixtures", Package::is_fixture)
+    }
+
+    /// The strategy under `tests/vendor/`.
+    fn vendor(&self) -> Result<Vec<Built>> {
+        self.build_apart("tests/vendor", "vendor", |_| true)
+    }
+
+    /// Those of the crates in the folder `from` that are meant, into the folder `to` of the target folder. Each is a
+    /// workspace of its own, as a vendor's crate would be, so the profile is handed to it.
+    fn build_apart(
+        &self,
+        from: &str,
+        to: &str,
+        is_meant: fn(&Package) -> bool,
+    ) -> Result<Vec<Built>> {
         let manifest = self.workspace.root.join("Cargo.toml");
         let text = std::fs::read_to_string(&manifest)
             .with_context(|| format!("could not read {}", manifest.display()))?;
-        let folders = fixture_manifests(&self.workspace.root.join("tests/fixtures"))?;
-        let fixtures = folders
+        let folders = manifests_in(&self.workspace.root.join(from))?;
+        let apart = folders
             .iter()
             .map(|manifest| Workspace::at(manifest))
             .collect::<Result<Vec<_>>>()?;
-        let packages: Vec<_> = fixtures
+        let packages: Vec<_> = apart
             .iter()
-            .flat_map(|fixture| &fixture.packages)
-            .filter(|package| package.is_fixture())
+            .flat_map(|workspace| &workspace.packages)
+            .filter(|package| is_meant(package))
             .collect();
         self.build_into(
-            &self.workspace.target.join("fixtures"),
+            &self.workspace.target.join(to),
             &packages,
             &profile_settings(&text),
         )
@@ -197,7 +213,7 @@ fn component_name(package: &str) -> &str {
 }
 
 /// The `Cargo.toml` of each crate in `folder`, in the order of their names. The folder may be absent.
-fn fixture_manifests(folder: &Path) -> Result<Vec<PathBuf>> {
+fn manifests_in(folder: &Path) -> Result<Vec<PathBuf>> {
     if !folder.exists() {
         return Ok(Vec::new());
     }

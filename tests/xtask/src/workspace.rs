@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::process;
 
-/// A cargo workspace: this repository, or one fixture.
+/// A cargo workspace: this repository, a fixture, or the vendor's strategy.
 #[derive(Deserialize)]
 pub(crate) struct Workspace {
     /// The folder of its `Cargo.toml`.

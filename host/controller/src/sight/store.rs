@@ -264,12 +264,12 @@ impl Store {
         }))
     }
 
-    /// The jobs of a namespace that have not ended.
-    pub(super) fn live(&self, namespace: &str) -> Option<Vec<Arc<Value>>> {
+    /// The jobs of a namespace, or of all, that have not ended.
+    pub(super) fn live(&self, namespace: Option<&str>) -> Option<Vec<Arc<Value>>> {
         if self.view.scope != Scope::Live {
             return None;
         }
-        let entries = self.entries_of(Some(namespace))?;
+        let entries = self.entries_of(namespace)?;
         let has_left = |entry: &&Entry| entry.object.as_deref().is_some_and(has_ended);
         let live = entries.into_iter().filter(|entry| !has_left(entry));
         live.map(|entry| entry.known().cloned()).collect()

@@ -141,7 +141,7 @@ fn a_job_that_this_process_ended_is_asked_for_until_the_watch_lets_it_go() {
     assert!(asks(&get(&sight, "one")));
     show(&sight, &LIVE, &job("one", 4, "Running"));
     assert!(asks(&get(&sight, "one")), "that is from before it ended");
-    assert_eq!(sight.live(&jobs(), "a"), Some(vec![]));
+    assert_eq!(sight.live(&jobs(), Some("a")), Some(vec![]));
     gone(&sight, &LIVE, &job("one", 5, "Succeeded"));
     assert!(asks(&get(&sight, "one")), "absence here is not absence");
 }

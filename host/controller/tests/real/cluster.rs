@@ -36,7 +36,7 @@ use crate::installed::{Installed, installed};
 /// Longer than anything here takes on a slow machine. A bound for what hangs, not a measure.
 pub const BOUND: Duration = Duration::from_secs(60);
 
-const API: &str = "backups.cozystack.io/v1alpha1";
+pub const API: &str = "backups.cozystack.io/v1alpha1";
 
 /// One host at a time works on the shared cluster.
 pub async fn exclusively() -> MutexGuard<'static, ()> {
@@ -100,7 +100,7 @@ impl Scene {
     }
 
     /// Puts objects, and what operators say of them.
-    async fn put_with_status(&self, objects: Vec<Value>) {
+    pub async fn put_with_status(&self, objects: Vec<Value>) {
         self.plane.apply(&objects).await.unwrap();
         for object in objects
             .iter()
@@ -118,23 +118,33 @@ impl Scene {
 
     /// A platform with the Etcd plugin and storage that answers, and a new tenant with an etcd that has come up.
     pub async fn with_etcd() -> (Self, Played) {
-        let scene = Self::empty().await;
+        let scene = Self::with_storage().await;
         let s3 = s3();
-        let mut objects = stage::platform_etcd_objects(&s3.access_key, &s3.secret_key).unwrap();
-        for object in objects
-            .iter_mut()
-            .filter(|object| object["kind"] == "Secret")
-        {
-            object["stringData"]["endpoint"] = json!(s3.endpoint);
-            object["stringData"]["bucketName"] = json!(s3.bucket);
-        }
-        scene.plane.apply(&objects).await.unwrap();
+        let objects = stage::platform_etcd_objects(&s3.access_key, &s3.secret_key).unwrap();
+        let others = objects.iter().filter(|object| object["kind"] != "Secret");
+        let others: Vec<Value> = others.cloned().collect();
+        scene.plane.apply(&others).await.unwrap();
         scene
             .put_with_status(stage::etcd_objects(&scene.namespace, "etcd").unwrap())
             .await;
         // Behind them: a release without its cluster would make the operator, which plays Helm as well, install one.
         let operator = scene.play_etcd();
         (scene, operator)
+    }
+
+    /// A platform with storage that answers and nothing else, and a new tenant.
+    pub async fn with_storage() -> Self {
+        let scene = Self::empty().await;
+        let s3 = s3();
+        let objects = stage::platform_objects(&s3.access_key, &s3.secret_key).unwrap();
+        let mut secrets = objects
+            .into_iter()
+            .filter(|object| object["kind"] == "Secret");
+        let mut secret = secrets.next().unwrap();
+        secret["stringData"]["endpoint"] = json!(s3.endpoint);
+        secret["stringData"]["bucketName"] = json!(s3.bucket);
+        scene.put(secret).await;
+        scene
     }
 
     /// Lets the etcd operator play, with what it stores put where the host looks for it.
@@ -478,7 +488,19 @@ impl Scene {
         }
     }
 
-    fn watch(
+    /// A new tenant beside this one.
+    pub async fn other_namespace(&self) -> String {
+        self.plane.namespace("tenant-other").await.unwrap()
+    }
+
+    /// A user's client.
+    pub async fn client_as(&self, user: &str) -> Client {
+        let groups = ["system:authenticated"];
+        self.plane.client_as(user, &groups).await.unwrap()
+    }
+
+    /// Told of every change of a kind in the tenant's namespace.
+    pub fn watch(
         &self,
         api_version: &str,
         kind: &str,
@@ -494,7 +516,7 @@ impl Scene {
 }
 
 /// The storage of the run.
-fn s3() -> &'static S3 {
+pub fn s3() -> &'static S3 {
     static S3: OnceLock<S3> = OnceLock::new();
     S3.get_or_init(|| S3::start().unwrap())
 }

@@ -13,10 +13,13 @@ mod backups;
 mod chart;
 mod cluster;
 mod credentials;
+#[path = "../../../sandbox/tests/guest/mod.rs"]
+mod guest;
 mod host;
 mod installed;
 mod leader;
 mod many;
+mod mission;
 mod plans;
 #[path = "../../benches/host/platform.rs"]
 mod platform;
@@ -24,6 +27,7 @@ mod plugins;
 mod policies;
 mod proxy;
 mod rbac;
+mod restore_target;
 
 use cluster::{Scene, exclusively};
 use host::HostProcess;

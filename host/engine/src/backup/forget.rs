@@ -229,7 +229,10 @@ impl<C: Cluster> Host<C> {
     async fn restoring(&self, backup: &Backup) -> Result<Option<String>, Stop> {
         let namespace = backup.metadata.namespace.as_deref().unwrap_or_default();
         let name = backup.metadata.name.as_deref().unwrap_or_default();
-        let jobs = self.cluster.live_jobs("RestoreJob", namespace).await?;
+        let jobs = self
+            .cluster
+            .live_jobs("RestoreJob", Some(namespace))
+            .await?;
         let job = jobs.iter().find(|job| {
             object::text(job, &["spec", "backupRef", "name"]) == name
                 && !object::text(job, &["status", "startedAt"]).is_empty()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use backup_api::{ApplicationReference, Reason, RestoreJob, names::API_VERSION};
+use backup_api::{ApplicationReference, Reason, names::API_VERSION};
 use backup_sandbox::contract::ApplicationRef;
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -12,10 +12,11 @@ use crate::{
     host::Host,
     job::application_ref,
     object,
+    restore_target::works_in,
     stop::Stop,
 };
 
-/// The jobs of a namespace that have not ended, by UID, each as `BackupJob nightly`.
+/// The jobs that have not ended and may work in a namespace, by UID, each as `BackupJob nightly`.
 pub(super) type Live = BTreeMap<String, String>;
 
 /// Creation time and UID: the order of the line.
@@ -28,7 +29,7 @@ pub(super) struct Contender {
     pub has_started: bool,
 }
 
-/// The jobs of a namespace that have not ended.
+/// The jobs that have not ended and may work in a namespace.
 #[derive(Default)]
 pub(super) struct Line {
     /// Those that stand in line for one of the applications.
@@ -69,19 +70,32 @@ impl Line {
 
 impl<C: Cluster> Host<C> {
     /// The jobs that have not ended, and among them those that stand in line for one of the applications, which are all
-    /// of one namespace.
-    pub(super) async fn line(&self, applications: &[ApplicationRef]) -> Result<Line, Stop> {
+    /// of one namespace. What jobs of other namespaces than `asker` are called is nobody's business there.
+    pub(super) async fn line(
+        &self,
+        applications: &[ApplicationRef],
+        asker: &str,
+    ) -> Result<Line, Stop> {
         let mut line = Line::default();
         let first = applications.first();
         let namespace = first.map_or("", |first| first.namespace.as_str());
-        for kind in ["BackupJob", "RestoreJob"] {
-            for job in self.cluster.live_jobs(kind, namespace).await? {
-                let name = format!("{kind} {}", object::text(&job, &["metadata", "name"]));
-                line.live.insert(object::uid(&job).to_owned(), name);
-                if !stands_in_line(&job) {
+        // A RestoreJob of any namespace may work in this one.
+        for (kind, of) in [("BackupJob", Some(namespace)), ("RestoreJob", None)] {
+            for job in self.cluster.live_jobs(kind, of).await? {
+                let of = object::text(&job, &["metadata", "namespace"]);
+                let is_here = of == namespace;
+                if !is_here && works_in(&job) != namespace {
                     continue;
                 }
-                let works_on = self.works_on(kind, &job, namespace).await?;
+                let name = match of == asker {
+                    true => format!("{kind} {}", object::text(&job, &["metadata", "name"])),
+                    false => format!("a {kind} of another namespace"),
+                };
+                line.live.insert(object::uid(&job).to_owned(), name);
+                if !stands_in_line(&job, is_here) {
+                    continue;
+                }
+                let works_on = self.works_on(kind, &job).await?;
                 if works_on.iter().any(|one| applications.contains(one)) {
                     line.contenders.push(contender(&job));
                 }
@@ -92,12 +106,8 @@ impl<C: Cluster> Host<C> {
 
     /// The applications that a job works on: those that it noted when it started, else the one that it names; none
     /// where the Backup that would tell is gone.
-    async fn works_on(
-        &self,
-        kind: &str,
-        job: &Value,
-        namespace: &str,
-    ) -> Result<Vec<ApplicationRef>, Stop> {
+    async fn works_on(&self, kind: &str, job: &Value) -> Result<Vec<ApplicationRef>, Stop> {
+        let namespace = works_in(job);
         let noted = noted(job, namespace);
         if !noted.is_empty() {
             return Ok(noted);
@@ -110,11 +120,9 @@ impl<C: Cluster> Host<C> {
         if named.is_some() || kind == "BackupJob" {
             return Ok(named.into_iter().collect());
         }
-        let Ok(job) = RestoreJob::deserialize(job) else {
-            return Ok(vec![]);
-        };
-        let name = &job.spec.backup_ref.name;
-        let target = object::target(API_VERSION, "Backup", Some(namespace), name);
+        let name = object::text(job, &["spec", "backupRef", "name"]);
+        let own = object::text(job, &["metadata", "namespace"]);
+        let target = object::target(API_VERSION, "Backup", Some(own), name);
         let backup = self.cluster.get(&Caller::host(), &target).await?;
         let backup = backup.as_ref();
         let of = backup.and_then(|backup| backup.pointer("/spec/applicationRef"));
@@ -137,21 +145,19 @@ fn noted(job: &Value, namespace: &str) -> Vec<ApplicationRef> {
     std::iter::once(own).chain(holds).collect()
 }
 
-/// A job that has not ended, and that does not wait for something else than its turn.
-fn stands_in_line(job: &Value) -> bool {
+/// A job that has not ended, and that does not wait for something else than its turn. One of another namespace stands in
+/// line only once it was looked at: until then nothing says that its author may work here.
+fn stands_in_line(job: &Value, is_here: bool) -> bool {
     let conditions = job.pointer("/status/conditions").and_then(Value::as_array);
-    let ready = conditions
-        .into_iter()
-        .flatten()
-        .find(|condition| object::text(condition, &["type"]) == "Ready");
-    let waits_elsewhere = !has_started(job)
-        && ready.is_some_and(|ready| {
-            let reason = object::text(ready, &["reason"]);
-            ![Reason::ApplicationBusy, Reason::PluginBusy]
-                .iter()
-                .any(|here| here.as_str() == reason)
-        });
-    !waits_elsewhere && !object::has_ended(job)
+    let mut conditions = conditions.into_iter().flatten();
+    let ready = conditions.find(|condition| object::text(condition, &["type"]) == "Ready");
+    let waits_here = ready.map_or(is_here, |ready| {
+        let reason = object::text(ready, &["reason"]);
+        [Reason::ApplicationBusy, Reason::PluginBusy]
+            .iter()
+            .any(|here| here.as_str() == reason)
+    });
+    (has_started(job) || waits_here) && !object::has_ended(job)
 }
 
 fn has_started(job: &Value) -> bool {

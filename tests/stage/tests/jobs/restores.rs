@@ -107,13 +107,7 @@ async fn a_target_namespace_that_nobody_granted_is_not_written() {
     stage.runner.settle().await.unwrap();
     let said = stage.said("RestoreJob", TENANT, "across");
     assert!(
-        said.starts_with("Pending PlanRejected: plugin guest: action 1 (create) names ConfigMap")
-            && said.contains("outside of the job's namespace"),
-        "{said}"
-    );
-    let said = in_the_end(&mut stage, "RestoreJob", "across").await;
-    assert!(
-        said.starts_with("Failed RestoreFailed: PlanRejected"),
+        said.starts_with("Failed RestoreFailed: TargetNamespaceNotAllowed"),
         "{said}"
     );
     let written = stage
