@@ -262,6 +262,16 @@ impl<C: Cluster> Host<C> {
     }
 }
 
+/// The namespaces that a job may touch: its own, and the one that its author was allowed to restore into.
+fn allowed_namespaces(applicant: &Applicant<'_>) -> Vec<String> {
+    let (own, into) = (applicant.namespace, &applicant.subject.namespace);
+    let mut allowed = vec![own.to_owned()];
+    if into != own {
+        allowed.push(into.clone());
+    }
+    allowed
+}
+
 /// Patterns of paths or names, filled in for an application.
 fn filled(patterns: &[String], application: &ApplicationRef, release: &str) -> Vec<String> {
     let fill = |pattern: &String| {

@@ -293,15 +293,7 @@ impl Strategies {
     /// All plugins that serve, in the order of their kinds.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Serving>> {
-        let serving = self.serving.read().unwrap_or_else(PoisonError::into_inner);
-        serving.values().cloned().collect()
-    }
-
-    /// All plugins that serve, by strategy kind.
-    #[must_use]
-    pub fn all(&self) -> Vec<Arc<Serving>> {
-        let serving = self.serving.read().unwrap_or_else(PoisonError::into_inner);
-        serving.values().cloned().collect()
+        self.known().serving.values().cloned().collect()
     }
 }
 

@@ -32,7 +32,6 @@ use crate::{
     audit,
     cluster::{ApiError, Caller, Cluster},
     credentials::{Credentials, ProjectionError},
-    guard::guard,
     host::Host,
     interest::{Interest, Next},
     job::{answers, deleted_at, words, wrong_answer},

@@ -8,6 +8,7 @@ use crate::{
     cluster::{Account, ApiError, Caller, Cluster},
     host::Host,
     object,
+    restore_target::works_in,
 };
 
 /// Who could use a copy.
@@ -46,9 +47,14 @@ impl<C: Cluster> Host<C> {
         if let Some(found) = self.cluster.first(&host, &plan).await? {
             return Ok(Some(found));
         }
-        for kind in ["BackupJob", "RestoreJob"] {
-            let jobs = self.cluster.live_jobs(kind, namespace).await?;
-            if let Some(job) = jobs.first() {
+        // A RestoreJob of any namespace may work in this one.
+        for (kind, of) in [("BackupJob", Some(namespace)), ("RestoreJob", None)] {
+            let jobs = self.cluster.live_jobs(kind, of).await?;
+            let uses = |job: &Value| {
+                object::text(job, &["metadata", "namespace"]) == namespace
+                    || works_in(job) == namespace
+            };
+            if let Some(job) = jobs.iter().find(|job| uses(job)) {
                 return Ok(Some(object::reference(job)));
             }
         }

@@ -9,6 +9,8 @@
 //! All of a plan is looked at before its first action is carried out. In a system namespace, and where there is none, each
 //! action is held to the very object that was looked at.
 
+use std::sync::Arc;
+
 use backup_api::names::{OWNED_BY_NAME, OWNED_BY_NAMESPACE, OWNED_BY_UID};
 use backup_sandbox::{
     Action, Plan,
@@ -193,12 +195,12 @@ impl<C: Cluster> Host<C> {
     }
 
     /// The jobs that are under way beside this one.
-    async fn other_jobs(&self, case: &Case) -> Result<Vec<Value>, ApiError> {
+    async fn other_jobs(&self, case: &Case) -> Result<Vec<Arc<Value>>, ApiError> {
         let job = &case.request.job;
         let mut others = Vec::new();
         for namespace in &case.allowed_namespaces {
             for kind in ["BackupJob", "RestoreJob"] {
-                others.extend(self.cluster.live_jobs(kind, namespace).await?);
+                others.extend(self.cluster.live_jobs(kind, Some(namespace)).await?);
             }
         }
         others.retain(|other| object::uid(other) != job.uid);
