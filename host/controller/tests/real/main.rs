@@ -243,7 +243,7 @@ async fn a_missing_right_is_named() {
     );
     let verbs = ["get", "list", "watch", "create"];
     let says = |verb: &&str| message.contains(&format!("cannot {verb} resource \"backups\""));
-    assert!(verbs.iter().any(|verb| says(&verb)), "{message}");
+    assert!(verbs.iter().any(says), "{message}");
     scene.give_rights(role, rules).await;
     let job = scene.ended("BackupJob", "ad-hoc").await;
     assert_eq!(job["status"]["phase"], "Succeeded", "{job}");
