@@ -13,6 +13,7 @@ mod guest;
 mod capacity;
 mod claims;
 mod definitions;
+mod faults;
 mod kept;
 mod steps;
 mod uses;
