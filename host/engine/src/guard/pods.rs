@@ -38,21 +38,30 @@ impl<'a> Pods<'a> {
 
     /// Every template of Pods in what is written into an object of a kind.
     pub(super) fn check(&self, kind: &str, document: &Value, form: Form) -> Result<(), String> {
+        // What a field says is told before what is missing.
+        Self::each(document, |pointer, name, value| {
+            self.member(pointer, name, value, form)
+        })?;
         let known = templates::known(kind);
+        Self::each(document, |pointer, _, value| match value {
+            Value::Object(spec) if known == Some(pointer) || templates::is_spec(value) => {
+                self.spec(spec, form)
+            }
+            _ => Ok(()),
+        })
+    }
+
+    /// The first value of a document that breaks a rule.
+    fn each(
+        document: &Value,
+        rule: impl Fn(&str, &str, &Value) -> Result<(), String>,
+    ) -> Result<(), String> {
         let mut broken = Ok(());
         object::visit_members(document, &mut |pointer, name, value| {
-            if broken.is_err() {
-                return;
+            if broken.is_ok() {
+                broken = rule(pointer, name, value)
+                    .map_err(|rule| format!("would run a Pod that {rule} ({pointer})"));
             }
-            broken = self
-                .member(pointer, name, value, form)
-                .and_then(|()| match value {
-                    Value::Object(spec) if known == Some(pointer) || templates::is_spec(value) => {
-                        self.spec(spec, form)
-                    }
-                    _ => Ok(()),
-                })
-                .map_err(|rule| format!("would run a Pod that {rule} ({pointer})"));
         });
         broken
     }

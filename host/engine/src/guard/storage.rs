@@ -28,7 +28,7 @@ const BLOBSTORE_BUCKET: &str = "fdb-backups";
 
 /// Where a case may reach in the storage.
 pub(super) struct Bounds<'a> {
-    /// The platform's bucket, and the one that the job began with, where it has moved since.
+    /// The platform's bucket first.
     buckets: Vec<&'a str>,
     /// Hosts of the services of these buckets, in lower case.
     hosts: Vec<String>,
@@ -39,16 +39,12 @@ impl<'a> Bounds<'a> {
     pub(super) fn of(case: &'a Case) -> Self {
         let location = &case.credentials.location;
         let began = case.began_with.as_ref();
-        let buckets = [
-            Some(location.bucket.as_str()),
-            began.map(|began| began.bucket.as_str()),
-        ];
         let endpoints = [
             Some(location.endpoint.as_str()),
             began.map(|began| began.endpoint.as_str()),
         ];
         Self {
-            buckets: buckets.into_iter().flatten().collect(),
+            buckets: buckets(case),
             hosts: endpoints.into_iter().flatten().map(host_of).collect(),
             prefixes: &case.request.prefixes,
         }
@@ -62,7 +58,7 @@ impl<'a> Bounds<'a> {
         form: Form,
     ) -> Result<(), String> {
         for pointer in pointers {
-            self.declared(document, pointer, form)
+            self.declared(document, pointer)
                 .map_err(|rule| format!("{pointer} {rule}"))?;
         }
         let mut outside = Ok(());
@@ -73,21 +69,25 @@ impl<'a> Bounds<'a> {
                     .map_err(|rule| format!("{pointer} {rule}"));
             }
         });
-        outside
+        outside?;
+        let absent = pointers
+            .iter()
+            .find(|pointer| is_left_out(document, pointer, form));
+        absent.map_or(Ok(()), |pointer| {
+            Err(format!(
+                "{pointer} is absent, which is {}",
+                self.all_of_it()
+            ))
+        })
     }
 
-    /// A declared pointer. Where what stands around it is there and it is not, the place is all of the bucket.
-    fn declared(&self, document: &Value, pointer: &str, form: Form) -> Result<(), String> {
-        let (parent, _) = pointer.rsplit_once('/').unwrap_or_default();
-        let parent = document.pointer(parent).and_then(Value::as_object);
-        match (document.pointer(pointer), parent) {
-            (Some(Value::String(place)), _) => self.place(place)?,
-            (None, None) => return Ok(()),
-            (None, Some(_)) if form == Form::Patch => {}
-            (None | Some(Value::Null), _) => {
-                return Err(format!("is absent, which is {}", self.all_of_it()));
-            }
-            (Some(other), _) => return Err(format!("is {other}, which is no text")),
+    /// The place at a declared pointer, and the bucket that is named beside it.
+    fn declared(&self, document: &Value, pointer: &str) -> Result<(), String> {
+        let parent = parent(document, pointer);
+        match document.pointer(pointer) {
+            Some(Value::String(place)) => self.place(place)?,
+            Some(Value::Null) | None => {}
+            Some(other) => return Err(format!("is {other}, which is no text")),
         }
         let named = ["bucket", "bucketName"].map(|name| parent?.get(name)?.as_str());
         match named.into_iter().flatten().find(|name| !self.is_ours(name)) {
@@ -240,6 +240,64 @@ impl<'a> Bounds<'a> {
             self.buckets.join(" or "),
             self.prefixes.join(", ")
         )
+    }
+}
+
+/// The buckets that a case may use: the platform's, the one that the job began with and the one of its Backup, where the
+/// platform's has moved since, and those that the platform's operator names in the strategy object or in the class.
+fn buckets(case: &Case) -> Vec<&str> {
+    let mut buckets = vec![case.credentials.location.bucket.as_str()];
+    buckets.extend(case.began_with.as_ref().map(|began| began.bucket.as_str()));
+    let source = case.request.source.as_ref();
+    let artifact = source.and_then(|source| source.artifact.as_ref());
+    buckets.extend(artifact.and_then(|artifact| bucket_of(&artifact.uri)));
+    let parameters = case.binding.parameters.iter();
+    buckets.extend(
+        parameters
+            .filter(|(name, _)| is_bucket_field(name))
+            .map(|(_, value)| value.as_str()),
+    );
+    let spec = case
+        .binding
+        .strategy
+        .as_ref()
+        .and_then(|strategy| strategy.get("spec"));
+    if let Some(spec) = spec {
+        object::visit_members(spec, &mut |_, name, value| {
+            let text = value.as_str().unwrap_or_default();
+            let bucket = bucket_of(text).or(is_bucket_field(name).then_some(text));
+            buckets.extend(bucket.filter(|bucket| !bucket.contains("{{")));
+        });
+    }
+    let mut known = Vec::new();
+    buckets.retain(|bucket| {
+        let is_new = !bucket.is_empty() && !known.contains(bucket);
+        known.push(*bucket);
+        is_new
+    });
+    buckets
+}
+
+fn is_bucket_field(name: &str) -> bool {
+    matches!(name, "bucket" | "bucketName")
+}
+
+/// The bucket of an `s3://` URI.
+fn bucket_of(uri: &str) -> Option<&str> {
+    uri.strip_prefix("s3://")?.split('/').next()
+}
+
+/// What stands around a pointer.
+fn parent<'d>(document: &'d Value, pointer: &str) -> Option<&'d serde_json::Map<String, Value>> {
+    let (parent, _) = pointer.rsplit_once('/')?;
+    document.pointer(parent)?.as_object()
+}
+
+/// Whether a place is left out where what stands around it is there: then it is all of the bucket.
+fn is_left_out(document: &Value, pointer: &str, form: Form) -> bool {
+    match document.pointer(pointer) {
+        Some(value) => value.is_null(),
+        None => form == Form::Whole && parent(document, pointer).is_some(),
     }
 }
 

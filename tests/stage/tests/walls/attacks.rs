@@ -27,7 +27,9 @@ fn put_victims(stage: &Stage) {
             json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "theirs", "namespace": namespace } }),
         );
     }
-    put(config_map(TENANT, "ours", &json!({ "path": PREFIX })));
+    let mut ours = config_map(TENANT, "ours", &json!({ "path": PREFIX }));
+    ours["metadata"]["labels"] = json!({ "app": "ours" });
+    put(ours);
     for (name, namespace) in [("ours", TENANT), ("theirs", OTHER)] {
         put(json!({
             "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": name },
