@@ -120,7 +120,7 @@ impl Platform {
 
     /// The same with the plugins of another folder.
     pub async fn start_host_with(&self, plugins: &Path) -> HostProcess {
-        HostProcess::start_with(&self.plane.kubeconfig(), plugins)
+        HostProcess::start_with(&self.kubeconfig, plugins)
     }
 
     /// The component of the plugin, with another version: the same number of letters.

@@ -1,5 +1,6 @@
 //! Two hosts, of which one works.
 
+use charts::HOST;
 use serde_json::{Value, json};
 use stage::Fate;
 
@@ -28,6 +29,30 @@ fn replica(scene: &Scene, name: &str, flags: &[&str]) -> HostProcess {
     )
 }
 
+/// A platform whose hosts are at home in the tenant's namespace.
+async fn scene() -> Scene {
+    let scene = Scene::new().await;
+    let rbac = "rbac.authorization.k8s.io";
+    let metadata = json!({ "name": "host", "namespace": scene.namespace() });
+    scene
+        .put(json!({
+            "apiVersion": format!("{rbac}/v1"), "kind": "Role", "metadata": metadata,
+            "rules": [
+                { "apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "list", "watch", "create", "update", "patch"] },
+                { "apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "create", "patch", "delete"] },
+            ],
+        }))
+        .await;
+    scene
+        .put(json!({
+            "apiVersion": format!("{rbac}/v1"), "kind": "RoleBinding", "metadata": metadata,
+            "roleRef": { "apiGroup": rbac, "kind": "Role", "name": "host" },
+            "subjects": [{ "kind": "ServiceAccount", "namespace": HOST.namespace, "name": HOST.name }],
+        }))
+        .await;
+    scene
+}
+
 async fn holder(scene: &Scene) -> Option<String> {
     let lease = scene.read(API, "Lease", LEASE).await.unwrap();
     let holder = lease["spec"]["holderIdentity"].as_str();
@@ -45,7 +70,7 @@ fn has_written(host: &HostProcess) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_is_killed_is_followed_and_nothing_is_done_twice() {
     let _alone = exclusively().await;
-    let scene = Scene::new().await;
+    let scene = scene().await;
     let terms = [
         "--leader-elect-lease-duration=5s",
         "--leader-elect-renew-deadline=4s",
@@ -82,7 +107,7 @@ async fn a_leader_that_is_killed_is_followed_and_nothing_is_done_twice() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_stops_hands_over_and_one_that_loses_the_lease_ends() {
     let _alone = exclusively().await;
-    let scene = Scene::new().await;
+    let scene = scene().await;
     // Nobody could wait for these to run out.
     let terms = [
         "--leader-elect-lease-duration=10h",
@@ -113,7 +138,7 @@ async fn a_leader_that_stops_hands_over_and_one_that_loses_the_lease_ends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_stops_leaves_a_lease_that_nobody_holds() {
     let _alone = exclusively().await;
-    let scene = Scene::new().await;
+    let scene = scene().await;
     let host = replica(&scene, "only", &[]);
     scene.plugin_is_ready("cnpg").await;
     assert!(holder(&scene).await.unwrap().starts_with("only_"));

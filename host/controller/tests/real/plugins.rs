@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::{
     cluster::{definitions, exclusively},
+    installed::installed,
     platform::Platform,
 };
 
@@ -12,7 +13,9 @@ async fn a_plugin_that_is_replaced_in_the_middle_of_a_hundred_jobs_ends_each_on_
     const NAMESPACES: usize = 10;
     const EACH: usize = 5;
     let _alone = exclusively().await;
-    let platform = Platform::on(controlplane::shared(&definitions()).unwrap()).await;
+    let plane = controlplane::shared(&definitions()).unwrap();
+    let host = installed(plane).await;
+    let platform = Platform::on(plane).await.with_host(host.kubeconfig.clone());
     platform.accept_any_digest().await;
     let folder = tempfile::tempdir().unwrap();
     let put = |version: &str| {

@@ -70,7 +70,7 @@ impl Copies {
             grant: proposed_grant(strategy.manifest(), "copier.wasm", HOST_NAMESPACE),
             strategy,
         });
-        let cluster = RealCluster::new(scene.client());
+        let cluster = RealCluster::new(scene.host_client().await);
         let host = Host::new(
             cluster.clone(),
             Settings::default(),
