@@ -170,7 +170,11 @@ impl<C: Cluster> Host<C> {
 
     /// The platform's credentials as they are now.
     pub(crate) async fn credentials(&self) -> Result<Credentials, ProjectionError> {
-        let credentials = source::read(&self.cluster, &self.settings.storage).await?;
+        self.credentials_for(&Caller::host()).await
+    }
+
+    async fn credentials_for(&self, caller: &Caller) -> Result<Credentials, ProjectionError> {
+        let credentials = source::read(&self.cluster, caller, &self.settings.storage).await?;
         self.projection.keys.are_current(&credentials.location);
         self.projection.source_is_in_order();
         Ok(credentials)

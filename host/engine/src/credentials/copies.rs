@@ -23,7 +23,7 @@ use serde_json::Value;
 
 use super::{ProjectionError, projected, users::User};
 use crate::{
-    cluster::{ApiError, ApiReason, Caller, Cluster},
+    cluster::{Account, ApiError, ApiReason, Caller, Cluster},
     host::Host,
     interest::{Interest, Next},
     ledger::later,
@@ -54,6 +54,19 @@ impl Unused {
 /// The copy in a namespace.
 fn copy_in(namespace: &str) -> ObjectRef {
     object::target("v1", "Secret", Some(namespace), CREDENTIALS_SECRET)
+}
+
+/// Who looks at the copy in a namespace.
+pub(super) fn caller(namespace: &str) -> Caller {
+    Caller {
+        account: Account::Host,
+        purpose: purpose(namespace),
+    }
+}
+
+/// For what it is looked at the copy in a namespace.
+pub(super) fn purpose(namespace: &str) -> String {
+    format!("Secret/{namespace}/{CREDENTIALS_SECRET}")
 }
 
 /// The key of the pass over the copy in a namespace.
@@ -88,7 +101,7 @@ impl<C: Cluster> Host<C> {
         if key.name != target.name {
             return Ok(Next::gone());
         }
-        let found = self.cluster.get(&Caller::host(), &target).await?;
+        let found = self.cluster.get(&caller(namespace), &target).await?;
         let mut interest = self.interest_of_copy(target);
         let next = if self.is_system(namespace) {
             self.keep_always(namespace, found.as_ref()).await?
@@ -229,7 +242,7 @@ impl<C: Cluster> Host<C> {
         if let Some(copy) = copy.filter(|copy| projected::is_ours(copy)) {
             self.projection.keys.found(namespace, copy);
         }
-        let credentials = self.credentials().await?;
+        let credentials = self.credentials_for(&caller(namespace)).await?;
         let Some(change) = projected::change(copy, &credentials, namespace)? else {
             return Ok(Found::InOrder);
         };
@@ -244,7 +257,7 @@ impl<C: Cluster> Host<C> {
     /// Whether a namespace is being deleted, and takes its copy along.
     async fn ends(&self, namespace: &str) -> Result<bool, ApiError> {
         let target = object::target("v1", "Namespace", None, namespace);
-        let found = self.cluster.get(&Caller::host(), &target).await?;
+        let found = self.cluster.get(&caller(namespace), &target).await?;
         Ok(found.is_some_and(|found| object::is_deleting(&found)))
     }
 }

@@ -19,21 +19,23 @@ use crate::{
 /// When a Secret is absent, or lacks what the settings do not give either.
 pub(crate) async fn read<C: Cluster>(
     cluster: &C,
+    caller: &Caller,
     settings: &StorageSettings,
 ) -> Result<Credentials, ProjectionError> {
     let (namespace, name) = (&settings.source_namespace, &settings.source_name);
     let what = format!("source Secret {namespace}/{name}");
-    let values = values_of(cluster, namespace, name, &what).await?;
+    let values = values_of(cluster, caller, namespace, name, &what).await?;
     let mut credentials = parse(&values, settings)
         .map_err(|problem| ProjectionError::SourceSecretMalformed(what, problem))?;
     if let Some(settings) = &settings.authority {
-        credentials.location.authority = Some(read_authority(cluster, settings).await?);
+        credentials.location.authority = Some(read_authority(cluster, caller, settings).await?);
     }
     Ok(credentials)
 }
 
 async fn read_authority<C: Cluster>(
     cluster: &C,
+    caller: &Caller,
     settings: &AuthoritySettings,
 ) -> Result<String, ProjectionError> {
     let AuthoritySettings {
@@ -42,7 +44,7 @@ async fn read_authority<C: Cluster>(
         key,
     } = settings;
     let what = format!("Secret {namespace}/{name} with the storage's certificate authority");
-    let values = values_of(cluster, namespace, name, &what).await?;
+    let values = values_of(cluster, caller, namespace, name, &what).await?;
     let text = values.get(key).map_or("", |text| text.trim());
     authority::check(text)
         .map_err(|problem| ProjectionError::SourceSecretMalformed(what, format!("{key} {problem}")))
@@ -51,12 +53,13 @@ async fn read_authority<C: Cluster>(
 /// The values of a Secret that must be there.
 async fn values_of<C: Cluster>(
     cluster: &C,
+    caller: &Caller,
     namespace: &str,
     name: &str,
     what: &str,
 ) -> Result<BTreeMap<String, String>, ProjectionError> {
     let target = object::target("v1", "Secret", Some(namespace), name);
-    let found = cluster.get(&Caller::host(), &target).await?;
+    let found = cluster.get(caller, &target).await?;
     let found = found.ok_or_else(|| ProjectionError::SourceSecretMissing(what.to_owned()))?;
     Ok(decode(&found))
 }

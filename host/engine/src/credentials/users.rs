@@ -1,11 +1,12 @@
 //! Who could use the copy in a namespace.
 
-use backup_api::names::{API_VERSION, CREDENTIALS_SECRET, STRATEGY_GROUP};
+use backup_api::names::{API_VERSION, STRATEGY_GROUP};
 use backup_sandbox::contract::{ObjectRef, Selector};
 use serde_json::Value;
 
+use super::copies::{caller, purpose};
 use crate::{
-    cluster::{Account, ApiError, Caller, Cluster},
+    cluster::{Account, ApiError, Cluster},
     host::Host,
     object,
     restore_target::works_in,
@@ -33,7 +34,7 @@ impl<C: Cluster> Host<C> {
             if let Some((account, found)) = self.application_that_uses(namespace).await? {
                 return Ok(User::Application(account, found));
             }
-            let missing = self.strategy_that_is_not_known().await?;
+            let missing = self.strategy_that_is_not_known(namespace).await?;
             Ok(missing.map_or(User::Nobody, User::Unknown))
         };
         let user: Result<User, ApiError> = user.await;
@@ -42,7 +43,7 @@ impl<C: Cluster> Host<C> {
 
     /// A Plan, a job that has not ended, or a Backup, which may be restored.
     async fn object_that_uses(&self, namespace: &str) -> Result<Option<ObjectRef>, ApiError> {
-        let host = Caller::host();
+        let host = caller(namespace);
         let plan = of_kind(API_VERSION, "Plan", Some(namespace));
         if let Some(found) = self.cluster.first(&host, &plan).await? {
             return Ok(Some(found));
@@ -71,7 +72,7 @@ impl<C: Cluster> Host<C> {
             if !serving.strategy.manifest().uses_credentials_between_jobs {
                 continue;
             }
-            let caller = serving.caller(&format!("Secret/{namespace}/{CREDENTIALS_SECRET}"));
+            let caller = serving.caller(&purpose(namespace));
             for granted in &serving.grant.applications {
                 let api_version = object::application_version(&granted.group);
                 let applications = of_kind(&api_version, &granted.kind, Some(namespace));
@@ -84,8 +85,11 @@ impl<C: Cluster> Host<C> {
     }
 
     /// A strategy that somebody relies on and that no plugin serves: what its applications use is not known.
-    async fn strategy_that_is_not_known(&self) -> Result<Option<String>, ApiError> {
-        let host = Caller::host();
+    async fn strategy_that_is_not_known(
+        &self,
+        namespace: &str,
+    ) -> Result<Option<String>, ApiError> {
+        let host = caller(namespace);
         let plugins = of_kind(API_VERSION, "StrategyPlugin", None);
         for plugin in self.cluster.list(&host, &plugins).await? {
             let kind = object::text(&plugin, &["spec", "strategyKind"]);
