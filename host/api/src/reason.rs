@@ -18,7 +18,7 @@ pub enum Reason {
     ApplicationBusy,
     /// The strategy's account may not do what the strategy asks for.
     PermissionMissing,
-    /// The plan left its walls.
+    /// The plan, or what the strategy asked to read, left its walls.
     PlanRejected,
     /// The strategy trapped, hit a limit or gave an answer that makes no sense.
     PluginError,
