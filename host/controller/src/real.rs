@@ -443,7 +443,11 @@ impl Cluster for RealCluster {
         Ok(page.first().map(backup_engine::reference))
     }
 
-    async fn live_jobs(&self, kind: &str, namespace: Option<&str>) -> Result<Vec<Arc<Value>>, ApiError> {
+    async fn live_jobs(
+        &self,
+        kind: &str,
+        namespace: Option<&str>,
+    ) -> Result<Vec<Arc<Value>>, ApiError> {
         let of = KindOf::new(&Account::Host, API_VERSION, kind);
         match self.sight.live(&of, namespace) {
             Some(jobs) => Ok(jobs),

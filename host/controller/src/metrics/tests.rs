@@ -68,7 +68,14 @@ fn metrics() -> Metrics {
     let (_, leads) = watch::channel(true);
     let requests = Requests::default();
     requests.count("GET", "200".to_owned());
-    Metrics::new(&requests, 32, cluster, Arc::default(), leads, Projections(Arc::default()))
+    Metrics::new(
+        &requests,
+        32,
+        cluster,
+        Arc::default(),
+        leads,
+        Projections(Arc::default()),
+    )
 }
 
 fn job(name: &str) -> Key {

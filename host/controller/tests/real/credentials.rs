@@ -65,7 +65,7 @@ async fn rotated_keys_and_another_bucket_reach_copies_and_velero_at_once() {
     };
     scene.until_in(tenant, ("v1", "Secret", COPY), back).await;
     // Told, though nothing has failed.
-    let metric = "cozystack_backup_credentials_projection_failures counter";
+    let metric = "cozystack_backup_credentials_projection_failures_total counter";
     let metrics = host.metrics();
     assert!(metrics.contains(metric), "{metrics}");
 }

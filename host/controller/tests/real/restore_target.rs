@@ -15,7 +15,7 @@ use stage::{RESTORE_POLICY, Stage, restore_policy};
 use strategyctl::{HostAccount, installation};
 
 use crate::{
-    cluster::{API, Scene, exclusively},
+    cluster::{API, BOUND, Scene, exclusively},
     guest::Guest,
 };
 
@@ -38,7 +38,7 @@ const ALICE: &str = "alice";
 /// May create and change them in the first only.
 const BOB: &str = "bob";
 
-/// Two tenants, and a host in the test's process whose strategy writes a ConfigMap into the second one's namespace.
+/// Two tenants, and a host in the test's process, under the host's account, whose strategy writes a ConfigMap into the second one's namespace.
 struct Copies {
     scene: Scene,
     cluster: RealCluster,
@@ -70,9 +70,8 @@ impl Copies {
             grant: proposed_grant(strategy.manifest(), "copier.wasm", HOST_NAMESPACE),
             strategy,
         });
-        let cluster = RealCluster::new(scene.host_client().await);
         let host = Host::new(
-            cluster.clone(),
+            RealCluster::new(scene.host_client().await),
             Settings::default(),
             strategies,
             Arc::new(MemoryStorage::default()),
@@ -80,8 +79,8 @@ impl Copies {
             Evaluator::Blocking,
         );
         let copies = Self {
+            cluster: RealCluster::new(scene.client()),
             scene,
-            cluster,
             host,
             other,
         };
@@ -197,17 +196,27 @@ impl Copies {
         for object in restore_policy().unwrap() {
             self.scene.put(object).await;
         }
+        self.is_heeded(true).await;
+    }
+
+    /// The policy and its binding, which the chart has brought, go.
+    async fn policy_goes(&self) {
+        self.goes(BINDING).await;
+        self.goes(POLICY).await;
+        self.is_heeded(false).await;
+    }
+
+    /// Done once the API server has taken up that the policy is there, or is not.
+    async fn is_heeded(&self, heeded: bool) {
         let trial = self.job("trial", &json!({ "targetNamespace": self.other }));
         let cluster = self.of(BOB).await;
-        let refused = async {
-            while cluster
-                .create(&Caller::host(), "test", &trial, true)
-                .await
-                .is_ok()
-            {}
-        };
-        let waited = tokio::time::timeout(std::time::Duration::from_secs(60), refused).await;
-        assert!(waited.is_ok(), "the policy is never heeded");
+        let tried = async || cluster.create(&Caller::host(), "test", &trial, true).await;
+        let taken_up = async { while tried().await.is_err() != heeded {} };
+        let waited = tokio::time::timeout(BOUND, taken_up).await;
+        assert!(
+            waited.is_ok(),
+            "the policy is never taken up, or never given up"
+        );
     }
 
     /// A restore that is created long enough after the policy: earlier ones are refused.
@@ -266,6 +275,7 @@ async fn a_restore_goes_only_where_its_author_may_create_restores() {
     let copies = Copies::new().await;
 
     // Without the policy anybody can write such a job, and the host carries none of them out.
+    copies.policy_goes().await;
     copies.ordered(BOB, "without").await.unwrap();
     copies.ordered(ALICE, "early").await.unwrap();
     let said = copies.looked_at("without").await;
@@ -313,8 +323,6 @@ async fn a_restore_goes_only_where_its_author_may_create_restores() {
 
     let said = copies.restored("across").await;
     assert_eq!(said, "Succeeded: Backup ad-hoc is restored");
-    copies.goes(BINDING).await;
-    copies.goes(POLICY).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -344,6 +352,4 @@ async fn a_policy_that_was_away_is_not_relied_on() {
         );
     }
     copies.nothing_is_written().await;
-    copies.goes(BINDING).await;
-    copies.goes(POLICY).await;
 }
