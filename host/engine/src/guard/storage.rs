@@ -123,10 +123,10 @@ impl<'a> Bounds<'a> {
 
     fn is_about_storage(&self, uri: &Uri<'_>) -> bool {
         let host = host_of(uri.authority);
-        let is_bucket = |bucket: &&str| bucket.eq_ignore_ascii_case(&host);
+        let mut buckets = self.buckets.iter();
         uri.scheme.starts_with("s3")
             || uri.scheme == "blobstore"
-            || self.buckets.iter().any(|bucket| is_bucket(bucket))
+            || buckets.any(|bucket| bucket.eq_ignore_ascii_case(&host))
             || self.bucket_before_host(&host).is_some()
             || self.hosts.contains(&host)
     }
@@ -391,6 +391,7 @@ mod tests {
             buckets: vec!["cozy"],
             hosts: vec!["s3.example".to_owned()],
             prefixes: &prefixes,
+            sources: &[],
         })
     }
 
