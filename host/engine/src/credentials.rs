@@ -17,6 +17,7 @@
 //! | `copies` | the reconciler of copies |
 //! | `users` | who could use a copy |
 //! | `uses` | the jobs of this process that rely on one |
+//! | `turns` | one pass at a time writes the copy of a namespace |
 //! | `keys` | keys that were current before |
 //! | `counts` | what came of it, as metrics |
 //! | `location` | Velero's BackupStorageLocation |
@@ -28,6 +29,7 @@ mod keys;
 mod location;
 mod projected;
 mod source;
+mod turns;
 mod users;
 mod uses;
 
@@ -119,6 +121,7 @@ pub(crate) struct Projection {
     keys: keys::KnownKeys,
     pub(crate) uses: uses::Uses,
     unused: copies::Unused,
+    turns: turns::Turns,
     counts: Arc<ProjectionCounts>,
     /// What was last told of the source: the same of every namespace is told once.
     told: Mutex<String>,
@@ -209,6 +212,28 @@ impl<C: Cluster> Host<C> {
         credentials: &Credentials,
         namespace: &str,
     ) -> Result<(), ProjectionError> {
+        if self.change(credentials, namespace).await?.is_none() {
+            return Ok(());
+        }
+        // The first jobs of a namespace come together, and one of them makes the copy for all.
+        let _turn = self.projection.turns.of(namespace).await;
+        let Some((found, change)) = self.change(credentials, namespace).await? else {
+            return Ok(());
+        };
+        match projected::write(&self.cluster, found.as_ref(), change).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self
+                .not_projected(namespace, found.as_ref(), error.into())
+                .await),
+        }
+    }
+
+    /// The copy in a namespace, and what has to change about it; nothing where it is in order.
+    async fn change(
+        &self,
+        credentials: &Credentials,
+        namespace: &str,
+    ) -> Result<Option<(Option<Value>, projected::Change)>, ProjectionError> {
         let target = object::target("v1", "Secret", Some(namespace), CREDENTIALS_SECRET);
         let found = match self.cluster.get(&Caller::host(), &target).await {
             Ok(found) => found,
@@ -217,15 +242,8 @@ impl<C: Cluster> Host<C> {
         if let Some(copy) = found.as_ref().filter(|copy| projected::is_ours(copy)) {
             self.projection.keys.found(namespace, copy);
         }
-        let written = match projected::change(found.as_ref(), credentials, namespace) {
-            Ok(None) => return Ok(()),
-            Ok(Some(change)) => projected::write(&self.cluster, found.as_ref(), change)
-                .await
-                .map_err(ProjectionError::from),
-            Err(error) => Err(error),
-        };
-        match written {
-            Ok(()) => Ok(()),
+        match projected::change(found.as_ref(), credentials, namespace) {
+            Ok(change) => Ok(change.map(|change| (found, change))),
             Err(error) => Err(self.not_projected(namespace, found.as_ref(), error).await),
         }
     }

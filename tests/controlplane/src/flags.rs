@@ -10,9 +10,8 @@ const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,\
                            persistentvolumeclaim-protection-controller,job-controller,\
                            clusterrole-aggregation-controller";
 
-/// Every request is logged, without its body: enough to count them by user, user agent, verb and resource.
-pub(crate) const AUDIT_POLICY: &str =
-    r#"{"apiVersion":"audit.k8s.io/v1","kind":"Policy","rules":[{"level":"Metadata"}]}"#;
+/// Every request is logged once, without its body: enough to count them by user, user agent, verb and resource.
+pub(crate) const AUDIT_POLICY: &str = r#"{"apiVersion":"audit.k8s.io/v1","kind":"Policy","omitStages":["RequestReceived"],"rules":[{"level":"Metadata"}]}"#;
 
 /// etcd, on a socket in the run's folder: no port that another process could have taken, nobody else's data.
 pub(crate) fn etcd(binaries: &Binaries, folder: &Path) -> Command {

@@ -84,11 +84,13 @@ async fn host_plugins(platform: &Platform) -> Vec<Value> {
     plugins.into_iter().filter(of_here).collect()
 }
 
-/// How many plugins a host says that it serves.
+/// How many of the plugins a host says that it serves. It goes on serving that of the other measurements, whose component
+/// is stored in the cluster.
 fn serving(host: &HostProcess) -> usize {
     let metrics = host.metrics();
     let lines = metrics.lines();
     lines
         .filter(|line| line.starts_with("cozystack_backup_plugin_info{"))
+        .filter(|line| !line.contains("plugin=\"one\""))
         .count()
 }
