@@ -1,6 +1,6 @@
 //! When the StrategyPlugins are looked at.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use backup_api::StrategyPlugin;
 use backup_engine::{Look, Plugins, Strategies};
@@ -59,6 +59,19 @@ impl Due {
     }
 }
 
+/// Which spec each StrategyPlugin was seen with last, by UID: its generation. A status that this host wrote is no news.
+#[derive(Default)]
+struct Specs(HashMap<String, i64>);
+
+impl Specs {
+    fn is_news(&mut self, plugin: &PartialObjectMeta<StrategyPlugin>) -> bool {
+        let metadata = &plugin.metadata;
+        let uid = metadata.uid.clone().unwrap_or_default();
+        let generation = metadata.generation.unwrap_or_default();
+        self.0.insert(uid, generation) != Some(generation)
+    }
+}
+
 impl Follower {
     /// Makes passes as they are due. Never ends.
     pub(crate) async fn run(mut self) {
@@ -66,6 +79,7 @@ impl Follower {
         let api: Api<PartialObjectMeta<StrategyPlugin>> = Api::all(self.client.clone());
         let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
         let uses_of = Arc::clone(&self.strategies);
+        let mut seen = Specs::default();
         let (mut was_listed, mut were_complete, mut failures) = (false, false, 0);
         let mut slow_look = Instant::now() + SLOW_LOOK;
         let mut due = Due {
@@ -75,8 +89,14 @@ impl Follower {
         loop {
             tokio::select! {
                 Some(event) = events.next() => match event {
-                    Ok(Event::Init | Event::InitApply(_)) => {}
-                    Ok(Event::InitDone | Event::Apply(_) | Event::Delete(_)) => due.now(),
+                    Ok(Event::Init) => {}
+                    Ok(Event::InitApply(plugin)) => drop(seen.is_news(&plugin)),
+                    Ok(Event::Apply(plugin)) => {
+                        if seen.is_news(&plugin) {
+                            due.now();
+                        }
+                    }
+                    Ok(Event::InitDone | Event::Delete(_)) => due.now(),
                     Err(error) => {
                         tracing::warn!(%error, "the watch of StrategyPlugins failed and is begun anew");
                     }
