@@ -40,7 +40,7 @@ const ETCD_PEERS: &str = "unix://peer.socket:0";
 pub(crate) fn api_server(binaries: &Binaries, folder: &Path, port: u16) -> Command {
     let mut command = Command::new(binaries.api_server());
     // Its garbage collector takes a quarter of what it computes. Memory is there, cores are not.
-    command.env("GOGC", "400");
+    command.env("GOGC", "800");
     command.current_dir(folder).args([
         &format!("--etcd-servers={ETCD_CLIENTS}"),
         "--bind-address=127.0.0.1",

@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use stage::Stage;
 use strategyctl::{HostAccount, installation};
 
@@ -36,6 +36,8 @@ fn variant(component: &[u8], kind: &str, plural: &str, letter: u8) -> Vec<u8> {
 
 /// Memory of a host with six plugins from the compiled cache.
 pub async fn measure(platform: &Platform) {
+    // That of the other measurements.
+    platform.remove_plugins(&platform.plugins().await).await;
     let folder = tempfile::tempdir().unwrap();
     let mut count = 0;
     for (file, kind, plural) in STRATEGIES {
@@ -75,22 +77,13 @@ pub async fn measure(platform: &Platform) {
         serving(&host),
         platform::resident(&host)
     );
-    platform.remove_plugins(&host_plugins(platform).await).await;
 }
 
-async fn host_plugins(platform: &Platform) -> Vec<Value> {
-    let plugins = platform.plugins().await;
-    let of_here = |plugin: &Value| plugin["spec"]["source"]["file"] != "one.wasm";
-    plugins.into_iter().filter(of_here).collect()
-}
-
-/// How many of the plugins a host says that it serves. It goes on serving that of the other measurements, whose component
-/// is stored in the cluster.
+/// How many plugins a host says that it serves.
 fn serving(host: &HostProcess) -> usize {
     let metrics = host.metrics();
     let lines = metrics.lines();
     lines
         .filter(|line| line.starts_with("cozystack_backup_plugin_info{"))
-        .filter(|line| !line.contains("plugin=\"one\""))
         .count()
 }

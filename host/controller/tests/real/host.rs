@@ -39,6 +39,8 @@ impl HostProcess {
     pub fn start_as(kubeconfig: &Path, plugins: &Path, flags: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_backupstrategy-controller"))
             .env("KUBECONFIG", kubeconfig)
+            // As the chart has it.
+            .env("MALLOC_ARENA_MAX", "2")
             .env("RUST_BACKTRACE", "0")
             .args(["--health-probe-bind-address", "127.0.0.1:0"])
             .args(["--metrics-bind-address", "127.0.0.1:0"])
