@@ -1,0 +1,141 @@
+//! Jobs from their creation to their end, where no operator ever answers.
+
+use std::sync::Arc;
+
+use backup_api::names::{API_VERSION, OWNED_BY_UID};
+use backup_sandbox::contract::ObjectRef;
+use serde_json::{Value, json};
+
+use super::{
+    Finding, Invariant, subject,
+    world::{MADE_UP, World},
+};
+use crate::{
+    cluster::{
+        ApiError, ApiReason, Caller, Cluster as _, DeleteOptions,
+        memory::{Operation, Verb},
+    },
+    object,
+    runner::Runner,
+};
+
+/// The job's name. Another than the Backup's: a BackupJob's Backup has its name.
+const JOB: &str = "tried";
+
+/// So many passes within the ten minutes that a job may take are no waiting: it asks for ever.
+const PASSES: usize = 2_000;
+
+/// Lives a job of each kind.
+pub(super) async fn tried(
+    world: &impl Fn() -> Result<World, ApiError>,
+    with: &str,
+) -> Result<Vec<Finding>, ApiError> {
+    let mut findings = vec![];
+    for kind in ["BackupJob", "RestoreJob"] {
+        let world = world()?;
+        let found = lived(&world, kind).await?;
+        findings.extend(found.into_iter().map(|(invariant, message)| Finding {
+            invariant,
+            with: format!("{with}, life of a {kind}"),
+            message,
+            is_certain: !invariant.is_advice() && (world.is_given || kind == "BackupJob"),
+        }));
+    }
+    Ok(findings)
+}
+
+/// Lives a job to its end, and deletes it then.
+async fn lived(world: &World, kind: &str) -> Result<Vec<(Invariant, String)>, ApiError> {
+    let subject = subject(&world.application);
+    let target = object::target(API_VERSION, kind, Some(&subject.namespace), JOB);
+    let application =
+        json!({ "apiGroup": subject.group, "kind": subject.kind, "name": subject.name });
+    let spec = match kind {
+        "BackupJob" => json!({ "backupClassName": MADE_UP, "applicationRef": application }),
+        _ => json!({ "backupRef": { "name": MADE_UP }, "options": world.options }),
+    };
+    let job = world.cluster.put(json!({
+        "apiVersion": API_VERSION, "kind": kind,
+        "metadata": { "name": JOB, "namespace": subject.namespace }, "spec": spec,
+    }))?;
+    let mut broken = vec![];
+    let mut runner = Runner::new(Arc::new(world.host()));
+    let has_ended = runs(world, &mut runner, || {
+        object::has_ended(&read(world, &target))
+    });
+    if !has_ended.await {
+        let said = read(world, &target)["status"]["message"].to_string();
+        let message = format!("it asks for pass after pass, and never ends; it last said {said}");
+        return Ok(vec![(Invariant::Ends, message)]);
+    }
+    let ended = read(world, &target);
+    if let Some(invariant) = world.take_outcome().broken() {
+        let said = object::text(&ended, &["status", "message"]).to_owned();
+        broken.push((invariant, said));
+    }
+    let deleted = world
+        .cluster
+        .delete(&Caller::host(), &target, &DeleteOptions::default())
+        .await;
+    deleted.or_else(|error| match error.reason {
+        ApiReason::NotFound => Ok(()),
+        _ => Err(error),
+    })?;
+    runs(world, &mut runner, || read(world, &target).is_null()).await;
+    // What a restore has made may be what was wanted, and what belongs to a Backup goes with it.
+    if kind == "BackupJob" && ended["status"]["phase"] == "Failed" {
+        broken.extend(left(world, object::uid(&job)));
+    }
+    Ok(broken)
+}
+
+/// Makes passes, and lets time go on where none is due, until something is so. Gives back whether it came to that.
+async fn runs(world: &World, runner: &mut Runner, so: impl Fn() -> bool) -> bool {
+    for _ in 0..PASSES {
+        if so() {
+            return true;
+        }
+        if runner.step().await.is_none() {
+            let Some(at) = runner.next_at() else {
+                return so();
+            };
+            let at = at.as_second().max(world.cluster.now() + 1);
+            world.cluster.set_now(at);
+        }
+    }
+    so()
+}
+
+fn read(world: &World, target: &ObjectRef) -> Value {
+    let namespace = target.namespace.as_deref();
+    let found = world
+        .cluster
+        .read(&target.api_version, &target.kind, namespace, &target.name);
+    found.unwrap_or_default()
+}
+
+/// What was created for a job and is there still. What was applied may be shared with other jobs.
+fn left(world: &World, uid: &str) -> Vec<(Invariant, String)> {
+    let requests = world.cluster.requests();
+    let was_created = |target: &ObjectRef| {
+        let is_it = |request: &Operation| {
+            request.verb == Verb::Create
+                && !request.dry_run
+                && request.kind == target.kind
+                && request.name.as_ref() == Some(&target.name)
+        };
+        requests.iter().any(is_it)
+    };
+    let mut left = vec![];
+    for one in world.cluster.objects() {
+        let target = object::reference(&one);
+        if object::label(&one, OWNED_BY_UID) == Some(uid) && was_created(&target) {
+            let message = format!(
+                "a {} stays behind when the job has failed and is deleted; `abort` is where it is removed",
+                target.kind
+            );
+            left.push((Invariant::CleansUp, message));
+        }
+    }
+    left
+}
