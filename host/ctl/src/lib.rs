@@ -8,7 +8,7 @@ use backup_api::{
     StrategyPlugin,
     names::{GROUP, STRATEGY_GROUP},
 };
-use backup_engine::{proposed_grant, strategy_definition};
+use backup_engine::{is_writable, proposed_grant, strategy_definition};
 use backup_sandbox::{Manifest, Strategy};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
@@ -129,7 +129,12 @@ fn rules(manifest: &Manifest) -> Vec<Value> {
             grant(&group, "pods/log", &["get"]);
         }
     }
-    for written in &manifest.writes {
+    // What the host refuses in any case needs no right.
+    let writable = manifest
+        .writes
+        .iter()
+        .filter(|written| is_writable(&written.api_version, &written.kind));
+    for written in writable {
         let (group, resource) = resource(&written.api_version, &written.kind);
         for action in &written.actions {
             grant(&group, &resource, verbs(action));

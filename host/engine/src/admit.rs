@@ -14,6 +14,7 @@ use crate::{
     credentials::{Credentials, has_bucket},
     guard::Owners,
     host::Host,
+    job::application_ref,
     object,
     resolve::Binding,
     restore_job::finished,
@@ -35,6 +36,8 @@ pub(crate) struct Case {
     /// The namespaces that the job is about: its own, and of a restore the other one that admission has established the
     /// author's right to.
     pub allowed_namespaces: Vec<String>,
+    /// Where the Backup of another application may lie that is restored from: to be read, and named, but not purged.
+    pub source_prefixes: Vec<String>,
     /// Whose labels an object of a system namespace carries that the strategy may find and write.
     pub owners: Owners,
     /// Names of the Secrets that Pods may use: the granted patterns, filled in.
@@ -151,6 +154,7 @@ impl<C: Cluster> Host<C> {
             applicant.kind, applicant.namespace, applicant.name
         ));
         let (prefixes, pod_secrets) = self.granted(&binding, &caller, applicant).await?;
+        let source_prefixes = self.source_prefixes(&binding, &caller, applicant).await?;
         let now = self.now();
         let started_at = applicant
             .status
@@ -186,6 +190,7 @@ impl<C: Cluster> Host<C> {
             credentials,
             began_with: progress.and_then(|progress| progress.storage.clone()),
             allowed_namespaces: allowed_namespaces(applicant),
+            source_prefixes,
             owners: Owners::new(applicant.uid, applicant.backup),
             pod_secrets,
             shown: Shown::default(),
@@ -235,6 +240,34 @@ impl<C: Cluster> Host<C> {
             filled(&paths, application, release),
             filled(&secrets, application, release),
         ))
+    }
+
+    /// The granted storage paths of the application that a Backup was made of, where another one is restored from it.
+    async fn source_prefixes(
+        &self,
+        binding: &Binding,
+        caller: &Caller,
+        applicant: &Applicant<'_>,
+    ) -> Result<Vec<String>, Stop> {
+        let Some(backup) = applicant.backup else {
+            return Ok(vec![]);
+        };
+        let namespace = backup.metadata.namespace.as_deref().unwrap_or_default();
+        let source = application_ref(&backup.spec.application_ref, namespace);
+        if source == applicant.subject {
+            return Ok(vec![]);
+        }
+        let mut paths = binding.serving.grant.storage_paths.clone();
+        let mut release = None;
+        if paths.iter().any(|path| path.contains("{release}")) {
+            let found = self.release(caller, &source).await;
+            release = found.map_err(|error| permission(&error))?;
+        }
+        if release.is_none() {
+            // The application is gone, and with it the name of its release.
+            paths.retain(|path| !path.contains("{release}"));
+        }
+        Ok(filled(&paths, &source, &release.unwrap_or_default()))
     }
 
     /// The name of an application's Helm release: the HelmRelease that carries the application's labels.

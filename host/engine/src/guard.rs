@@ -35,6 +35,7 @@ pub(crate) use existing::Owners;
 use ownership::Owned;
 use pods::Pods;
 use storage::Bounds;
+pub use target::is_writable;
 
 /// Proves the plan and the answer of an evaluation.
 pub(crate) fn guard(case: &Case, finished: &Finished) -> Result<(), Stop> {

@@ -59,6 +59,7 @@ mod upkeep;
 pub use conformance::{Finding, Invariant, conformance};
 pub use credentials::{Credentials, ProjectionCounts, ProjectionError, STORAGE_LOCATION};
 pub use definition::strategy_definition;
+pub use guard::is_writable;
 pub use host::{Clock, Evaluator, Host};
 pub use interest::{Interest, Next, kinds_known};
 pub use object::{has_ended, reference};

@@ -361,7 +361,7 @@ impl<C: Cluster> Plugins<C> {
             if *serving.strategy.limits() == limits {
                 return Ok(Some(serving.strategy.clone()));
             }
-            let again = self.from_shelf(serving.strategy.digest(), limits).await?;
+            let again = self.read_back(serving.strategy.digest(), limits).await?;
             return Ok(again
                 .map(|(strategy, _)| strategy)
                 .or(Some(serving.strategy.clone())));
@@ -369,7 +369,7 @@ impl<C: Cluster> Plugins<C> {
         let Some(last) = last_served(plugin) else {
             return Ok(None);
         };
-        let shelved = self.from_shelf(&last.digest, limits).await?;
+        let shelved = self.read_back(&last.digest, limits).await?;
         let strategy = shelved.map(|(strategy, _)| strategy);
         // What it was granted then is not what it is granted now.
         Ok(strategy.filter(|strategy| conformance::fits_grant(strategy, &plugin.spec).is_ok()))

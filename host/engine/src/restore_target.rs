@@ -287,7 +287,9 @@ fn changed_at(object: &Value) -> Option<Timestamp> {
     let managers = managers.and_then(Value::as_array).into_iter().flatten();
     let changes = managers
         .filter(|manager| object::text(manager, &["subresource"]).is_empty())
-        .map(|manager| object::text(manager, &["time"]).parse().ok())
+        // Without a time: somebody has applied what was there already.
+        .filter_map(|manager| manager.get("time")?.as_str())
+        .map(|time| time.parse().ok())
         .collect::<Option<Vec<Timestamp>>>()?;
     let generation = object
         .pointer("/metadata/generation")
@@ -322,6 +324,10 @@ mod tests {
         let status = json!({ "manager": "controller", "subresource": "status", "time": "2026-11-25T16:00:00Z" });
         let at = changed(1, &json!([helm, status]));
         assert_eq!(at.as_deref(), Some("2026-11-25T12:00:00Z"));
+        let applied_what_was_there = json!({ "manager": "flux" });
+        let at = changed(2, &json!([applied_what_was_there, person]));
+        assert_eq!(at.as_deref(), Some("2026-11-25T15:00:00Z"));
+        assert_eq!(changed(2, &json!([applied_what_was_there])), None);
     }
 
     #[test]
@@ -329,7 +335,8 @@ mod tests {
         let at = changed(1, &json!([]));
         assert_eq!(at.as_deref(), Some("2026-11-25T12:00:00Z"));
         assert_eq!(changed(2, &json!([])), None);
-        assert_eq!(changed(1, &json!([{ "manager": "helm" }])), None);
+        let unread = json!([{ "manager": "helm", "time": "noon" }]);
+        assert_eq!(changed(1, &unread), None);
         assert_eq!(
             changed_at(&json!({ "metadata": { "generation": 1 } })),
             None

@@ -90,7 +90,7 @@ impl Record {
 #[derive(Debug, PartialEq)]
 pub(super) enum Decision {
     /// Writes the Lease so; of several candidates the API server lets one.
-    Take(Lease),
+    Take(Box<Lease>),
     /// Looks again, after so long at the latest.
     Wait(Duration),
 }
@@ -108,12 +108,12 @@ impl Seen {
         now: Instant,
     ) -> Decision {
         let Some(lease) = found else {
-            return Decision::Take(record.created());
+            return Decision::Take(Box::new(record.created()));
         };
         let by = holder(&lease);
         // Ours where the answer to an earlier write got lost.
         if by.is_empty() || by == record.identity {
-            return Decision::Take(record.taken(lease));
+            return Decision::Take(Box::new(record.taken(lease)));
         }
         let spec = lease.spec.clone().unwrap_or_default();
         let lasts = spec.lease_duration_seconds;
@@ -128,7 +128,7 @@ impl Seen {
         };
         match lasts.checked_sub(now.saturating_duration_since(since)) {
             Some(left) if !left.is_zero() => Decision::Wait(left),
-            _ => Decision::Take(record.taken(lease)),
+            _ => Decision::Take(Box::new(record.taken(lease))),
         }
     }
 }
@@ -145,7 +145,7 @@ mod tests {
 
     fn taken(decision: Decision) -> Lease {
         match decision {
-            Decision::Take(lease) => lease,
+            Decision::Take(lease) => *lease,
             Decision::Wait(left) => panic!("it waits for {left:?}"),
         }
     }

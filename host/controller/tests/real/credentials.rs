@@ -51,9 +51,11 @@ async fn rotated_keys_and_another_bucket_reach_copies_and_velero_at_once() {
     assert_eq!(location["spec"]["credential"]["key"], "cloud");
 
     // A copy that is damaged is mended, and one that is taken away comes back: the database archives with it.
-    let mut damaged = copy.clone();
-    damaged["metadata"] = json!({ "namespace": tenant, "name": COPY });
-    damaged["data"] = json!({ "secretKey": encoded("nobody's") });
+    let damaged = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": copy["type"],
+        "metadata": { "namespace": tenant, "name": COPY },
+        "data": { "secretKey": encoded("nobody's") },
+    });
     scene.put(damaged).await;
     let is_whole = |found: &Value| found["data"] == copy["data"];
     scene

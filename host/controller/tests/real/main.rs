@@ -28,6 +28,7 @@ mod policies;
 mod proxy;
 mod rbac;
 mod restore_target;
+mod walls;
 
 use cluster::{Scene, exclusively};
 use host::HostProcess;

@@ -33,6 +33,8 @@ pub(super) struct Bounds<'a> {
     /// Hosts of the services of these buckets, in lower case.
     hosts: Vec<String>,
     prefixes: &'a [String],
+    /// Of the application that is restored from, where it is another.
+    sources: &'a [String],
 }
 
 impl<'a> Bounds<'a> {
@@ -47,6 +49,7 @@ impl<'a> Bounds<'a> {
             buckets: buckets(case),
             hosts: endpoints.into_iter().flatten().map(host_of).collect(),
             prefixes: &case.request.prefixes,
+            sources: &case.source_prefixes,
         }
     }
 
@@ -120,10 +123,10 @@ impl<'a> Bounds<'a> {
 
     fn is_about_storage(&self, uri: &Uri<'_>) -> bool {
         let host = host_of(uri.authority);
-        let is_bucket = |bucket: &&str| bucket.eq_ignore_ascii_case(&host);
+        let mut buckets = self.buckets.iter();
         uri.scheme.starts_with("s3")
             || uri.scheme == "blobstore"
-            || self.buckets.iter().any(|bucket| is_bucket(bucket))
+            || buckets.any(|bucket| bucket.eq_ignore_ascii_case(&host))
             || self.bucket_before_host(&host).is_some()
             || self.hosts.contains(&host)
     }
@@ -194,11 +197,8 @@ impl<'a> Bounds<'a> {
     /// A key of the bucket, which may be a folder.
     fn key(&self, key: &str, shown: &str) -> Result<(), String> {
         let path = key.strip_suffix('/').unwrap_or(key);
-        let is_plain = !path.contains(is_ambiguous)
-            && path
-                .split('/')
-                .all(|segment| !matches!(segment, "" | "." | ".."));
-        if is_plain && self.granted(path) {
+        let mut prefixes = self.prefixes.iter().chain(self.sources);
+        if is_plain(path) && prefixes.any(|prefix| covers(prefix, path)) {
             return Ok(());
         }
         Err(format!(
@@ -209,18 +209,14 @@ impl<'a> Bounds<'a> {
 
     /// A path that is removed with all that lies below it: below a granted one.
     pub(super) fn purge(&self, path: &str) -> Result<(), String> {
-        let is_whole = self.prefixes.iter().any(|prefix| prefix == path);
-        if is_whole || self.key(path, path).is_err() {
-            return Err(format!(
-                "names {path}, which is not below {}",
-                self.prefixes.join(", ")
-            ));
+        let is_below = |prefix: &String| prefix != path && covers(prefix, path);
+        if is_plain(path) && self.prefixes.iter().any(is_below) {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    fn granted(&self, path: &str) -> bool {
-        self.prefixes.iter().any(|prefix| covers(prefix, path))
+        Err(format!(
+            "names {path}, which is not below {}",
+            self.prefixes.join(", ")
+        ))
     }
 
     fn is_ours(&self, bucket: &str) -> bool {
@@ -241,6 +237,14 @@ impl<'a> Bounds<'a> {
             self.prefixes.join(", ")
         )
     }
+}
+
+/// Whether all programs read a path alike.
+fn is_plain(path: &str) -> bool {
+    !path.contains(is_ambiguous)
+        && path
+            .split('/')
+            .all(|segment| !matches!(segment, "" | "." | ".."))
 }
 
 /// The buckets that a case may use: the platform's, the one that the job began with and the one of its Backup, where the
@@ -387,6 +391,7 @@ mod tests {
             buckets: vec!["cozy"],
             hosts: vec!["s3.example".to_owned()],
             prefixes: &prefixes,
+            sources: &[],
         })
     }
 

@@ -142,21 +142,28 @@ fn cluster_scoped(verb: &str, target: &ObjectRef, name: &str) -> Result<(), Stri
 }
 
 fn kind(target: &ObjectRef, name: &str) -> Result<(), String> {
-    let group = object::group(&target.api_version);
+    closed(&target.api_version, &target.kind)
+        .map_or(Ok(()), |why| Err(format!("names {name}{why}")))
+}
+
+/// Whether strategies may write a kind at all, whatever they were granted.
+#[must_use]
+pub fn is_writable(api_version: &str, kind: &str) -> bool {
+    closed(api_version, kind).is_none()
+}
+
+/// Why no strategy writes a kind: words that go on after a name.
+fn closed(api_version: &str, kind: &str) -> Option<&'static str> {
+    let group = object::group(api_version);
     if group == GROUP || group.ends_with(".backups.cozystack.io") {
-        return Err(format!("names {name}, a kind of the host's own"));
+        return Some(", a kind of the host's own");
     }
-    if group.is_empty() && target.kind.eq_ignore_ascii_case("Secret") {
-        return Err(format!("names {name}; no strategy writes Secrets"));
+    if group.is_empty() && kind.eq_ignore_ascii_case("Secret") {
+        return Some("; no strategy writes Secrets");
     }
-    let governs = GOVERNING_GROUPS.contains(&group)
-        || (group.is_empty() && GOVERNING_KINDS.contains(&target.kind.as_str()));
-    if governs {
-        return Err(format!(
-            "names {name}; no strategy writes kinds that give rights or speak for others"
-        ));
-    }
-    Ok(())
+    let governs =
+        GOVERNING_GROUPS.contains(&group) || (group.is_empty() && GOVERNING_KINDS.contains(&kind));
+    governs.then_some("; no strategy writes kinds that give rights or speak for others")
 }
 
 /// An object cannot be owned across namespaces: it would be taken for an orphan and removed at once.

@@ -60,7 +60,7 @@ impl<C: Cluster> Plugins<C> {
         let found = match loaded {
             Some(strategy) => granted.map(|grant| (strategy, grant)),
             None => {
-                let shelved = self.from_shelf(&wanted.digest, limited).await?;
+                let shelved = self.read_back(&wanted.digest, limited).await?;
                 shelved.and_then(|(strategy, mut grants)| {
                     let grant = granted.or_else(|| grants.remove(&wanted.name));
                     Some((strategy, grant?))

@@ -44,7 +44,7 @@ async fn what_somebody_has_to_mend_is_said_once_and_so_is_the_failure() {
         backup(&stage, |_| {});
         stage.strategies.withdraw("Guest");
         ordered(&mut stage, kind, "job").await;
-        let waits = "Warning PluginNotReady: no plugin serves strategies of kind Guest; see `kubectl get strategyplugins`";
+        let waits = "Warning PluginNotReady: no plugin serves strategies of kind Guest";
         assert_eq!(events(&stage, "job"), [waits]);
         stage.restart();
         in_the_end(&mut stage, kind, "job").await;

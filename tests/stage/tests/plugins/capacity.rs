@@ -57,6 +57,9 @@ async fn jobs_beyond_the_cap_wait_and_each_end_lets_the_next_begin() {
 #[tokio::test]
 async fn a_tenant_with_many_jobs_keeps_another_waiting_for_one_end_only() {
     let mut world = capped(2).await;
+    // The guest looks there in every job.
+    world.change("guest", |spec| spec["systemNamespaces"] = json!([TENANT]));
+    world.look().await;
     tenant(&world.stage, "tenant-other");
     jobs(&mut world, TENANT).await;
     jobs(&mut world, "tenant-other").await;

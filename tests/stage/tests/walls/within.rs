@@ -189,3 +189,54 @@ async fn parameters_with_the_platforms_key_are_refused() {
         "{said}"
     );
 }
+
+// A Backup of one application restored into another: what it holds lies where the first one stores.
+#[tokio::test]
+async fn a_restore_into_another_application_names_the_place_that_it_restores_from_and_purges_nothing_there()
+ {
+    let store = |place: &str| {
+        json!([{ "create": {
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": { "name": "<child>", "namespace": "<namespace>" },
+            "data": { "path": place },
+        } }])
+    };
+    let attempts = [
+        (
+            store("s3://<bucket>/tenant-acme/orders-db/base"),
+            "Succeeded",
+        ),
+        (store("s3://<bucket>/tenant-acme/copy-db/base"), "Succeeded"),
+        (
+            store("s3://<bucket>/tenant-acme/third-db/base"),
+            "Pending PlanRejected",
+        ),
+        (
+            json!([{ "purge": "tenant-acme/orders-db/base" }]),
+            "Pending PlanRejected",
+        ),
+        (
+            json!([{ "purge": "tenant-acme/copy-db/base" }]),
+            "Succeeded",
+        ),
+    ];
+    for (script, says) in attempts {
+        let script = script.to_string();
+        let mut stage = stage(&json!({ "script": "[]", "restore": script }));
+        stage.backup_job(TENANT, "ad-hoc", "orders-db").unwrap();
+        stage.runner.settle().await.unwrap();
+        stage.postgres(TENANT, "copy-db", PASSWORD).unwrap();
+        let job = json!({
+            "apiVersion": backup_api::names::API_VERSION, "kind": "RestoreJob",
+            "metadata": { "name": "copy", "namespace": TENANT },
+            "spec": {
+                "backupRef": { "name": "ad-hoc" },
+                "targetApplicationRef": { "kind": "Postgres", "name": "copy-db" },
+            },
+        });
+        stage.cluster.put(job).unwrap();
+        stage.runner.settle().await.unwrap();
+        let said = stage.said("RestoreJob", TENANT, "copy");
+        assert!(said.starts_with(says), "{script}: {said}");
+    }
+}
