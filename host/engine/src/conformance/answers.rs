@@ -123,8 +123,9 @@ async fn asked(
     case: &mut Case,
     question: Question,
 ) -> (Vec<Broken>, Outcome) {
+    world.forget_outcome();
     let answered = host.evaluate(case, question).await;
-    let outcome = world.take_outcome();
+    let outcome = world.outcome();
     let first = match answered {
         Ok(first) => first,
         Err(stop) => {

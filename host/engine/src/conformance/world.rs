@@ -203,10 +203,14 @@ impl World {
         host.observed_by(Arc::clone(&self.heard) as Arc<dyn Observer>)
     }
 
-    /// The worst that became of a question since this was asked last.
-    pub(super) fn take_outcome(&self) -> Outcome {
-        let mut heard = self.heard.0.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut heard)
+    /// The worst that became of a question in this world.
+    pub(super) fn outcome(&self) -> Outcome {
+        *self.heard.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets what became of questions so far.
+    pub(super) fn forget_outcome(&self) {
+        *self.heard.0.lock().unwrap_or_else(PoisonError::into_inner) = Outcome::Fine;
     }
 }
 

@@ -1,6 +1,12 @@
 //! Strategies that keep their promises, as far as can be told.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use serde_json::{Value, json};
+use tracing_subscriber::{filter::LevelFilter, util::SubscriberInitExt as _};
 
 use crate::world::{built, loaded, manifest, on_backup, tried, tried_with};
 
@@ -59,4 +65,25 @@ async fn a_manifest_that_asks_for_more_than_there_is_memory_is_tried_all_the_sam
         json!({ "type": "object", "required": ["many"], "properties": { "many": schema } });
     let strategy = loaded(on_backup("").manifest(&manifest.to_string()));
     assert_eq!(tried(&strategy).await, []);
+}
+
+#[tokio::test]
+async fn a_trial_writes_nothing_into_the_log() {
+    let lines = Arc::new(AtomicUsize::new(0));
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::TRACE)
+        .with_writer({
+            let lines = Arc::clone(&lines);
+            move || {
+                lines.fetch_add(1, Ordering::Relaxed);
+                std::io::sink()
+            }
+        })
+        .finish();
+    let _held = subscriber.set_default();
+    // It creates an object, waits, and deletes it in the end, which would leave a line for an administrator.
+    let strategy = built("fixtures", "one.wasm");
+    let before = lines.load(Ordering::Relaxed);
+    assert_eq!(tried(&strategy).await, []);
+    assert_eq!(lines.load(Ordering::Relaxed), before);
 }

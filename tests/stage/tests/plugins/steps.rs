@@ -275,3 +275,26 @@ async fn what_serves_is_not_tried_anew_where_its_grant_changes() {
     let said = world.condition("guest", "Conformant");
     assert!(said.starts_with("True Conformant"), "{said}");
 }
+
+#[tokio::test]
+async fn a_trial_beside_the_runtime_comes_to_the_same() {
+    let mut world = World::new();
+    world.restart_beside_the_runtime();
+    world.file("guest.wasm", &guest("1.0.0", &json!({})));
+    world.plugin("guest", |_| {});
+    world.look().await;
+    let ready = world.ready("guest");
+    assert!(ready.starts_with("True Serving: guest 1.0.0"), "{ready}");
+    let trapping = described(&manifest("1.1.0", &json!({}))).on("backup", "unreachable");
+    world.file("guest.wasm", &trapping.build());
+    world.look_at_files().await;
+    let said = world.condition("guest", "Conformant");
+    assert!(said.starts_with("False SimulationFailed"), "{said}");
+    // What is known is not tried again, and a file that is whole serves.
+    world.look_at_files().await;
+    assert_eq!(world.condition("guest", "Conformant"), said);
+    world.file("guest.wasm", &guest("1.1.0", &json!({})));
+    world.look_at_files().await;
+    let ready = world.ready("guest");
+    assert!(ready.starts_with("True Serving: guest 1.1.0"), "{ready}");
+}
