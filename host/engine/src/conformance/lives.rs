@@ -22,8 +22,11 @@ use crate::{
 /// The job's name. Another than the Backup's: a BackupJob's Backup has its name.
 const JOB: &str = "tried";
 
-/// So many passes within the ten minutes that a job may take are no waiting: it asks for ever.
-const PASSES: usize = 2_000;
+/// So many passes at one moment are no waiting: it asks for ever. A job needs a few for each change.
+const RESTLESS: usize = 500;
+
+/// So many passes in all are enough to look at. One that asks every second needs some thousand until its time is over.
+const PASSES: usize = 5_000;
 
 /// Lives a job of each kind.
 pub(super) async fn tried(
@@ -60,10 +63,10 @@ async fn lived(world: &World, kind: &str) -> Result<Vec<(Invariant, String)>, Ap
     }))?;
     let mut runner = Runner::new(Arc::new(world.host()));
     // A question that came to nothing would be asked again, and each time costs as much.
-    let has_ended = runs(world, &mut runner, || {
+    let run = until(world, &mut runner, || {
         world.outcome() > Outcome::Fine || object::has_ended(&read(world, &target))
     });
-    let has_ended = has_ended.await;
+    let run = run.await;
     let ended = read(world, &target);
     let said = object::text(&ended, &["status", "message"]);
     if world.outcome() > Outcome::Fine {
@@ -73,9 +76,14 @@ async fn lived(world: &World, kind: &str) -> Result<Vec<(Invariant, String)>, Ap
             .into_iter()
             .collect());
     }
-    if !has_ended {
-        let message = format!("it asks for pass after pass, and never ends; it last said: {said}");
-        return Ok(vec![(Invariant::Ends, message)]);
+    match run {
+        Run::Done => {}
+        Run::Restless => {
+            let message =
+                format!("it asks for pass after pass, and never ends; it last said: {said}");
+            return Ok(vec![(Invariant::Ends, message)]);
+        }
+        Run::Unclear => return Ok(vec![]),
     }
     let deleted = world
         .cluster
@@ -85,7 +93,7 @@ async fn lived(world: &World, kind: &str) -> Result<Vec<(Invariant, String)>, Ap
         ApiReason::NotFound => Ok(()),
         _ => Err(error),
     })?;
-    runs(world, &mut runner, || read(world, &target).is_null()).await;
+    until(world, &mut runner, || read(world, &target).is_null()).await;
     // What a restore has made may be what was wanted, and what belongs to a Backup goes with it.
     if kind == "BackupJob" && ended["status"]["phase"] == "Failed" {
         return Ok(left(world, object::uid(&job)));
@@ -93,21 +101,39 @@ async fn lived(world: &World, kind: &str) -> Result<Vec<(Invariant, String)>, Ap
     Ok(vec![])
 }
 
-/// Makes passes, and lets time go on where none is due, until something is so. Gives back whether it came to that.
-async fn runs(world: &World, runner: &mut Runner, so: impl Fn() -> bool) -> bool {
+/// How a row of passes came to its end.
+enum Run {
+    /// It was so.
+    Done,
+    /// Passes ask for passes, and time stands still.
+    Restless,
+    /// It did not come to that, for whatever reason.
+    Unclear,
+}
+
+/// Makes passes, and lets time go on where none is due, until something is so.
+async fn until(world: &World, runner: &mut Runner, so: impl Fn() -> bool) -> Run {
+    let mut at_once = 0;
     for _ in 0..PASSES {
         if so() {
-            return true;
+            return Run::Done;
         }
-        if runner.step().await.is_none() {
-            let Some(at) = runner.next_at() else {
-                return so();
-            };
-            let at = at.as_second().max(world.cluster.now() + 1);
-            world.cluster.set_now(at);
+        if runner.step().await.is_some() {
+            at_once += 1;
+            if at_once > RESTLESS {
+                return Run::Restless;
+            }
+            continue;
         }
+        let Some(at) = runner.next_at() else {
+            return Run::Unclear;
+        };
+        at_once = 0;
+        world
+            .cluster
+            .set_now(at.as_second().max(world.cluster.now() + 1));
     }
-    so()
+    Run::Unclear
 }
 
 fn read(world: &World, target: &ObjectRef) -> Value {
