@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    guest::Guest,
+    guest::{Guest, times},
     world::{TENANT, World, described, guest, manifest},
 };
 
@@ -267,9 +267,12 @@ async fn a_trap_over_a_backup_that_nobody_made_does_not_keep_a_version_from_serv
 #[tokio::test]
 async fn what_serves_is_not_tried_anew_where_its_grant_changes() {
     let mut world = World::serving().await;
-    // So little fuel that nothing is answered any more, which is the administrator's will.
+    let slow = described(&manifest("1.1.0", &json!({}))).on("backup", &times(2_000_000, ""));
+    world.file("guest.wasm", &slow.build());
+    world.look_at_files().await;
+    // Less fuel than it needs, which is the administrator's will.
     world.change("guest", |spec| {
-        spec["limits"] = json!({ "fuelMillions": 1, "rounds": 1 });
+        spec["limits"] = json!({ "fuelMillions": 1 })
     });
     world.look_at_files().await;
     let said = world.condition("guest", "Conformant");
