@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `inspect` | what a component is, imports and exports |
 //! | `render` | what a job would lead to, step by step, through the engine of production |
+//! | `check` | whether a component keeps its promises, before a host finds out |
 //! | `manifests` | what an administrator applies to install a plugin |
 //! | `crds` | the definitions of the host's own kinds |
 //!
@@ -14,6 +15,7 @@
     reason = "a command's answer goes to standard output"
 )]
 
+mod check;
 mod crds;
 mod inspect;
 mod load;
@@ -37,6 +39,7 @@ struct Cli {
 enum Command {
     Inspect(inspect::Arguments),
     Render(render::Arguments),
+    Check(check::Arguments),
     Manifests(manifests::Arguments),
     Crds(crds::Arguments),
 }
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Render(arguments) => render::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
         Command::Manifests(arguments) => manifests::run(&arguments),
         Command::Crds(arguments) => crds::run(&arguments),
     };

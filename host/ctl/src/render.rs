@@ -11,7 +11,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::output::{self, Format};
-use world::{World, documents};
+use world::World;
+
+pub(crate) use world::documents;
 
 /// Shows what jobs would lead to, offline, step by step
 ///

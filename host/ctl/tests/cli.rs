@@ -24,7 +24,13 @@ fn strategyctl(arguments: &[&str]) -> Output {
 
 /// The CNPG strategy, as `cargo xtask bundle` leaves it.
 fn cnpg() -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/bundle/cnpg.wasm");
+    built("bundle/cnpg.wasm")
+}
+
+/// A component below `target`.
+fn built(file: &str) -> String {
+    let target = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target");
+    let path = target.join(file);
     assert!(
         path.exists(),
         "the strategies are not built; run `cargo xtask bundle`"
@@ -223,4 +229,39 @@ fn crds_are_those_of_the_group() {
             "StrategyPlugin"
         ]
     );
+}
+
+#[test]
+fn check_finds_nothing_in_a_strategy_that_keeps_its_promises() {
+    let files = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/files");
+    let read = |file: &str| std::fs::read_to_string(files.join(file)).unwrap();
+    let case = format!("{}\n---\n{}", read("class.yaml"), read("database.yaml"));
+    let cases = tempfile::tempdir().unwrap();
+    std::fs::write(cases.path().join("orders.yaml"), case).unwrap();
+    let folder = cases.path().to_str().unwrap();
+    let output = strategyctl(&["check", &cnpg(), "--cases", folder]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "");
+}
+
+#[test]
+fn check_ends_with_1_where_it_finds_something() {
+    let output = strategyctl(&["check", &built("fixtures/hostile.wasm")]);
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let begin = "made up: advice: answers: Postgres.apps.cozystack.io, paths of a BackupJob: ";
+    assert!(stdout.starts_with(begin), "{stdout}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(stderr, "strategyctl: there is a finding\n");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn check_of_a_folder_without_cases_is_an_error() {
+    let empty = tempfile::tempdir().unwrap();
+    let folder = empty.path().to_str().unwrap();
+    let output = strategyctl(&["check", &cnpg(), "--cases", folder]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("holds no .yaml file"), "{stderr}");
+    assert_eq!(output.status.code(), Some(1));
 }

@@ -23,7 +23,10 @@ mod target;
 mod words;
 
 use backup_api::Reason;
-use backup_sandbox::{Action, Finished, WrittenKind, contract::ObjectRef};
+use backup_sandbox::{
+    Action, Finished, WrittenKind,
+    contract::{ObjectRef, Selector},
+};
 use serde_json::Value;
 
 use crate::{admit::Case, object, secrets::Secrets, stop::Stop};
@@ -50,6 +53,36 @@ pub(crate) fn guard(case: &Case, finished: &Finished) -> Result<(), Stop> {
     words::plan(&walls.secrets, &finished.plan).map_err(|rule| walls.rejected(&rule))?;
     words::reply(&walls.secrets, &walls.bounds, &finished.answer)
         .map_err(|rule| walls.rejected(&rule))
+}
+
+/// Proves of a plan what no grant and no setting can change: that it writes only kinds that the manifest names, and that
+/// a strategy may write. Gives back the first action that breaks it, and how.
+pub(crate) fn guard_kinds(case: &Case, finished: &Finished) -> Result<(), String> {
+    for (index, action) in finished.plan.actions.iter().enumerate() {
+        let (verb, target) = match action {
+            Action::Create { object, .. } | Action::DryRun { object } => {
+                ("create", object::reference(object))
+            }
+            Action::Apply { object } => ("apply", object::reference(object)),
+            Action::Merge { target, .. } => ("merge", target.clone()),
+            Action::Delete { target, .. } => ("delete", target.clone()),
+            Action::DeleteAll { matching, .. } => ("delete", all_of(matching)),
+            Action::Suspend { .. } | Action::Resume { .. } | Action::Purge { .. } => continue,
+        };
+        target::written(case, verb, &target)
+            .map_err(|rule| format!("action {} ({}) {rule}", index + 1, action.verb()))?;
+    }
+    Ok(())
+}
+
+/// What a selector names, as a target.
+fn all_of(matching: &Selector) -> ObjectRef {
+    ObjectRef {
+        api_version: matching.api_version.clone(),
+        kind: matching.kind.clone(),
+        namespace: matching.namespace.clone(),
+        name: "*".to_owned(),
+    }
 }
 
 /// A plan or a read that left its walls. The rule goes on after the plugin's name.
@@ -91,13 +124,7 @@ impl Walls<'_> {
                     words::text(&self.secrets, "label", &label.key)?;
                     words::text(&self.secrets, "label", &label.value)
                 })?;
-                let target = ObjectRef {
-                    api_version: matching.api_version.clone(),
-                    kind: matching.kind.clone(),
-                    namespace: matching.namespace.clone(),
-                    name: "*".to_owned(),
-                };
-                self.target("delete", &target).map(|_| ())
+                self.target("delete", &all_of(matching)).map(|_| ())
             }
             Action::Suspend { namespace, release } | Action::Resume { namespace, release } => {
                 release::check(self.case, namespace, release)

@@ -23,6 +23,7 @@ mod claims;
 mod class;
 pub mod cluster;
 mod commit;
+mod conformance;
 mod credentials;
 mod definition;
 mod evaluate;
@@ -55,6 +56,7 @@ mod storage;
 mod strategies;
 mod upkeep;
 
+pub use conformance::{Finding, Invariant, conformance};
 pub use credentials::{Credentials, ProjectionCounts, ProjectionError, STORAGE_LOCATION};
 pub use definition::strategy_definition;
 pub use guard::is_writable;

@@ -20,6 +20,7 @@
 //! | `narrower` | whether a schema refuses what another accepts |
 //! | `shelf` | the components that are stored in the cluster |
 //! | `begun` | the components that jobs under way began with |
+//! | `trial` | the trial of a component before it serves for the first time |
 
 mod begun;
 mod candidate;
@@ -28,6 +29,7 @@ mod conformance;
 mod definition;
 mod narrower;
 mod shelf;
+mod trial;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -51,6 +53,7 @@ use candidate::Refusal;
 use conditions::Report;
 use definition::Definition;
 use shelf::Shelf;
+use trial::Trials;
 
 /// Fetches the bytes of a component, or says why it cannot. May block.
 pub type Fetch = Arc<dyn Fn(&PluginSource) -> Result<Vec<u8>, String> + Send + Sync>;
@@ -84,6 +87,7 @@ pub struct Plugins<C> {
     clock: Clock,
     evaluator: Evaluator,
     shelf: Shelf,
+    trials: Trials,
     /// What earlier passes found. One pass at a time.
     memory: Mutex<Memory>,
 }
@@ -124,6 +128,7 @@ impl<C: Cluster> Plugins<C> {
             clock,
             evaluator,
             shelf: Shelf::new(namespace),
+            trials: Trials::default(),
             memory: Mutex::default(),
         }
     }
@@ -147,6 +152,7 @@ impl<C: Cluster> Plugins<C> {
             .for_each(|kind| serves(kind));
         let names: BTreeSet<String> = plugins.iter().map(|(_, plugin)| name_of(plugin)).collect();
         memory.plugins.retain(|name, _| names.contains(name));
+        self.trials.retain(|name| names.contains(name));
         for (found, plugin) in &plugins {
             let kind = plugin.spec.strategy_kind.as_str();
             let owner = owners.get(kind).map_or("", String::as_str);

@@ -228,8 +228,22 @@ impl Strategy {
     /// The same component with the limits of another that its [`Sandbox`] has loaded, and found that they fit.
     #[must_use]
     pub fn within_limits_of(&self, other: &Self) -> Self {
+        self.limited(Arc::clone(&other.guest.limits))
+    }
+
+    /// The same component with another wall clock, all other limits as they are: where only what it does counts, and not
+    /// how busy the machine is.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Duration) -> Self {
+        self.limited(Arc::new(Limits {
+            deadline,
+            ..Limits::clone(self.limits())
+        }))
+    }
+
+    fn limited(&self, limits: Arc<Limits>) -> Self {
         let guest = Guest {
-            limits: Arc::clone(&other.guest.limits),
+            limits,
             ..self.guest.clone()
         };
         Self {

@@ -105,6 +105,16 @@ pub(super) fn check<'a>(
         Some(Place::Cluster) => cluster_scoped(verb, target, &name)?,
         Some(Place::Own | Place::System) => {}
     }
+    written(case, verb, target)
+}
+
+/// The kind of a target alone: no grant and no setting makes another one fit.
+pub(super) fn written<'a>(
+    case: &'a Case,
+    verb: &str,
+    target: &ObjectRef,
+) -> Result<&'a WrittenKind, String> {
+    let name = object::describe(target);
     kind(target, &name)?;
     let manifest = case.binding.serving.strategy.manifest();
     manifest

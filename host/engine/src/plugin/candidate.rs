@@ -104,9 +104,9 @@ impl<C: Cluster> Plugins<C> {
         conformance::is_no_step_back(&strategy, last, plugin.spec.digest.as_deref())?;
         let asked = strategy.clone();
         let further = self.aside(move || conformance::further(&asked)).await;
-        further
-            .unwrap_or_else(|why| Err(Refusal::new(Step::Conformant, "TrialFailed", why)))
-            .map(|()| strategy)
+        further.unwrap_or_else(|why| Err(Refusal::new(Step::Conformant, "TrialFailed", why)))?;
+        self.tried(plugin, &strategy, last).await?;
+        Ok(strategy)
     }
 }
 

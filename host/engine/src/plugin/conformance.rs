@@ -66,8 +66,8 @@ pub(super) fn is_no_step_back(
     ))
 }
 
-/// What else a component must pass before it serves: a trial, so that one that traps at its first question does not take
-/// the place of one that works. Further checks go here.
+/// What else a component must pass each time before it serves: a first question, so that one that traps at it does not
+/// take the place of one that works. What it does in whole worlds is tried once (`trial`).
 pub(super) fn further(strategy: &Strategy) -> Result<(), Refusal> {
     // Problems are an answer: nobody says that an empty spec makes sense.
     let tried = strategy.validate("{}", &[]);
@@ -84,7 +84,7 @@ fn refused(reason: &'static str, message: String) -> Refusal {
     Refusal::new(Step::Conformant, reason, message)
 }
 
-fn named(strategy: &Strategy) -> String {
+pub(super) fn named(strategy: &Strategy) -> String {
     let manifest = strategy.manifest();
     format!(
         "{} {} ({})",

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    guest::Guest,
+    guest::{Guest, times},
     world::{TENANT, World, described, guest, manifest},
 };
 
@@ -89,6 +89,14 @@ async fn a_step_that_fails_leaves_the_later_ones_unknown_and_the_last_good_versi
             "Conformant",
             "TrialFailed",
             "`validate` trapped",
+        ),
+        (
+            described(&manifest("1.1.0", &json!({})))
+                .on("backup", "unreachable")
+                .build(),
+            "Conformant",
+            "SimulationFailed",
+            "answers: Postgres.apps.cozystack.io, backup of a BackupJob: plugin guest 1.1.0 failed: `backup` trapped",
         ),
     ] {
         let mut world = World::serving().await;
@@ -244,4 +252,52 @@ async fn a_change_of_the_grant_is_taken_over_without_a_new_component() {
         world.stage.read("Backup", TENANT, "ad-hoc")["spec"]["plugin"]["name"],
         "guest"
     );
+}
+
+#[tokio::test]
+async fn a_trap_over_a_backup_that_nobody_made_does_not_keep_a_version_from_serving() {
+    let mut world = World::serving().await;
+    let careless = described(&manifest("1.1.0", &json!({}))).on("restore", "unreachable");
+    world.file("guest.wasm", &careless.build());
+    world.look_at_files().await;
+    let ready = world.ready("guest");
+    assert!(ready.starts_with("True Serving: guest 1.1.0"), "{ready}");
+}
+
+#[tokio::test]
+async fn what_serves_is_not_tried_anew_where_its_grant_changes() {
+    let mut world = World::serving().await;
+    let slow = described(&manifest("1.1.0", &json!({}))).on("backup", &times(2_000_000, ""));
+    world.file("guest.wasm", &slow.build());
+    world.look_at_files().await;
+    // Less fuel than it needs, which is the administrator's will.
+    world.change("guest", |spec| {
+        spec["limits"] = json!({ "fuelMillions": 1 })
+    });
+    world.look_at_files().await;
+    let said = world.condition("guest", "Conformant");
+    assert!(said.starts_with("True Conformant"), "{said}");
+}
+
+#[tokio::test]
+async fn a_trial_beside_the_runtime_comes_to_the_same() {
+    let mut world = World::new();
+    world.restart_beside_the_runtime();
+    world.file("guest.wasm", &guest("1.0.0", &json!({})));
+    world.plugin("guest", |_| {});
+    world.look().await;
+    let ready = world.ready("guest");
+    assert!(ready.starts_with("True Serving: guest 1.0.0"), "{ready}");
+    let trapping = described(&manifest("1.1.0", &json!({}))).on("backup", "unreachable");
+    world.file("guest.wasm", &trapping.build());
+    world.look_at_files().await;
+    let said = world.condition("guest", "Conformant");
+    assert!(said.starts_with("False SimulationFailed"), "{said}");
+    // What is known is not tried again, and a file that is whole serves.
+    world.look_at_files().await;
+    assert_eq!(world.condition("guest", "Conformant"), said);
+    world.file("guest.wasm", &guest("1.1.0", &json!({})));
+    world.look_at_files().await;
+    let ready = world.ready("guest");
+    assert!(ready.starts_with("True Serving: guest 1.1.0"), "{ready}");
 }

@@ -81,7 +81,7 @@ impl World {
             }))
             .unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let plugins = plugins(&stage, &folder);
+        let plugins = plugins(&stage, &folder, Evaluator::Inline);
         Self {
             stage,
             plugins,
@@ -181,7 +181,13 @@ impl World {
     pub fn restart(&mut self) {
         self.stage.strategies = Arc::new(Strategies::default());
         self.stage.restart();
-        self.plugins = plugins(&self.stage, &self.folder);
+        self.plugins = plugins(&self.stage, &self.folder, Evaluator::Inline);
+    }
+
+    /// The same, that evaluates beside the runtime, as in production.
+    pub fn restart_beside_the_runtime(&mut self) {
+        self.restart();
+        self.plugins = plugins(&self.stage, &self.folder, Evaluator::Blocking);
     }
 
     /// A job of one of the tenant's databases.
@@ -255,7 +261,7 @@ pub fn tenant(stage: &Stage, namespace: &str) {
     }
 }
 
-fn plugins(stage: &Stage, folder: &TempDir) -> Plugins<MemoryCluster> {
+fn plugins(stage: &Stage, folder: &TempDir, evaluator: Evaluator) -> Plugins<MemoryCluster> {
     let path = folder.path().to_owned();
     let fetch: Fetch = Arc::new(move |source| {
         let folder = PluginFolder::open(&path).map_err(|error| error.to_string())?;
@@ -268,6 +274,6 @@ fn plugins(stage: &Stage, folder: &TempDir) -> Plugins<MemoryCluster> {
         fetch,
         HOST,
         memory_clock(&stage.cluster),
-        Evaluator::Inline,
+        evaluator,
     )
 }
