@@ -204,27 +204,6 @@ fn load_from_the_cache(bencher: Bencher<'_, '_>) {
     bencher.bench(|| place.sandbox.load(&component, Limits::default()).unwrap());
 }
 
-/// Six components whose compiled code is in the cache: those of the bundle, three times, each with a custom section and
-/// so a digest of its own. What a host does before it is ready.
-#[divan::bench(sample_count = 200, sample_size = 1)]
-fn load_six_from_the_cache(bencher: Bencher<'_, '_>) {
-    let place = place();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let files = ["cnpg", "etcd"].map(|name| root.join(format!("target/bundle/{name}.wasm")));
-    let six: Vec<Vec<u8>> = (0_u8..6)
-        .map(|index| {
-            let file = &files[usize::from(index % 2)];
-            let mut component = fs::read(file).unwrap();
-            // A custom section: its kind, its size, a name of one letter, and the index as its content.
-            component.extend([0, 3, 1, b'n', index]);
-            component
-        })
-        .collect();
-    let load = |component: &Vec<u8>| place.sandbox.load(component, Limits::default()).unwrap();
-    six.iter().for_each(|component| drop(load(component)));
-    bencher.bench(|| six.iter().map(load).collect::<Vec<_>>());
-}
-
 /// How long a guest runs that never returns and has 1 ms. Fails when one is stopped more than 20 ms late.
 #[divan::bench(sample_count = 100, sample_size = 1)]
 fn stop_a_loop_after_1_ms(bencher: Bencher<'_, '_>) {
