@@ -58,7 +58,7 @@ impl<C: Cluster> Host<C> {
                     Ok(answer) => evaluation.supply(read, answer),
                     Err(stop) => break Err(("NotRead", stop)),
                 },
-                Err(error) => break Err((error.name(), plugin_error(case, &error))),
+                Err(error) => break Err((error.reason(), plugin_error(case, &error))),
             }
         };
         self.tell(case, question, computed, evaluation.cost(), &answered);

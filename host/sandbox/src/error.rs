@@ -121,28 +121,6 @@ pub enum EvaluationError {
 }
 
 impl EvaluationError {
-    /// Which of them it is, in one word: a label of metrics.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Deadline { .. } => "Deadline",
-            Self::Fuel { .. } => "Fuel",
-            Self::Memory { .. } => "Memory",
-            Self::Table { .. } => "Table",
-            Self::Bytes { .. } => "Bytes",
-            Self::Actions { .. } => "Actions",
-            Self::Rounds { .. } => "Rounds",
-            Self::LogLines { .. } => "LogLines",
-            Self::NotOffered { .. } => "NotOffered",
-            Self::Argument { .. } => "Argument",
-            Self::Answer { .. } => "Answer",
-            Self::Trap { .. } => "Trap",
-            Self::Internal(_) => "Internal",
-        }
-    }
-}
-
-impl EvaluationError {
     /// The error without its details: a closed list, for labels of metrics.
     #[must_use]
     pub fn reason(&self) -> &'static str {

@@ -75,7 +75,7 @@ fn is_certain(world: &World, invariant: Invariant, question: Question, kind: &st
 /// That settings are no reason to trap: what it thinks of them is another matter.
 fn validated(world: &World, with: &str) -> Option<Finding> {
     let error = world.validate().err()?;
-    let invariant = Outcome::of(error.name()).broken()?;
+    let invariant = Outcome::of(error.reason()).broken()?;
     Some(Finding {
         invariant,
         with: format!("{with}, validate"),
