@@ -352,6 +352,7 @@ impl Work {
     }
 }
 
-fn until(at: Timestamp) -> Duration {
+/// How long it is until a time; nothing where it has passed.
+pub(crate) fn until(at: Timestamp) -> Duration {
     Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default()
 }

@@ -22,6 +22,16 @@ pub struct HostAccount {
     pub name: String,
 }
 
+/// As the chart names it.
+impl Default for HostAccount {
+    fn default() -> Self {
+        Self {
+            namespace: "cozy-backup-controller".to_owned(),
+            name: "backupstrategy-controller".to_owned(),
+        }
+    }
+}
+
 /// The definition of the strategy kind, a StrategyPlugin that grants the usual place in storage, a ServiceAccount with
 /// the least rights that the manifest asks for, and the host's rights to act as it and to read the strategy kind.
 ///

@@ -25,10 +25,10 @@ pub(crate) struct Arguments {
     #[arg(value_name = "PLUGIN.wasm")]
     plugin: PathBuf,
     /// The namespace of the host
-    #[arg(long, default_value = "cozy-backup-controller")]
+    #[arg(long, default_value_t = HostAccount::default().namespace)]
     host_namespace: String,
     /// The ServiceAccount of the host
-    #[arg(long, default_value = "backupstrategy-controller")]
+    #[arg(long, default_value_t = HostAccount::default().name)]
     host_account: String,
     /// How to write them
     #[arg(short, long, value_enum, default_value_t)]

@@ -206,40 +206,24 @@ impl<C: Cluster> Host<C> {
     ) -> Result<(Vec<String>, Vec<String>), Stop> {
         let application = &applicant.subject;
         let grant = &binding.serving.grant;
-        let mut paths = grant.storage_paths.clone();
-        let pods = grant.pods.as_ref();
-        let mut secrets = pods.map_or_else(Vec::new, |pods| pods.secrets.clone());
-        let names_release = |pattern: &String| pattern.contains("{release}");
-        let release = if paths.iter().chain(&secrets).any(names_release) {
-            let release = self
-                .release(caller, application)
-                .await
-                .map_err(|error| permission(&error))?;
-            if release.is_none() && applicant.kind == "Backup" {
-                // A Backup outlives its application, and the rest of it can be removed all the same.
-                paths.retain(|pattern| !names_release(pattern));
-                secrets.retain(|pattern| !names_release(pattern));
-                return Ok((
-                    filled(&paths, application, ""),
-                    filled(&secrets, application, ""),
-                ));
-            }
-            Some(release.ok_or_else(|| Stop::Wait {
+        let paths = &grant.storage_paths;
+        let secrets = grant.pods.as_ref().map_or(&[][..], |pods| &pods.secrets);
+        let patterns = [paths, secrets].concat();
+        let release = self.release_in(&patterns, caller, application).await?;
+        // A Backup outlives its application, and the rest of it can be removed all the same.
+        let waits = release.is_none() && applicant.kind != "Backup";
+        if waits && patterns.iter().any(|pattern| names_release(pattern)) {
+            return Err(Stop::Wait {
                 reason: Reason::Waiting,
                 message: format!(
                     "{} {} has no Helm release",
                     application.kind, application.name
                 ),
                 give_up_after: Some(self.settings.configuration_deadline),
-            })?)
-        } else {
-            None
-        };
-        let release = release.as_deref().unwrap_or_default();
-        Ok((
-            filled(&paths, application, release),
-            filled(&secrets, application, release),
-        ))
+            });
+        }
+        let fill = |patterns| filled(patterns, application, release.as_deref());
+        Ok((fill(paths), fill(secrets)))
     }
 
     /// The granted storage paths of the application that a Backup was made of, where another one is restored from it.
@@ -257,17 +241,23 @@ impl<C: Cluster> Host<C> {
         if source == applicant.subject {
             return Ok(vec![]);
         }
-        let mut paths = binding.serving.grant.storage_paths.clone();
-        let mut release = None;
-        if paths.iter().any(|path| path.contains("{release}")) {
-            let found = self.release(caller, &source).await;
-            release = found.map_err(|error| permission(&error))?;
+        let paths = &binding.serving.grant.storage_paths;
+        let release = self.release_in(paths, caller, &source).await?;
+        Ok(filled(paths, &source, release.as_deref()))
+    }
+
+    /// The name of an application's Helm release, where one of the patterns asks for it and there is one.
+    async fn release_in(
+        &self,
+        patterns: &[String],
+        caller: &Caller,
+        application: &ApplicationRef,
+    ) -> Result<Option<String>, Stop> {
+        if !patterns.iter().any(|pattern| names_release(pattern)) {
+            return Ok(None);
         }
-        if release.is_none() {
-            // The application is gone, and with it the name of its release.
-            paths.retain(|path| !path.contains("{release}"));
-        }
-        Ok(filled(&paths, &source, &release.unwrap_or_default()))
+        let release = self.release(caller, application).await;
+        release.map_err(|error| permission(&error))
     }
 
     /// The name of an application's Helm release: the HelmRelease that carries the application's labels.
@@ -305,17 +295,23 @@ fn allowed_namespaces(applicant: &Applicant<'_>) -> Vec<String> {
     allowed
 }
 
-/// Patterns of paths or names, filled in for an application.
-fn filled(patterns: &[String], application: &ApplicationRef, release: &str) -> Vec<String> {
+/// Patterns of paths or names, filled in for an application. Without a release those that name it are left out.
+fn filled(patterns: &[String], application: &ApplicationRef, release: Option<&str>) -> Vec<String> {
     let fill = |pattern: &String| {
         pattern
             .replace("{namespace}", &application.namespace)
             .replace("{application}", &application.name)
-            .replace("{release}", release)
+            .replace("{release}", release.unwrap_or_default())
             .trim_matches('/')
             .to_owned()
     };
-    patterns.iter().map(fill).collect()
+    let mut patterns: Vec<&String> = patterns.iter().collect();
+    patterns.retain(|pattern| release.is_some() || !names_release(pattern));
+    patterns.into_iter().map(fill).collect()
+}
+
+fn names_release(pattern: &str) -> bool {
+    pattern.contains("{release}")
 }
 
 /// A request of the strategy's account that was refused: somebody may grant it.

@@ -32,7 +32,7 @@ use crate::host::HostProcess;
 
 const API: &str = "backups.cozystack.io/v1alpha1";
 /// The namespace of the host.
-pub const HOST_NAMESPACE: &str = "cozy-backup-controller";
+const HOST_NAMESPACE: &str = "cozy-backup-controller";
 
 /// So many requests of the benchmark's own are under way at a time.
 const AT_ONCE: usize = 32;
@@ -85,10 +85,7 @@ impl Platform {
         let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": HOST_NAMESPACE } });
         plane.apply(&[namespace]).await.unwrap();
         let strategy = Stage::from_folder(&fixtures(), "one.wasm").unwrap();
-        let host = HostAccount {
-            namespace: HOST_NAMESPACE.to_owned(),
-            name: "backupstrategy-controller".to_owned(),
-        };
+        let host = HostAccount::default();
         let installed = installation(&strategy, "one.wasm", &host).unwrap();
         plane.apply(&installed).await.unwrap();
         let objects =

@@ -13,7 +13,7 @@ use strategyctl::{HostAccount, installation};
 
 use crate::{
     host::HostProcess,
-    platform::{self, HOST_NAMESPACE, Platform},
+    platform::{self, Platform},
 };
 
 /// As many as the platform has by default.
@@ -83,10 +83,7 @@ pub async fn measure(platform: &Platform) {
             )
             .unwrap();
             let strategy = Stage::from_folder(folder.path(), &file).unwrap();
-            let host = HostAccount {
-                namespace: HOST_NAMESPACE.to_owned(),
-                name: "backupstrategy-controller".to_owned(),
-            };
+            let host = HostAccount::default();
             let mut objects = installation(&strategy, &file, &host).unwrap();
             for plugin in objects
                 .iter_mut()

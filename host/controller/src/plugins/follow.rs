@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::News;
-use crate::real::RealCluster;
+use crate::{real::RealCluster, work::until};
 
 /// The net below the watch of the folder: where that fails, or a file system tells nothing, a change is found all the
 /// same.
@@ -185,8 +185,4 @@ fn watched(folder: PathBuf) -> Arc<Notify> {
         }
     });
     told
-}
-
-fn until(at: Timestamp) -> Duration {
-    Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default()
 }

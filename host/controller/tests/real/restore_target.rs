@@ -54,10 +54,7 @@ impl Copies {
         let body = format!("(call $plan.create '{map}' (i32.const 1))");
         let component = Guest::restoring(&body).manifest(MANIFEST).build();
         let strategy = Stage::component(&component).unwrap();
-        let account = HostAccount {
-            namespace: HOST_NAMESPACE.to_owned(),
-            name: "backupstrategy-controller".to_owned(),
-        };
+        let account = HostAccount::default();
         for object in installation(&strategy, "copier.wasm", &account).unwrap() {
             // The host of this test has the component already, and others have nothing to do with it.
             if object["kind"] != "StrategyPlugin" {

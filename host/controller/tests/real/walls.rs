@@ -6,7 +6,6 @@
 
 use std::path::PathBuf;
 
-use charts::HOST;
 use data_encoding::{BASE64, HEXLOWER};
 use futures::{StreamExt as _, stream};
 use kube::{
@@ -48,10 +47,7 @@ fn fixtures() -> PathBuf {
 /// What an administrator applies who does not look.
 async fn install(scene: &Scene) {
     let strategy = Stage::from_folder(&fixtures(), "hostile.wasm").unwrap();
-    let host = HostAccount {
-        namespace: HOST.namespace.to_owned(),
-        name: HOST.name.to_owned(),
-    };
+    let host = HostAccount::default();
     for mut object in installation(&strategy, "hostile.wasm", &host).unwrap() {
         if object["kind"] == "ClusterRole"
             && object["metadata"]["name"] == "backups.cozystack.io:strategy-hostile"

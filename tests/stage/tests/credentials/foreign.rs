@@ -64,10 +64,7 @@ async fn a_foreign_secret_in_a_system_namespace_is_left_as_it_is_until_it_goes()
     assert_eq!(copy(&stage, "cozy-velero"), Some(before));
     assert!(failures(&stage, "cozy-velero", "TargetSecretNotOwned") >= 2);
     assert_eq!(events(&stage, "cozy-velero").len(), 1);
-    stage
-        .delete_any("v1", "Secret", Some("cozy-velero"), COPY)
-        .await
-        .unwrap();
+    delete_secret(&stage, "cozy-velero", COPY).await;
     stage.runner.settle().await.unwrap();
     assert_eq!(access_key(&stage, "cozy-velero"), "AK1-of-the-platform");
 }

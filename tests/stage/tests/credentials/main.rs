@@ -167,3 +167,16 @@ fn failures(stage: &Stage, namespace: &str, reason: &str) -> u64 {
         .find(|(of, why, _)| of == namespace && *why == reason);
     of.map_or(0, |(_, _, count)| *count)
 }
+
+/// Somebody takes a Secret away.
+async fn delete_secret(stage: &Stage, namespace: &str, name: &str) {
+    let deleted = stage.delete_any("v1", "Secret", Some(namespace), name);
+    deleted.await.unwrap();
+}
+
+/// The tenant's database goes.
+async fn delete_database(stage: &Stage) {
+    let api_version = "apps.cozystack.io/v1alpha1";
+    let deleted = stage.delete_any(api_version, "Postgres", Some(TENANT), "orders-db");
+    deleted.await.unwrap();
+}

@@ -130,15 +130,7 @@ async fn a_copy_stays_for_a_job_that_has_not_ended() {
 async fn a_copy_stays_for_an_application_that_uses_it_between_jobs() {
     let mut stage = forsaken(Guest::default().manifest(&manifest(true))).await;
     held_until(&mut stage, async |stage| {
-        stage
-            .delete_any(
-                "apps.cozystack.io/v1alpha1",
-                "Postgres",
-                Some(TENANT),
-                "orders-db",
-            )
-            .await
-            .unwrap();
+        delete_database(stage).await;
     })
     .await;
 }

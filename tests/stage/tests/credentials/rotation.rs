@@ -88,19 +88,13 @@ async fn a_copy_that_is_immutable_is_replaced() {
 #[tokio::test]
 async fn a_copy_that_is_taken_away_comes_back_while_it_is_needed() {
     let mut stage = backed_up().await;
-    stage
-        .delete_any("v1", "Secret", Some(TENANT), COPY)
-        .await
-        .unwrap();
+    delete_secret(&stage, TENANT, COPY).await;
     stage.runner.settle().await.unwrap();
     assert_eq!(access_key(&stage, TENANT), "AK1-of-the-platform");
 
     stage.delete("Backup", TENANT, "first").await.unwrap();
     stage.runner.settle().await.unwrap();
-    stage
-        .delete_any("v1", "Secret", Some(TENANT), COPY)
-        .await
-        .unwrap();
+    delete_secret(&stage, TENANT, COPY).await;
     pass(&mut stage, 600).await;
     assert_eq!(copy(&stage, TENANT), None, "nobody needs it any more");
 }
@@ -128,10 +122,7 @@ async fn a_source_that_is_gone_or_of_no_use_leaves_the_copies_as_they_are() {
     let mut stage = backed_up().await;
     let before = copy(&stage, TENANT);
     let (namespace, name) = SOURCE;
-    stage
-        .delete_any("v1", "Secret", Some(namespace), name)
-        .await
-        .unwrap();
+    delete_secret(&stage, namespace, name).await;
     stage.runner.settle().await.unwrap();
     assert_eq!(failures(&stage, TENANT, "SourceSecretMissing"), 1);
     put_secret(

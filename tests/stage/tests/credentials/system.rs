@@ -25,10 +25,7 @@ async fn a_system_namespace_has_a_copy_from_the_first_moment_on_and_keeps_it() {
         None,
         "a tenant has one when a job needs it"
     );
-    stage
-        .delete_any("v1", "Secret", Some("cozy-velero"), COPY)
-        .await
-        .unwrap();
+    delete_secret(&stage, "cozy-velero", COPY).await;
     stage.runner.settle().await.unwrap();
     assert_eq!(access_key(&stage, "cozy-velero"), "AK1-of-the-platform");
 }
@@ -57,10 +54,7 @@ async fn each_tick_counts_what_is_in_order_and_what_is_not() {
     tick(&mut stage).await;
     assert_eq!(successes(&stage), [("cozy-velero".to_owned(), before + 1)]);
     let (namespace, name) = SOURCE;
-    stage
-        .delete_any("v1", "Secret", Some(namespace), name)
-        .await
-        .unwrap();
+    delete_secret(&stage, namespace, name).await;
     stage.runner.settle().await.unwrap();
     tick(&mut stage).await;
     assert_eq!(failures(&stage, "cozy-velero", "SourceSecretMissing"), 2);
@@ -72,10 +66,7 @@ async fn a_source_that_comes_late_is_projected_when_it_comes() {
     let mut stage = platform(settings(&["cozy-velero"]));
     stage.namespace("cozy-velero").unwrap();
     let (namespace, name) = SOURCE;
-    stage
-        .delete_any("v1", "Secret", Some(namespace), name)
-        .await
-        .unwrap();
+    delete_secret(&stage, namespace, name).await;
     stage.runner.settle().await.unwrap();
     assert_eq!(copy(&stage, "cozy-velero"), None);
     source(&stage, "AK1-of-the-platform", "SK1-of-the-platform");

@@ -13,15 +13,7 @@ async fn copy_of_a_tenant() -> Stage {
         StorageSettings::default(),
         Guest::default().manifest(&manifest(true)),
     );
-    stage
-        .delete_any(
-            "apps.cozystack.io/v1alpha1",
-            "Postgres",
-            Some(TENANT),
-            "orders-db",
-        )
-        .await
-        .unwrap();
+    delete_database(&stage).await;
     put_copy(&stage, TENANT, "AK0-of-the-platform");
     stage.runner.settle().await.unwrap();
     stage
