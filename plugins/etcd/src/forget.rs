@@ -15,7 +15,7 @@ pub fn forget(cx: &Context<Etcd>) -> Outcome<()> {
     let s3 = S3::of_backup(&source)?;
     match s3.in_sight(cx) {
         Some(key) => {
-            cx.purge(&key);
+            cx.purge(key);
             Ok(())
         }
         None => fail(
@@ -36,7 +36,7 @@ pub fn unfinished(cx: &Context<Etcd>, name: &str) -> Outcome<()> {
     if let Ok(mut s3) = S3::of_settings(cx) {
         s3.key = s3.file(Some(name));
         if let Some(key) = s3.in_sight(cx) {
-            cx.purge(&key);
+            cx.purge(key);
         }
     }
     Ok(())

@@ -278,63 +278,6 @@ pub fn job_of(snapshot: &str) -> String {
     format!("{snapshot}{JOB_SUFFIX}")
 }
 
-/// A Pod of a snapshot's Job.
-#[derive(Deserialize)]
-pub struct Pod {
-    #[serde(default)]
-    status: PodStatus,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct PodStatus {
-    container_statuses: Vec<ContainerStatus>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct ContainerStatus {
-    state: ContainerState,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct ContainerState {
-    waiting: Option<ContainerWaiting>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct ContainerWaiting {
-    reason: String,
-    message: String,
-}
-
-impl Object for Pod {
-    const API_VERSION: &str = "v1";
-    const KIND: &str = "Pod";
-}
-
-impl Pod {
-    /// Why it cannot start, if somebody has to do something about it, such as create a Secret.
-    pub fn obstacle(&self) -> Option<String> {
-        let stuck = [
-            "CreateContainerConfigError",
-            "ErrImagePull",
-            "ImagePullBackOff",
-            "InvalidImageName",
-        ];
-        let waiting = self
-            .status
-            .container_statuses
-            .iter()
-            .find_map(|container| container.state.waiting.as_ref());
-        waiting
-            .filter(|waiting| stuck.contains(&waiting.reason.as_str()))
-            .map(|waiting| format!("{}: {}", waiting.reason, waiting.message))
-    }
-}
-
 /// A member of a cluster. Its finalizer holds it until it has left.
 #[derive(Deserialize)]
 pub struct EtcdMember {
@@ -378,43 +321,6 @@ impl Volume {
         ("app.kubernetes.io/instance", CLUSTER),
         ("app.kubernetes.io/managed-by", "etcd-operator"),
     ];
-}
-
-/// The Helm release of an application.
-#[derive(Deserialize)]
-pub struct HelmRelease {
-    #[serde(default)]
-    spec: ReleaseSpec,
-    #[serde(default)]
-    status: ReleaseStatus,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct ReleaseSpec {
-    suspend: bool,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct ReleaseStatus {
-    conditions: Vec<Condition>,
-}
-
-impl Object for HelmRelease {
-    const API_VERSION: &str = "helm.toolkit.fluxcd.io/v2";
-    const KIND: &str = "HelmRelease";
-}
-
-impl HelmRelease {
-    pub fn is_suspended(&self) -> bool {
-        self.spec.suspend
-    }
-
-    /// Whether Helm is at work. What it has begun it finishes, also after it was suspended.
-    pub fn is_busy(&self) -> bool {
-        Condition::named(&self.status.conditions, "Reconciling").is_some_and(Condition::is_true)
-    }
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::{
     check::{Sight, stored},
     destination::{self, S3},
     is_the_charts,
-    operator::{CLUSTER, Captured, EtcdCluster, EtcdMember, HelmRelease, Volume},
+    operator::{CLUSTER, Captured, EtcdCluster, EtcdMember, Volume},
 };
 
 /// What the host keeps is at most 64 KiB; some of it is for what surrounds the spec.
@@ -55,8 +55,8 @@ pub fn restore(cx: &Context<Etcd>) -> Outcome<()> {
         )?;
         is_stored(cx, &snapshot)?;
         let captured = capture(&cluster)?;
-        release_is_held(cx)?;
-        release_is_idle(cx)?;
+        cx.hold_release(&release(cx))?;
+        cx.rest_of_release(&release(cx))?;
         cx.remember(&captured)?;
         return replace(
             cx,
@@ -75,7 +75,7 @@ pub fn restore(cx: &Context<Etcd>) -> Outcome<()> {
             Ok(())
         }
         other => {
-            release_is_held(cx)?;
+            cx.hold_release(&release(cx))?;
             let restored = captured.cluster_from(&namespace, &snapshot, options.seconds());
             if let Some(cluster) = other {
                 return replace(cx, &cluster, &restored);
@@ -286,34 +286,4 @@ fn is_complete(cluster: &EtcdCluster, options: &crate::spec::Options) -> Outcome
 /// The chart is released under the application's name.
 fn release(cx: &Context<Etcd>) -> String {
     cx.release().unwrap_or_else(|| cx.subject().name)
-}
-
-/// Sees to it that Helm renders nothing until the restore is over, also when somebody has resumed it in between.
-fn release_is_held(cx: &Context<Etcd>) -> Outcome<()> {
-    let name = release(cx);
-    match cx.get::<HelmRelease>(&name)? {
-        Some(release) if !release.is_suspended() => {
-            cx.suspend(&name);
-            wait(
-                "HelmReleaseSuspending",
-                format!("HelmRelease {name} is being suspended"),
-            )
-            .at_most(10.minutes())
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Waits for what Helm has begun. Not once the cluster is deleted: a word that was left behind by a Helm controller
-/// that crashed must not hold up what cannot wait any more.
-fn release_is_idle(cx: &Context<Etcd>) -> Outcome<()> {
-    let name = release(cx);
-    match cx.get::<HelmRelease>(&name)? {
-        Some(release) if release.is_busy() => wait(
-            "HelmReleaseBusy",
-            format!("HelmRelease {name} is being reconciled"),
-        )
-        .at_most(15.minutes()),
-        _ => Ok(()),
-    }
 }
