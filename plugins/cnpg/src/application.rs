@@ -1,9 +1,7 @@
 //! The Postgres application, as far as a backup keeps it and a restore changes it.
 
-use std::collections::BTreeMap;
-
 use backup_strategy::{merge_patch, prelude::*};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::Cnpg;
 
@@ -14,21 +12,7 @@ const SNAPSHOT: (&str, &str) = ("backups.cozystack.io/v1alpha1", "CNPGBackupSnap
 #[derive(Deserialize)]
 pub struct Postgres {
     #[serde(default)]
-    pub spec: PostgresSpec,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub struct PostgresSpec {
-    databases: Option<BTreeMap<String, Value>>,
-    users: Option<Users>,
-    backup: Option<Backup>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Backup {
-    use_system_bucket: bool,
+    spec: Value,
 }
 
 impl Object for Postgres {
@@ -36,99 +20,125 @@ impl Object for Postgres {
     const KIND: &str = "Postgres";
 }
 
-type Users = BTreeMap<String, Option<User>>;
-
-/// Without the password: a Backup is readable by the tenant, and a role that is restored has the one that it had.
-#[derive(Deserialize, Serialize, Default)]
-pub struct User {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    replication: Option<bool>,
-}
-
 /// What a restore brings back besides the data.
-#[derive(Deserialize)]
 pub struct Snapshot {
-    kind: Option<String>,
-    #[serde(default)]
-    databases: Option<BTreeMap<String, Value>>,
-    #[serde(default)]
-    users: Option<Users>,
-}
-
-/// What is kept with a Backup.
-pub fn snapshot(cx: &Context<Cnpg>, application: &Postgres) -> Value {
-    pruned_maps(
-        json!({ "apiVersion": SNAPSHOT.0, "kind": SNAPSHOT.1 }),
-        [
-            ("databases", json!(application.spec.databases)),
-            ("users", json!(application.spec.users)),
-            ("parameters", json!(cx.all_parameters())),
-        ],
-    )
-}
-
-/// A document with those of these maps that hold something.
-fn pruned_maps(mut document: Value, maps: [(&str, Value); 3]) -> Value {
-    for (name, map) in maps {
-        if map.as_object().is_some_and(|map| !map.is_empty()) {
-            document[name] = map;
-        }
-    }
-    document
+    databases: Value,
+    users: Value,
 }
 
 impl Snapshot {
+    /// Of an application, or of what was kept with a Backup.
+    fn of(document: &Value) -> Self {
+        let map = |name: &str| match &document[name] {
+            Value::Null => json!({}),
+            map => map.clone(),
+        };
+        let mut users = map("users");
+        for (_, user) in users.as_object_mut().into_iter().flatten() {
+            // Not the password: a Backup is readable by the tenant, and a role that is restored has the one that it had.
+            *user = pruned(json!({ "replication": user["replication"] }));
+        }
+        Self {
+            databases: map("databases"),
+            users,
+        }
+    }
+
     /// What was kept with a Backup. Without it the chart would take restored databases and roles for superfluous.
-    pub fn of(source: &FinishedBackup) -> Outcome<Self> {
+    pub fn of_backup(source: &FinishedBackup) -> Outcome<Self> {
         let name = &source.name;
-        let kept = source.resources::<Self>()?.or_fail(
+        let kept = source.resources::<Value>()?.or_fail(
             "SnapshotMissing",
             format!(
                 "Backup {name} keeps no users and databases in status.underlyingResources; take the backup anew"
             ),
         )?;
-        if kept.kind.as_deref() == Some(SNAPSHOT.1) {
-            return Ok(kept);
+        if kept["kind"] == SNAPSHOT.1 {
+            return Ok(Self::of(&kept));
         }
-        let kind = kept.kind.unwrap_or_default();
         fail(
             "UnrecognisedSnapshot",
             format!(
-                "Backup {name} keeps a {kind:?} in status.underlyingResources, which is no {}; take the backup anew",
-                SNAPSHOT.1
+                "Backup {name} keeps a {} in status.underlyingResources, which is no {}; take the backup anew",
+                kept["kind"], SNAPSHOT.1
             ),
         )
     }
+}
 
-    /// What makes an application's users and databases those of the backup. Users that stay keep their passwords.
-    fn patch(&self, found: &PostgresSpec) -> Value {
-        json!({
-            "databases": merge_patch(&json!(found.databases), &json!(self.databases.as_ref().unwrap_or(&BTreeMap::new()))),
-            "users": merge_patch(&json!(found.users), &json!(self.users.as_ref().unwrap_or(&BTreeMap::new()))),
-        })
+impl Postgres {
+    /// What is kept with a Backup.
+    pub fn snapshot(&self, cx: &Context<Cnpg>) -> Value {
+        let Snapshot { databases, users } = Snapshot::of(&self.spec);
+        let mut kept = json!({ "apiVersion": SNAPSHOT.0, "kind": SNAPSHOT.1 });
+        for (name, map) in [
+            ("databases", databases),
+            ("users", users),
+            ("parameters", json!(cx.all_parameters())),
+        ] {
+            if map.as_object().is_some_and(|map| !map.is_empty()) {
+                kept[name] = map;
+            }
+        }
+        kept
+    }
+
+    /// Makes the application say what its Cluster was restored from, so that Helm renders the Cluster that is there.
+    ///
+    /// `restored` is what its `spec` is to say of that. Users and databases become those of the snapshot, if there is
+    /// one; users that stay keep their passwords.
+    pub fn patch(&self, restored: &Value, snapshot: Option<&Snapshot>) -> Value {
+        let mut spec = restored.clone();
+        // The chart does not render both; the place is the same.
+        if self.spec["backup"]["useSystemBucket"] == true {
+            spec["backup"]["useSystemBucket"] = false.into();
+        }
+        if let Some(Snapshot { databases, users }) = snapshot {
+            let found = Snapshot::of(&self.spec);
+            spec["databases"] = merge_patch(&found.databases, databases);
+            spec["users"] = merge_patch(&found.users, users);
+        }
+        json!({ "spec": spec })
     }
 }
 
-/// Makes the application say what its Cluster was restored from, so that Helm renders the Cluster that is there.
-///
-/// `bootstrap` and `backup` are those of its `spec`; without a snapshot, users and databases stay as they are.
-pub fn patch(
-    found: &Postgres,
-    snapshot: Option<&Snapshot>,
-    bootstrap: &Value,
-    backup: &Value,
-) -> Value {
-    let mut spec = snapshot.map_or_else(|| json!({}), |snapshot| snapshot.patch(&found.spec));
-    spec["bootstrap"] = bootstrap.clone();
-    spec["backup"] = backup.clone();
-    // The chart does not render both; the place is the same.
-    if found
-        .spec
-        .backup
-        .as_ref()
-        .is_some_and(|backup| backup.use_system_bucket)
-    {
-        spec["backup"]["useSystemBucket"] = false.into();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn postgres(spec: Value) -> Postgres {
+        Postgres { spec }
     }
-    json!({ "spec": spec })
+
+    // TestBuildPostgresAppRestorePatch_ReplacesTargetUsersAndDatabases
+    #[test]
+    fn users_and_databases_become_those_of_the_snapshot() {
+        let found = postgres(json!({
+            "users": { "orders": { "password": "p", "replication": true }, "stale": { "password": "q" } },
+            "databases": { "orders": { "roles": { "admin": ["orders"] }, "extensions": ["hstore"] }, "old": {} },
+        }));
+        let kept = Snapshot::of(&json!({
+            "users": { "orders": { "password": "of-the-source" }, "reports": null },
+            "databases": { "orders": { "roles": { "admin": ["orders", "reports"] } } },
+        }));
+        let patch = found.patch(&json!({}), Some(&kept));
+        assert_eq!(
+            patch["spec"]["users"],
+            json!({ "orders": { "replication": null }, "reports": {}, "stale": null })
+        );
+        assert_eq!(
+            patch["spec"]["databases"],
+            json!({ "orders": { "roles": { "admin": ["orders", "reports"] }, "extensions": null }, "old": null })
+        );
+    }
+
+    #[test]
+    fn the_systems_bucket_gives_way_to_the_place_itself() {
+        let restored = json!({ "backup": { "destinationPath": "s3://b/p/" } });
+        let patched = |backup: Value| postgres(json!({ "backup": backup })).patch(&restored, None);
+        let system = patched(json!({ "useSystemBucket": true }));
+        assert_eq!(system["spec"]["backup"]["useSystemBucket"], false);
+        let own = patched(json!({}));
+        assert_eq!(own["spec"]["backup"].get("useSystemBucket"), None);
+    }
 }

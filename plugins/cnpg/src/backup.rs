@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Cnpg, State,
-    application::{self, Postgres},
+    application::Postgres,
     archive::{self, Archive, base_in},
-    cluster::{Cluster, list},
+    cluster::Cluster,
     cluster_name, metadata,
     operator::{self, CLUSTER_LABEL, Completion, ObjectStore, Pod},
     settings::{archiving_store, settings},
@@ -254,7 +254,7 @@ fn success(cx: &Context<Cnpg>, backup: &operator::Backup) -> Outcome<Success> {
         ])
         // Empty for Amazon's.
         .metadata(metadata::ENDPOINT_URL, Some(destination.endpoint().into()))
-        .resources(&application::snapshot(cx, &application)))
+        .resources(&application.snapshot(cx)))
 }
 
 /// The size of what was stored, where it can be seen: the operator's word alone makes no backup.

@@ -16,19 +16,7 @@ pub struct Cluster {
     #[serde(default)]
     pub spec: Value,
     #[serde(default)]
-    status: ClusterStatus,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct ClusterStatus {
-    phase: String,
-    plugin_status: Vec<LoadedPlugin>,
-}
-
-#[derive(Deserialize)]
-struct LoadedPlugin {
-    name: String,
+    status: Value,
 }
 
 impl Object for Cluster {
@@ -117,18 +105,15 @@ impl Cluster {
 
     /// Whether the operator has taken the plugin up.
     pub fn has_loaded_plugin(&self) -> bool {
-        self.status
-            .plugin_status
-            .iter()
-            .any(|plugin| plugin.name == PLUGIN)
+        list(&self.status["pluginStatus"]).iter().any(is_ours)
     }
 
     pub fn is_healthy(&self) -> bool {
-        self.status.phase == HEALTHY
+        self.phase() == HEALTHY
     }
 
     pub fn phase(&self) -> &str {
-        &self.status.phase
+        self.status["phase"].as_str().unwrap_or_default()
     }
 }
 
@@ -137,7 +122,7 @@ pub fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// Whether an entry of `spec.plugins` is the Barman Cloud plugin.
+/// Whether an entry of a list of plugins is the Barman Cloud plugin.
 pub fn is_ours(plugin: &Value) -> bool {
     plugin["name"] == PLUGIN
 }
@@ -173,7 +158,7 @@ mod tests {
         Cluster {
             metadata,
             spec: json!({ "plugins": plugins }),
-            status: ClusterStatus::default(),
+            status: Value::Null,
         }
     }
 

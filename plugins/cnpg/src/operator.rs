@@ -1,11 +1,9 @@
 //! What stands around a Cluster, as far as it is looked at and written.
 
-use std::collections::BTreeMap;
-
 use backup_strategy::prelude::*;
 use serde::Deserialize;
 
-use crate::cluster::{PLUGIN, contains};
+use crate::cluster::{PLUGIN, contains, list};
 
 /// Container that the plugin puts into every Pod of a Cluster.
 const SIDECAR: &str = "plugin-barman-cloud";
@@ -18,20 +16,8 @@ pub const CLUSTER_LABEL: &str = "cnpg.io/cluster";
 #[derive(Deserialize)]
 pub struct Pod {
     pub metadata: Metadata,
-    spec: PodSpec,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PodSpec {
     #[serde(default)]
-    init_containers: Vec<Container>,
-    containers: Vec<Container>,
-}
-
-#[derive(Deserialize)]
-struct Container {
-    name: String,
+    spec: Value,
 }
 
 impl Object for Pod {
@@ -43,22 +29,17 @@ impl Pod {
     /// Whether it was started with the plugin. An init container that keeps running where Kubernetes can do
     /// that, an ordinary one elsewhere.
     pub fn has_plugin(&self) -> bool {
-        let PodSpec {
-            init_containers,
-            containers,
-        } = &self.spec;
-        init_containers
-            .iter()
-            .chain(containers)
-            .any(|container| container.name == SIDECAR)
+        self.has("initContainers", SIDECAR) || self.has("containers", SIDECAR)
     }
 
     /// Whether it brings the data back.
     pub fn recovers(&self) -> bool {
-        self.spec
-            .containers
-            .iter()
-            .any(|container| container.name == RECOVERY)
+        self.has("containers", RECOVERY)
+    }
+
+    fn has(&self, containers: &str, name: &str) -> bool {
+        let mut containers = list(&self.spec[containers]).iter();
+        containers.any(|container| container["name"] == name)
     }
 }
 
@@ -76,32 +57,11 @@ impl Object for Volume {
 /// A place in object storage, as Barman sees it.
 #[derive(Deserialize)]
 pub struct ObjectStore {
-    #[serde(default)]
-    metadata: OwnedMetadata,
+    metadata: Value,
     #[serde(default)]
     spec: Value,
     #[serde(default)]
-    status: ObjectStoreStatus,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct OwnedMetadata {
-    #[serde(default)]
-    owner_references: Vec<Value>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct ObjectStoreStatus {
-    #[serde(default)]
-    server_recovery_window: BTreeMap<String, RecoveryWindow>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RecoveryWindow {
-    first_recoverability_point: Option<Timestamp>,
+    status: Value,
 }
 
 impl Object for ObjectStore {
@@ -112,23 +72,16 @@ impl Object for ObjectStore {
 impl ObjectStore {
     /// Whether it holds all that `wanted` says.
     pub fn fits(&self, wanted: &Value) -> bool {
-        let owned = |owner: &Value| {
-            self.metadata
-                .owner_references
-                .iter()
-                .any(|shown| contains(shown, owner))
-        };
-        let owners = wanted["metadata"]["ownerReferences"].as_array();
-        contains(&self.spec, &wanted["spec"])
-            && owners.is_none_or(|owners| owners.iter().all(owned))
+        let owners = list(&self.metadata["ownerReferences"]);
+        let owned = |owner: &Value| owners.iter().any(|shown| contains(shown, owner));
+        let wanted_owners = list(&wanted["metadata"]["ownerReferences"]);
+        contains(&self.spec, &wanted["spec"]) && wanted_owners.iter().all(owned)
     }
 
     /// The oldest moment that a server can be brought back to.
     pub fn first_recoverability_point(&self, server_name: &str) -> Option<Timestamp> {
-        self.status
-            .server_recovery_window
-            .get(server_name)?
-            .first_recoverability_point
+        let window = &self.status["serverRecoveryWindow"][server_name];
+        window["firstRecoverabilityPoint"].as_str()?.parse().ok()
     }
 }
 
@@ -216,11 +169,9 @@ mod tests {
             "spec": { "configuration": { "destinationPath": "s3://b/p" } },
         });
         let shown = |uid: &str, path: &str| ObjectStore {
-            metadata: OwnedMetadata {
-                owner_references: vec![json!({ "uid": uid, "controller": true })],
-            },
+            metadata: json!({ "ownerReferences": [{ "uid": uid, "controller": true }] }),
             spec: json!({ "configuration": { "destinationPath": path, "tags": {} }, "retentionPolicy": "30d" }),
-            status: ObjectStoreStatus::default(),
+            status: Value::Null,
         };
         assert!(shown("1", "s3://b/p").fits(&wanted));
         assert!(!shown("1", "s3://b/other").fits(&wanted));

@@ -8,112 +8,126 @@ use crate::{
     operator::ObjectStore,
 };
 
-/// The chart calls the ObjectStore of an archive that is recovered from like this, behind the Cluster's name.
-const STORE_SUFFIX: &str = "-recovery";
-
 /// A restore, as it was decided when it began. Kept on the job before the old Cluster is deleted.
 #[derive(Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Recovery {
-    /// The Cluster as it was.
-    pub captured: Captured,
-    /// The folder that is recovered from. The Cluster calls the archive by the same name.
-    pub server_name: String,
-    /// The folder that the chart is to let the new Cluster archive into, where it is the chart that does.
-    pub new_server_name: String,
-    /// The `spec` of the ObjectStore that is recovered from.
+    /// UID of the Cluster that was found.
+    uid: String,
+    /// That Cluster, to be created again.
+    ///
+    /// It does not archive: the folder that it archived into is not empty, so that Barman would refuse it, and WAL is
+    /// worth nothing before the next base backup, which finds it a folder.
+    pub cluster: Value,
+    /// What its `spec` says besides when it recovers.
+    spec: Value,
+    /// The ObjectStore that it recovers from.
     pub store: Value,
+    /// What the application's `spec` is to say.
+    pub application: Value,
+}
+
+/// Where from, and how far.
+pub struct Origin<'a> {
+    /// The folder that is recovered from. Cluster and application call the archive by the same name.
+    pub server: &'a str,
+    /// The `spec` of the ObjectStore that is recovered from.
+    pub store: &'a Value,
     /// The Cluster's `recoveryTarget`; null for all that was archived.
-    pub target: Value,
+    pub target: &'a Value,
+    /// The folder that the chart is to let the new Cluster archive into, where it is the chart that does.
+    pub new_server: &'a str,
 }
 
 impl Recovery {
+    /// To be made in the place of a Cluster.
+    pub fn of(cluster: &Cluster, namespace: &str, origin: &Origin<'_>) -> Self {
+        let name = &cluster.metadata.name;
+        // The chart calls it so.
+        let store = format!("{name}-recovery");
+        let captured = Captured::of(&cluster.metadata, &cluster.spec);
+        Self {
+            spec: recovering(&cluster.spec, &store, origin),
+            cluster: without_archive(captured.object::<Cluster>(namespace, name)),
+            store: helms_store(captured, namespace, &store, origin.store),
+            application: application(origin),
+            uid: cluster.metadata.uid.clone(),
+        }
+    }
+
     /// Whether this Cluster took the old one's place and comes from the archive. One that Helm has rendered in between
     /// comes from nowhere, and holds nothing.
     pub fn is_of(&self, cluster: &Cluster) -> bool {
         cluster.lives()
-            && cluster.metadata.uid != self.captured.uid
-            && contains(&cluster.spec["bootstrap"], &self.bootstrap())
-    }
-
-    fn bootstrap(&self) -> Value {
-        pruned(json!({ "recovery": { "source": self.server_name, "recoveryTarget": self.target } }))
-    }
-
-    /// The Cluster as it was, without its data. It does not archive: the folder that it archived into is not empty, so
-    /// that Barman would refuse it, and WAL is worth nothing before the next base backup, which finds it a folder.
-    pub fn cluster_as_it_was(&self, namespace: &str, name: &str) -> Value {
-        let mut cluster = self.captured.object::<Cluster>(namespace, name);
-        let plugins = list(&self.captured.spec["plugins"]).iter();
-        let foreign: Vec<&Value> = plugins.filter(|plugin| !is_ours(plugin)).collect();
-        if let Some(spec) = cluster["spec"].as_object_mut() {
-            spec.remove("plugins");
-            if !foreign.is_empty() {
-                spec.insert("plugins".into(), json!(foreign));
-            }
-        }
-        cluster
+            && cluster.metadata.uid != self.uid
+            && contains(&cluster.spec["bootstrap"], &self.spec["bootstrap"])
     }
 
     /// The Cluster as it was, to recover from the archive. What it says of that is what the chart will say.
-    pub fn cluster(&self, namespace: &str, name: &str) -> Value {
-        let mut cluster = self.cluster_as_it_was(namespace, name);
-        let mut others = list(&self.captured.spec["externalClusters"]).to_vec();
-        others.retain(|other| !is_ours(&other["plugin"]) && other["name"] != *self.server_name);
-        others.push(json!({
-            "name": self.server_name,
-            "plugin": {
-                "name": PLUGIN,
-                "parameters": {
-                    "barmanObjectName": format!("{name}{STORE_SUFFIX}"),
-                    "serverName": self.server_name,
-                },
-            },
-        }));
-        cluster["spec"]["bootstrap"] = self.bootstrap();
-        cluster["spec"]["externalClusters"] = json!(others);
+    pub fn recovering_cluster(&self) -> Value {
+        let mut cluster = self.cluster.clone();
+        for field in ["bootstrap", "externalClusters"] {
+            cluster["spec"][field] = self.spec[field].clone();
+        }
         cluster
     }
+}
 
-    /// The ObjectStore that is recovered from. With the marks by which Helm takes it for its own: the chart renders one
-    /// of this name as soon as the application says what it was restored from.
-    pub fn object_store(&self, namespace: &str, cluster: &str) -> Value {
-        let Captured {
-            mut labels,
-            mut annotations,
-            ..
-        } = self.captured.clone();
-        labels.retain(|key, _| {
-            key == "app.kubernetes.io/managed-by" || key.starts_with("helm.toolkit.fluxcd.io/")
-        });
-        annotations.retain(|key, _| key.starts_with("meta.helm.sh/"));
-        let store = Captured {
-            uid: String::new(),
-            labels,
-            annotations,
-            spec: self.store.clone(),
-        };
-        store.object::<ObjectStore>(namespace, &format!("{cluster}{STORE_SUFFIX}"))
+/// A Cluster without the Barman Cloud plugin, and with what other plugins it has.
+fn without_archive(mut cluster: Value) -> Value {
+    let plugins = list(&cluster["spec"]["plugins"]).iter();
+    let foreign: Vec<Value> = plugins.filter(|one| !is_ours(one)).cloned().collect();
+    if let Some(spec) = cluster["spec"].as_object_mut() {
+        spec.remove("plugins");
+        if !foreign.is_empty() {
+            spec.insert("plugins".into(), foreign.into());
+        }
     }
+    cluster
+}
 
-    /// `spec.bootstrap` of the application. The chart archives into `newServerName` from then on, as far as it archives
-    /// by itself.
-    pub fn application_bootstrap(&self) -> Value {
-        json!({
+fn recovering(found: &Value, store: &str, origin: &Origin<'_>) -> Value {
+    let server = origin.server;
+    let mut externals = list(&found["externalClusters"]).to_vec();
+    externals.retain(|other| !is_ours(&other["plugin"]) && other["name"] != server);
+    externals.push(json!({
+        "name": server,
+        "plugin": {
+            "name": PLUGIN,
+            "parameters": { "barmanObjectName": store, "serverName": server },
+        },
+    }));
+    let recovery = pruned(json!({ "source": server, "recoveryTarget": origin.target }));
+    json!({ "bootstrap": { "recovery": recovery }, "externalClusters": externals })
+}
+
+/// An ObjectStore with the marks by which Helm takes it for its own: the chart renders one of this name as soon as the
+/// application says what it was restored from.
+fn helms_store(mut captured: Captured, namespace: &str, name: &str, spec: &Value) -> Value {
+    captured.spec = spec.clone();
+    captured.labels.retain(|key, _| {
+        key == "app.kubernetes.io/managed-by" || key.starts_with("helm.toolkit.fluxcd.io/")
+    });
+    captured
+        .annotations
+        .retain(|key, _| key.starts_with("meta.helm.sh/"));
+    captured.object::<ObjectStore>(namespace, name)
+}
+
+/// The application says where the archive is, with the names of Secrets in place of what may stand there in clear. What
+/// is not set is said to be empty, so that no default of the chart takes its place. If it is the chart that archives, it
+/// does so into `newServerName` from then on.
+fn application(origin: &Origin<'_>) -> Value {
+    let configuration = &origin.store["configuration"];
+    let keys = &configuration["s3Credentials"];
+    json!({
+        "bootstrap": {
             "enabled": true,
-            "oldName": self.server_name,
-            "serverName": self.server_name,
-            "newServerName": self.new_server_name,
-            "recoveryTime": self.target["targetTime"],
-        })
-    }
-
-    /// `spec.backup` of the application: where the archive is, and the names of Secrets in place of what may stand there
-    /// in clear. What is not set is said to be empty, so that no default of the chart takes its place.
-    pub fn application_backup(&self) -> Value {
-        let configuration = &self.store["configuration"];
-        let keys = &configuration["s3Credentials"];
-        json!({
+            "oldName": origin.server,
+            "serverName": origin.server,
+            "newServerName": origin.new_server,
+            "recoveryTime": origin.target["targetTime"],
+        },
+        "backup": {
             "destinationPath": configuration["destinationPath"],
             "endpointURL": set(configuration["endpointURL"].as_str()).unwrap_or_default(),
             "s3AccessKey": null,
@@ -124,37 +138,38 @@ impl Recovery {
                 "secretAccessKeyKey": keys["secretAccessKey"]["key"],
             },
             "endpointCA": configuration["endpointCA"],
-        })
-    }
+        },
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn recovery(spec: Value, target: Value) -> Recovery {
-        let marks = |marks: &[(&str, &str)]| {
-            let marks = marks
-                .iter()
-                .map(|(key, value)| ((*key).into(), (*value).into()));
-            marks.collect()
-        };
-        Recovery {
-            captured: Captured {
-                uid: "1".into(),
-                labels: marks(&[
-                    ("app.kubernetes.io/managed-by", "Helm"),
-                    ("helm.toolkit.fluxcd.io/name", "postgres-db"),
-                    ("team", "blue"),
-                ]),
-                annotations: marks(&[("meta.helm.sh/release-name", "postgres-db"), ("note", "x")]),
-                spec,
+    fn recovery(spec: &Value, target: &Value) -> Recovery {
+        let cluster = json!({
+            "metadata": {
+                "name": "postgres-db",
+                "uid": "1",
+                "labels": {
+                    "app.kubernetes.io/managed-by": "Helm",
+                    "helm.toolkit.fluxcd.io/name": "postgres-db",
+                    "team": "blue",
+                },
+                "annotations": { "meta.helm.sh/release-name": "postgres-db", "note": "x" },
             },
-            server_name: "acme-db".into(),
-            new_server_name: "postgres-db-0a1b".into(),
-            store: json!({ "configuration": { "destinationPath": "s3://b/p/" } }),
+            "spec": spec,
+        });
+        let Ok(cluster) = Cluster::deserialize(&cluster) else {
+            panic!("it is none")
+        };
+        let origin = Origin {
+            server: "acme-db",
+            store: &json!({ "configuration": { "destinationPath": "s3://b/p/" } }),
             target,
-        }
+            new_server: "postgres-db-0a1b",
+        };
+        Recovery::of(&cluster, "acme", &origin)
     }
 
     #[test]
@@ -168,7 +183,7 @@ mod tests {
             "externalClusters": [other, { "name": "old", "plugin": { "name": PLUGIN } }],
         });
         let target = json!({ "backupID": "20260821T010405", "targetImmediate": true });
-        let made = recovery(spec, target.clone()).cluster("acme", "postgres-db");
+        let made = recovery(&spec, &target).recovering_cluster();
         assert_eq!(
             made["spec"],
             json!({
@@ -189,18 +204,20 @@ mod tests {
 
     #[test]
     fn all_that_was_archived_has_no_target() {
-        let made = recovery(json!({ "plugins": [{ "name": PLUGIN }] }), Value::Null);
-        let made = made.cluster("acme", "postgres-db");
+        let made = recovery(&json!({ "plugins": [{ "name": PLUGIN }] }), &Value::Null);
         assert_eq!(
-            made["spec"]["bootstrap"],
+            made.recovering_cluster()["spec"]["bootstrap"],
             json!({ "recovery": { "source": "acme-db" } })
         );
-        assert_eq!(made["spec"].get("plugins"), None);
+        assert_eq!(made.cluster["spec"].get("plugins"), None);
+        assert_eq!(made.application["bootstrap"]["recoveryTime"], Value::Null);
+        // Left out, the chart's default would take its place.
+        assert_eq!(made.application["backup"]["endpointURL"], "");
     }
 
     #[test]
     fn helm_takes_the_object_store_for_its_own() {
-        let made = recovery(json!({}), Value::Null).object_store("acme", "postgres-db");
+        let made = recovery(&json!({}), &Value::Null).store;
         assert_eq!(
             made["metadata"],
             json!({

@@ -20,16 +20,16 @@
 
 use std::time::Duration;
 
-use backup_strategy::{Captured, prelude::*};
+use backup_strategy::prelude::*;
 
 use crate::{
     Cnpg, State,
-    application::{self, Postgres, Snapshot},
+    application::{Postgres, Snapshot},
     archive::{self, Archive},
     cluster::Cluster,
     cluster_name, gate,
     operator::{CLUSTER_LABEL, Pod, RECOVERY, Volume},
-    recovery::Recovery,
+    recovery::{Origin, Recovery},
     settings::{Access, settings},
     spec::{Options, RecoveryTime},
 };
@@ -50,12 +50,12 @@ pub fn restore(cx: &Context<Cnpg>) -> Outcome<()> {
     is_alike(&source.application, &cx.subject())?;
     is_accepted(cx)?;
     let options = cx.options()?;
-    let snapshot = Snapshot::of(&source)?;
+    let snapshot = Snapshot::of_backup(&source)?;
     let Some(State::Restore(recovery)) = cx.state()? else {
         return begin(cx, &source, &options);
     };
 
-    let (name, namespace) = (cluster_name(&cx.subject()), cx.subject().namespace);
+    let name = cluster_name(&cx.subject());
     match cx.get::<Cluster>(&name)? {
         Some(cluster) if recovery.is_of(&cluster) => {
             is_purged(cx);
@@ -71,8 +71,8 @@ pub fn restore(cx: &Context<Cnpg>) -> Outcome<()> {
             }
             no_volume_is_left(cx, &name)?;
             is_purged(cx);
-            cx.apply(&recovery.object_store(&namespace, &name));
-            cx.create(Lifetime::Kept, &recovery.cluster(&namespace, &name));
+            cx.apply(&recovery.store);
+            cx.create(Lifetime::Kept, &recovery.recovering_cluster());
             wait(
                 "ClusterRecovering",
                 "the Cluster is created from the archive",
@@ -116,13 +116,13 @@ fn begin(cx: &Context<Cnpg>, source: &FinishedBackup, options: &Options) -> Outc
         );
     }
     let access = Access::of_endpoint(cx, &settings(cx)?, archive.endpoint);
-    let recovery = Recovery {
-        captured: Captured::of(&cluster.metadata, &cluster.spec),
-        server_name: archive.server.into(),
-        new_server_name: archive::anew(cx, &name),
-        store: pruned(access.store(archive.destination)),
-        target,
+    let origin = Origin {
+        server: archive.server,
+        store: &pruned(access.store(archive.destination)),
+        target: &target,
+        new_server: &archive::anew(cx, &name),
     };
+    let recovery = Recovery::of(&cluster, &namespace, &origin);
     is_small(&recovery)?;
     cx.hold_release(&release(cx))?;
     cx.rest_of_release(&release(cx))?;
@@ -138,12 +138,14 @@ pub fn abort(cx: &Context<Cnpg>) -> Outcome<()> {
         cx.resume(&release(cx));
         return Ok(());
     };
-    let (name, namespace) = (cluster_name(&cx.subject()), cx.subject().namespace);
+    let name = cluster_name(&cx.subject());
     match cx.get::<Cluster>(&name)? {
         Some(cluster) if !cluster.lives() => purging(&[name]),
         // It goes on recovering, or shows why it does not; the application says what it is.
         Some(cluster) if recovery.is_of(&cluster) => {
-            let snapshot = cx.source().and_then(|source| Snapshot::of(&source).ok());
+            let snapshot = cx
+                .source()
+                .and_then(|source| Snapshot::of_backup(&source).ok());
             settle(cx, &recovery, snapshot.as_ref())
         }
         // The old one, which was never deleted, or one that Helm has rendered.
@@ -153,10 +155,7 @@ pub fn abort(cx: &Context<Cnpg>) -> Outcome<()> {
         }
         None => {
             no_volume_is_left(cx, &name)?;
-            cx.create(
-                Lifetime::Kept,
-                &recovery.cluster_as_it_was(&namespace, &name),
-            );
+            cx.create(Lifetime::Kept, &recovery.cluster);
             let message = "the restore has ended after the Cluster was deleted; it was created again as it was, without \
                 the data; restore a Backup into it";
             cx.event(Severity::Warning, "ClusterRecreatedEmpty", message);
@@ -214,7 +213,7 @@ fn is_small(recovery: &Recovery) -> Outcome<()> {
 fn replace(cx: &Context<Cnpg>, cluster: &Cluster, recovery: &Recovery) -> Outcome<()> {
     let name = &cluster.metadata.name;
     if cluster.lives() {
-        let mut trial = recovery.cluster(&cx.subject().namespace, name);
+        let mut trial = recovery.recovering_cluster();
         // CloudNativePG's limit.
         trial["metadata"]["name"] = cx.child_name_within("trial", 50).into();
         cx.dry_run(&trial);
@@ -342,11 +341,7 @@ fn is_unreachable(cx: &Context<Cnpg>, cluster: &str, time: &str) -> Outcome<Stri
 /// Lets Helm go on, with an application that says what there is.
 fn settle(cx: &Context<Cnpg>, recovery: &Recovery, snapshot: Option<&Snapshot>) -> Outcome<()> {
     if let Some(found) = cx.application::<Postgres>()? {
-        let (bootstrap, backup) = (
-            recovery.application_bootstrap(),
-            recovery.application_backup(),
-        );
-        let patch = application::patch(&found, snapshot, &bootstrap, &backup);
+        let patch = found.patch(&recovery.application, snapshot);
         cx.merge::<Postgres>(&cx.subject().name, &patch);
     }
     cx.resume(&release(cx));
