@@ -17,9 +17,9 @@ use crate::{
 const SAME_MOMENT: Duration = Duration::from_secs(10 * 60);
 /// Folders of WAL are called by this much of a WAL file's name.
 const WAL_FOLDER: usize = 16;
-/// So much WAL is looked through for one that reaches a moment: what a day's work writes, or a month of rest. Behind it
-/// nothing is known.
-const WAL_LOOKED_AT: usize = 8000;
+/// So much WAL is looked through for one that reaches a moment: 64 GB of changes, or two weeks of rest. Each thousand is
+/// a read of its own, of which an evaluation has 16.
+const WAL_LOOKED_AT: usize = 4000;
 
 /// The archive of one Cluster.
 pub struct Archive<'a> {
@@ -92,15 +92,14 @@ impl<'a> Archive<'a> {
         if is_path(&behind) {
             files = files.after(&behind);
         }
-        for (seen, file) in files.enumerate() {
+        let mut looked_at = 0;
+        for file in files.take(WAL_LOOKED_AT) {
             if file.modified_at >= moment {
                 return Some(true);
             }
-            if seen >= WAL_LOOKED_AT {
-                return None;
-            }
+            looked_at += 1;
         }
-        Some(false)
+        (looked_at < WAL_LOOKED_AT).then_some(false)
     }
 }
 
@@ -207,8 +206,8 @@ fn nearest(ids: impl Iterator<Item = String>, taken_at: Timestamp) -> Option<Str
 }
 
 /// The folder that a Cluster archives into: the one that it has, or for one that has none the one that the settings
-/// name. Barman lets no Cluster begin in a folder in which something is already, such as the archive that the Cluster
-/// itself was restored from: then it gets a folder of its own.
+/// name. Barman lets no Cluster begin in a folder with WAL in it, such as the archive that the Cluster itself was
+/// restored from: then it gets a folder of its own.
 pub fn server_name(cx: &Context<Cnpg>, cluster: Option<&Cluster>, name: &str) -> Outcome<String> {
     if let Some(has) = cluster.and_then(Cluster::server_name) {
         return Ok(has.into());
@@ -221,12 +220,9 @@ pub fn server_name(cx: &Context<Cnpg>, cluster: Option<&Cluster>, name: &str) ->
         endpoint: access.endpoint.as_deref().unwrap_or_default(),
         server: wanted,
     };
-    let is_taken = match (archive.bases(cx), archive.wals(cx)) {
-        (Some(bases), Some(wals)) => {
-            let holds = |folder: &str| cx.stored_below(folder).next().is_some();
-            holds(&bases) || holds(&wals)
-        }
-        _ => cluster.is_some_and(Cluster::was_restored),
+    let is_taken = match archive.wals(cx) {
+        Some(wals) => cx.stored_below(&wals).next().is_some(),
+        None => cluster.is_some_and(Cluster::was_restored),
     };
     Ok(if is_taken {
         anew(cx, wanted)
