@@ -154,9 +154,14 @@ impl S3 {
         )
     }
 
-    /// The path of the file in the platform's bucket, if that is where it lies and where this strategy may look.
+    /// The path of the file in the platform's bucket, if this strategy may look at it.
     pub fn in_sight(&self, cx: &Context<Etcd>) -> Option<&str> {
         cx.in_sight(&self.bucket, &self.endpoint, self.key.as_deref()?)
+    }
+
+    /// The same, if it may remove it.
+    pub fn in_reach(&self, cx: &Context<Etcd>) -> Option<&str> {
+        cx.in_reach(&self.bucket, &self.endpoint, self.key.as_deref()?)
     }
 
     /// The operator trusts public certificate authorities only and cannot be given another.

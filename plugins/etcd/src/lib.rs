@@ -48,7 +48,7 @@ impl Strategy for Etcd {
         Reads::of::<EtcdMember>().small(),
         Reads::of::<Volume>(),
         Reads::of::<HelmRelease>(),
-        Reads::of::<Pod>(),
+        Reads::of::<Pod>().with_logs(),
     ];
     const WRITES: &[Writes] = &[
         Writes::of::<EtcdSnapshot>(&[Action::Create, Action::Delete])
@@ -101,10 +101,14 @@ impl Strategy for Etcd {
                 )
                 .at_most(35.minutes())
             }
-            Completion::Failed(why) => fail(
-                "EtcdBackupFailed",
-                format!("the etcd operator has failed: {why}"),
-            ),
+            Completion::Failed(why) => {
+                let remedy = operator::remedy(cx, &name)?;
+                let remedy = remedy.map_or_else(String::new, |remedy| format!("; {remedy}"));
+                fail(
+                    "EtcdBackupFailed",
+                    format!("the etcd operator has failed: {why}{remedy}"),
+                )
+            }
             Completion::Done => success(cx, &snapshot),
         }
     }

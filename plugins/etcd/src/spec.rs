@@ -97,6 +97,11 @@ pub struct Options {
     /// gives up after 600 seconds, or after what the EtcdCluster says; this raises that, too.
     #[serde(default)]
     pub restore_timeout_seconds: Option<i64>,
+    /// Namespace whose etcd is to hold what the backup holds; that of the RestoreJob when absent. Its own data is lost.
+    /// The author of the RestoreJob needs the right to create RestoreJobs there.
+    #[serde(default)]
+    #[allow(dead_code, reason = "the host reads it: it tells who is restored into")]
+    pub target_namespace: Option<String>,
 }
 
 impl Options {
@@ -234,6 +239,7 @@ mod tests {
         let asked = |seconds| {
             Options {
                 restore_timeout_seconds: seconds,
+                ..Options::default()
             }
             .deadline()
             .as_secs()
