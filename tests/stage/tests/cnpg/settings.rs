@@ -262,6 +262,12 @@ async fn a_restore_renders_with_the_parameters_of_the_backup() {
     set(&stage, "/barmanObjectStore/endpointURL", endpoint);
     back_up(&mut stage, "ad-hoc").await;
     parameters(&stage, json!({ "keys": "of-today" }));
+    // The first controller kept them beside users and databases only.
+    change(&stage, backup(&stage, "ad-hoc"), |backup| {
+        let spec = backup["spec"].as_object_mut().unwrap();
+        spec.remove("parameters").unwrap();
+        spec.remove("plugin");
+    });
     assert_eq!(
         restored(&mut stage, &nothing(), Fate::Completes).await,
         RESTORED
