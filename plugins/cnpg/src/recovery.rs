@@ -104,12 +104,12 @@ fn recovering(found: &Value, store: &str, origin: &Origin<'_>) -> Value {
 /// application says what it was restored from.
 fn helms_store(mut captured: Captured, namespace: &str, name: &str, spec: &Value) -> Value {
     captured.spec = spec.clone();
-    captured.labels.retain(|key, _| {
-        key == "app.kubernetes.io/managed-by" || key.starts_with("helm.toolkit.fluxcd.io/")
-    });
-    captured
-        .annotations
-        .retain(|key, _| key.starts_with("meta.helm.sh/"));
+    let is_helms = |key: &str| {
+        key == "app.kubernetes.io/managed-by"
+            || key.starts_with("helm.toolkit.fluxcd.io/")
+            || key.starts_with("meta.helm.sh/")
+    };
+    let captured = captured.with_marks(is_helms);
     captured.object::<ObjectStore>(namespace, name)
 }
 

@@ -307,12 +307,13 @@ fn is_late(cx: &Context<Cnpg>, cluster: &Cluster, options: &Options) -> Outcome<
 fn is_unreachable(cx: &Context<Cnpg>, cluster: &str, time: &str) -> Outcome<String> {
     let mut pods = cx.find::<Pod>(&[(CLUSTER_LABEL, cluster)])?;
     pods.retain(Pod::recovers);
-    pods.sort_by_key(|pod| std::cmp::Reverse(pod.metadata.creation_timestamp));
-    pods.truncate(PODS);
     let mut was_read = pods.is_empty();
-    for pod in &pods {
-        let name = pod.metadata.name.as_str();
-        let Some(log) = cx.log_tail(name, RECOVERY, false, LINES) else {
+    for _ in 0..PODS {
+        let ages = pods.iter().enumerate();
+        let newest = ages.max_by_key(|(_, pod)| pod.metadata.creation_timestamp);
+        let Some((index, _)) = newest else { break };
+        let name = pods.swap_remove(index).metadata.name;
+        let Some(log) = cx.log_tail(&name, RECOVERY, false, LINES) else {
             continue;
         };
         was_read = true;

@@ -190,16 +190,20 @@ pub struct Parameters {
     pub secret_access_key_key: Option<String>,
     /// Compression of WAL.
     #[serde(default, rename = "wal.compression")]
-    pub wal_compression: Option<WalCompression>,
+    #[schemars(with = "Option<WalCompression>")]
+    pub wal_compression: Option<Templated<WalCompression>>,
     /// Encryption of WAL by the S3 service.
     #[serde(default, rename = "wal.encryption")]
-    pub wal_encryption: Option<Encryption>,
+    #[schemars(with = "Option<Encryption>")]
+    pub wal_encryption: Option<Templated<Encryption>>,
     /// Compression of base backups.
     #[serde(default, rename = "data.compression")]
-    pub data_compression: Option<DataCompression>,
+    #[schemars(with = "Option<DataCompression>")]
+    pub data_compression: Option<Templated<DataCompression>>,
     /// Encryption of base backups by the S3 service.
     #[serde(default, rename = "data.encryption")]
-    pub data_encryption: Option<Encryption>,
+    #[schemars(with = "Option<Encryption>")]
+    pub data_encryption: Option<Templated<Encryption>>,
     /// How many files of a base backup are uploaded at a time.
     #[serde(default, rename = "data.jobs")]
     pub data_jobs: Option<Parsed<u32>>,
@@ -233,22 +237,10 @@ impl Template {
         );
 
         let (wal, data) = (&mut store.wal, &mut store.data);
-        win(
-            &mut wal.compression,
-            class.wal_compression.map(Templated::Value),
-        );
-        win(
-            &mut wal.encryption,
-            class.wal_encryption.map(Templated::Value),
-        );
-        win(
-            &mut data.compression,
-            class.data_compression.map(Templated::Value),
-        );
-        win(
-            &mut data.encryption,
-            class.data_encryption.map(Templated::Value),
-        );
+        win(&mut wal.compression, class.wal_compression);
+        win(&mut wal.encryption, class.wal_encryption);
+        win(&mut data.compression, class.data_compression);
+        win(&mut data.encryption, class.data_encryption);
         let jobs = class
             .data_jobs
             .map(|jobs| i32::try_from(jobs.0).unwrap_or(i32::MAX));

@@ -124,7 +124,7 @@ fn a_parameter_wins_over_the_setting() {
         endpoint_ca: Some("ca".into()),
         secret: Some("keys".into()),
         access_key_id_key: Some("id".into()),
-        data_encryption: Some(Encryption::AwsKms),
+        data_encryption: Some(Templated::Value(Encryption::AwsKms)),
         data_jobs: Some(Parsed(4)),
         ..Parameters::default()
     };
