@@ -244,7 +244,7 @@ async fn a_request_that_fails_is_not_the_end_of_a_backup() {
     let count = std::sync::atomic::AtomicUsize::new(0);
     stage.cluster.set_interceptor(move |operation: &Operation| {
         let is_ours = operation.api_version == OPERATOR && !operation.purpose.is_empty();
-        if is_ours && count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 3 == 0 {
+        if is_ours && count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < 5 {
             return Verdict::Fail(ApiError::new(ApiReason::Unavailable, "a restart"));
         }
         Verdict::Pass

@@ -167,7 +167,8 @@ pub async fn without_orders(stage: &Stage) {
 pub async fn remove(stage: &Stage, object: &Value) {
     let target = backup_engine::reference(object);
     let at_once = DeleteOptions::default();
-    let removed = stage.cluster.delete(&Caller::host(), &target, &at_once);
+    let host = Caller::host();
+    let removed = stage.cluster.delete(&host, &target, &at_once);
     removed.await.unwrap();
 }
 
@@ -201,8 +202,10 @@ pub fn condition(stage: &Stage, kind: &str) -> String {
 }
 
 pub fn events(stage: &Stage, reason: &str) -> usize {
-    let events = of_kind(stage, "v1", "Event").into_iter();
-    events.filter(|event| event["reason"] == reason).count()
+    let objects = stage.cluster.objects().into_iter();
+    objects
+        .filter(|event| event["kind"] == "Event" && event["reason"] == reason)
+        .count()
 }
 
 /// Later WAL is archived, now.
