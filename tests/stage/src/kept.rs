@@ -137,7 +137,10 @@ fn without_the_run(mut backup: Value) -> Value {
     }
     if let Some(plugin) = backup["spec"]["plugin"].as_object_mut() {
         plugin.insert("version".to_owned(), json!("0.0.0"));
-        plugin.insert("digest".to_owned(), json!(format!("sha256:{}", "0".repeat(64))));
+        plugin.insert(
+            "digest".to_owned(),
+            json!(format!("sha256:{}", "0".repeat(64))),
+        );
     }
     backup
 }
