@@ -1,8 +1,9 @@
 //! A platform on a cluster in memory.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use anyhow::{Context as _, anyhow};
@@ -232,12 +233,19 @@ impl Stage {
         Ok(stage)
     }
 
-    /// Loads a component of the bundle.
+    /// Loads a component of the bundle, once for all stages of a process.
     ///
     /// # Errors
     /// When it is not built, or cannot be loaded.
     pub fn bundled(file: &str) -> anyhow::Result<Strategy> {
-        Self::from_folder(&bundle()?, file)
+        static LOADED: Mutex<BTreeMap<String, Strategy>> = Mutex::new(BTreeMap::new());
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(strategy) = loaded.get(file) {
+            return Ok(strategy.clone());
+        }
+        let strategy = Self::from_folder(&bundle()?, file)?;
+        loaded.insert(file.to_owned(), strategy.clone());
+        Ok(strategy)
     }
 
     /// Loads a component of a folder.
