@@ -49,6 +49,12 @@ impl Observer {
                 }
             }
         }
+        for written in ground.storage.take_written() {
+            let owners = ground.owners(&written);
+            for invariant in &mut self.invariants {
+                invariant.written(&written, &owners, &self.record)?;
+            }
+        }
         ground.faults().forget_writes();
         for invariant in &mut self.invariants {
             invariant.rested(&self.record)?;

@@ -1,18 +1,14 @@
 //! The played operators: who is at work, how fast, and how it goes.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
-use stage::{Cnpg, EtcdFate, EtcdOperator, Fate};
-
-use crate::ground::{Ground, unless_crashed};
+use crate::{ground::Ground, strategies::Strategy};
 
 /// How the operators are.
 #[derive(Clone, Debug)]
 pub(crate) struct Operators {
-    /// How the base backups of CloudNativePG go; none while it is not running.
-    pub cnpg: Option<Fate>,
-    /// How it goes with the etcd operator; none while it is not running.
-    pub etcd: Option<EtcdFate>,
+    /// By strategy kind, where it is not as it should be: how it goes with the operator; none while it is not running.
+    fates: BTreeMap<&'static str, Option<usize>>,
     /// They look around only every so many turns.
     pub pace: u32,
     /// How many turns there were.
@@ -24,12 +20,29 @@ pub(crate) struct Operators {
 impl Default for Operators {
     fn default() -> Self {
         Self {
-            cnpg: Some(Fate::default()),
-            etcd: Some(EtcdFate::default()),
+            fates: BTreeMap::new(),
             pace: 1,
             turns: 0,
             idle_at: None,
         }
+    }
+}
+
+impl Operators {
+    /// How it goes with a strategy's operator; none while it is not running.
+    pub(crate) fn fate(&self, strategy: Strategy) -> Option<usize> {
+        let fate = self.fates.get(strategy.kind());
+        fate.copied().unwrap_or(Some(0))
+    }
+
+    /// So it goes with a strategy's operator from now on.
+    pub(crate) fn set_fate(&mut self, strategy: Strategy, fate: Option<usize>) {
+        self.fates.insert(strategy.kind(), fate);
+    }
+
+    /// They look around again, whether something has changed or not.
+    pub(crate) fn wake(&mut self) {
+        self.idle_at = None;
     }
 }
 
@@ -45,45 +58,29 @@ impl Ground {
         if is_idle || !operators.turns.is_multiple_of(operators.pace.max(1)) {
             return false;
         }
-        let mut did = vec![];
-        if let Some(fate) = operators.cnpg {
-            let mut operator = Cnpg::new(Arc::default(), fate);
-            for (name, bucket) in self.storage.buckets() {
-                operator = operator.with_bucket(name, Arc::clone(bucket));
-            }
-            did.push(unless_crashed(operator.step(&self.cluster, self.now())));
-        }
-        if let Some(fate) = operators.etcd {
-            let mut operator = EtcdOperator::new(Arc::default(), fate);
-            for (name, bucket) in self.storage.buckets() {
-                operator = operator.with_bucket(name, Arc::clone(bucket));
-            }
-            did.push(unless_crashed(operator.step(&self.cluster, self.now())));
-        }
         let mut moved = false;
-        for outcome in did.into_iter().flatten() {
-            match outcome {
-                Ok(steps) => {
+        for strategy in &self.strategies {
+            let Some(fate) = operators.fate(*strategy) else {
+                continue;
+            };
+            match strategy.step(fate, &self.cluster, &self.storage, self.now()) {
+                Some(Ok(steps)) => {
                     moved |= !steps.is_empty();
+                    self.storage.note_written(*strategy);
                     for step in steps {
                         self.note(|| format!("  operator: {step}"));
                     }
                 }
                 // What it works on has gone under its hands; it looks again the next time.
-                Err(error) => {
+                Some(Err(error)) => {
                     moved = true;
+                    self.storage.note_written(*strategy);
                     self.note(|| format!("  operator: {error}"));
                 }
+                None => {}
             }
         }
         self.operators().idle_at = (!moved).then(|| self.cluster.revision());
         moved
-    }
-}
-
-impl Operators {
-    /// They look around again, whether something has changed or not.
-    pub(crate) fn wake(&mut self) {
-        self.idle_at = None;
     }
 }

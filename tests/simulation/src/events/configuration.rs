@@ -9,6 +9,7 @@ use crate::{
     happening::Happening,
     record::{has_started, is_final},
     schedule::Outline,
+    strategies::Strategy,
 };
 
 /// What becomes of an object of the platform's configuration.
@@ -21,8 +22,7 @@ pub(crate) struct ConfigurationEvent {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Of {
     Class,
-    Cnpg,
-    Etcd,
+    Strategy(Strategy),
     Storage,
 }
 
@@ -41,7 +41,8 @@ pub(crate) enum What {
 }
 
 pub(crate) fn draw(outline: &mut Outline) {
-    for of in [Of::Class, Of::Cnpg, Of::Etcd, Of::Storage] {
+    let strategies = outline.strategies.clone().into_iter().map(Of::Strategy);
+    for of in [Of::Class, Of::Storage].into_iter().chain(strategies) {
         if !outline.one_in(5) {
             continue;
         }
@@ -89,13 +90,7 @@ impl ConfigurationEvent {
             What::Spoilt => {
                 match self.of {
                     Of::Class => object["spec"]["strategies"] = json!([]),
-                    Of::Cnpg => {
-                        object["spec"]["template"]["serverName"] = json!("{{ .Absent.member }}");
-                    }
-                    Of::Etcd => {
-                        object["spec"]["template"]["destination"]["s3"]["key"] =
-                            json!("elsewhere/{{ .Release.Name }}/");
-                    }
+                    Of::Strategy(strategy) => strategy.spoil(&mut object),
                     Of::Storage => object["stringData"] = json!({ "bucketName": "cozy-backups" }),
                 }
                 ground.put(&object);
@@ -106,14 +101,11 @@ impl ConfigurationEvent {
     }
 
     fn object(&self, ground: &Ground) -> Option<Value> {
-        let kind = match self.of {
-            Of::Class => return ground.class(),
-            Of::Cnpg => "CNPG",
-            Of::Etcd => "Etcd",
-            Of::Storage => return ground.storage_secret(),
-        };
-        let mut objects = ground.configuration().iter();
-        objects.find(|object| object["kind"] == kind).cloned()
+        match self.of {
+            Of::Class => Some(ground.class()),
+            Of::Strategy(strategy) => ground.settings(strategy).cloned(),
+            Of::Storage => Some(ground.storage_secret()),
+        }
     }
 }
 
@@ -127,18 +119,15 @@ fn move_storage(ground: &Ground) {
     }
     let bucket = ground.storage.move_on();
     ground.note(|| format!("    (it is {bucket} now)"));
-    if let Some(secret) = ground.storage_secret() {
-        ground.put(&secret);
-    }
+    ground.put(&ground.storage_secret());
 }
 
 impl fmt::Display for ConfigurationEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of = match self.of {
-            Of::Class => "BackupClass cozy-default",
-            Of::Cnpg => "CNPG cozy-default-cnpg",
-            Of::Etcd => "Etcd cozy-default-etcd",
-            Of::Storage => "the storage's Secret",
+            Of::Class => "BackupClass cozy-default".to_owned(),
+            Of::Strategy(strategy) => format!("{} {}", strategy.kind(), strategy.name()),
+            Of::Storage => "the storage's Secret".to_owned(),
         };
         let what = match self.what {
             What::Restored => "as it should be",

@@ -1,0 +1,119 @@
+//! Postgres, by CloudNativePG.
+
+use std::sync::{Arc, LazyLock};
+
+use backup_engine::cluster::{ApiError, memory::MemoryCluster};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use stage::Fate;
+
+use super::{Application, Order, Shown, Simulated, only, place_of};
+use crate::{
+    ground::{KEYS, PASSWORD, text, unless_crashed},
+    vault::{Place, Vault},
+};
+
+pub(super) struct Cnpg;
+
+static FATES: LazyLock<Vec<Fate>> = LazyLock::new(|| {
+    vec![
+        Fate::Completes,
+        Fate::Fails("no space left on device".to_owned()),
+        Fate::Stalls,
+    ]
+});
+
+const APPLICATIONS: [Application; 2] = [postgres("orders"), postgres("users")];
+
+const fn postgres(name: &'static str) -> Application {
+    let kind = "Postgres";
+    Application { kind, name }
+}
+
+impl Simulated for Cnpg {
+    fn kind(&self) -> &'static str {
+        "CNPG"
+    }
+
+    fn component(&self) -> &'static str {
+        "cnpg.wasm"
+    }
+
+    fn settings(&self) -> anyhow::Result<Value> {
+        only(stage::platform_objects(KEYS[0], KEYS[1])?, "CNPG")
+    }
+
+    fn spoil(&self, settings: &mut Value) {
+        settings["spec"]["template"]["serverName"] = json!("{{ .Absent.member }}");
+    }
+
+    fn applications(&self) -> &'static [Application] {
+        &APPLICATIONS
+    }
+
+    fn release(&self, name: &str) -> String {
+        format!("postgres-{name}")
+    }
+
+    fn objects(&self, namespace: &str, application: Application) -> anyhow::Result<Vec<Value>> {
+        stage::postgres_objects(namespace, application.name, PASSWORD)
+    }
+
+    fn options(&self) -> Vec<Value> {
+        vec![json!({ "restoreTimeoutSeconds": "soon" })]
+    }
+
+    fn group(&self) -> &'static str {
+        "postgresql.cnpg.io"
+    }
+
+    fn touches(&self) -> &'static [&'static str] {
+        &["Backup", "Cluster", "ObjectStore"]
+    }
+
+    fn fates(&self) -> Vec<String> {
+        FATES.iter().map(|fate| format!("{fate:?}")).collect()
+    }
+
+    fn step(
+        &self,
+        fate: usize,
+        cluster: &MemoryCluster,
+        storage: &Vault,
+        now: Timestamp,
+    ) -> Option<Result<Vec<String>, ApiError>> {
+        let fate = FATES.get(fate).cloned().unwrap_or_default();
+        let mut operator = stage::Cnpg::new(Arc::default(), fate);
+        for (name, bucket) in storage.buckets() {
+            operator = operator.with_bucket(name, Arc::clone(bucket));
+        }
+        unless_crashed(operator.step(cluster, now))
+    }
+
+    fn orders(&self) -> &'static [Order] {
+        &[Order {
+            api_version: "postgresql.cnpg.io/v1",
+            kind: "Backup",
+            most: 1,
+            is_kept: true,
+        }]
+    }
+
+    fn is_complete(&self, order: &Value) -> bool {
+        text(order, "/status/phase") == "completed"
+    }
+
+    fn place(&self, backup: &Value) -> Option<Place> {
+        let said = |key: &str| text(backup, &format!("/spec/driverMetadata/cnpg.io~1{key}"));
+        let destination = said("destination-path").trim_end_matches('/');
+        let (server, id) = (said("server-name"), said("backup-id"));
+        if server.is_empty() || id.is_empty() {
+            return None;
+        }
+        place_of(&format!("{destination}/{server}/base/{id}"))
+    }
+
+    fn shown(&self, _object: &Value) -> Option<Shown> {
+        None
+    }
+}
