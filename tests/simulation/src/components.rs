@@ -8,12 +8,16 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
-use backup_engine::strategy_definition;
+use backup_api::{StrategyPluginSpec, names::STRATEGY_API_VERSION};
+use backup_engine::{proposed_grant, strategy_definition};
 use backup_sandbox::{Limits, Strategy as Component};
 use serde_json::Value;
 use stage::Stage;
 
-use crate::strategies::Strategy;
+use crate::{
+    ground::{HOST_NAMESPACE, KEYS},
+    strategies::Strategy,
+};
 
 /// Wall clock for an evaluation. The machine that simulates may be busy, and whether a strategy was too slow on it is
 /// none of a seed's business: its fuel bounds it just as well, and is the same everywhere.
@@ -25,8 +29,12 @@ pub(crate) struct Loaded {
     pub versions: [Component; 2],
     /// The definition of the strategy kind.
     pub definition: Value,
-    /// The strategy object, as it should be.
-    pub settings: Value,
+    /// What the administrator grants.
+    pub grant: StrategyPluginSpec,
+    /// The strategy objects, as they should be.
+    pub settings: Vec<Value>,
+    /// What the class says of them.
+    pub bindings: Vec<Value>,
 }
 
 /// The component of a strategy.
@@ -39,13 +47,22 @@ pub(crate) fn loaded(strategy: Strategy) -> anyhow::Result<&'static Loaded> {
     if let Some(loaded) = all.get(strategy.kind()) {
         return Ok(loaded);
     }
-    let versions = versions(strategy.component())?;
-    let mut settings = strategy.settings()?;
-    settings["metadata"]["name"] = strategy.name().into();
+    let file = format!("{}.wasm", strategy.plugin());
+    let versions = versions(&file)?;
+    let manifest = versions[0].manifest();
+    let mut defaults = stage::defaults(KEYS[0], KEYS[1], &[strategy.plugin()])?;
+    let bindings = defaults
+        .iter()
+        .filter_map(|object| object.pointer("/spec/strategies")?.as_array())
+        .flatten();
+    let bindings = bindings.cloned().collect();
+    defaults.retain(|object| object["apiVersion"] == STRATEGY_API_VERSION);
     let loaded = Loaded {
-        definition: strategy_definition(versions[0].manifest()),
+        definition: strategy_definition(manifest),
+        grant: proposed_grant(manifest, &file, HOST_NAMESPACE),
         versions,
-        settings,
+        settings: defaults,
+        bindings,
     };
     let loaded: &'static Loaded = Box::leak(Box::new(loaded));
     all.insert(strategy.kind(), loaded);

@@ -28,7 +28,7 @@ use crate::{
     components::{Loaded, definitions, loaded},
     faults::Faults,
     operators::Operators,
-    strategies::Strategy,
+    strategies::{Player, Strategy},
     trace::Trace,
     vault::Vault,
 };
@@ -72,6 +72,8 @@ pub(crate) struct Ground {
 struct Shared {
     faults: Mutex<Faults>,
     operators: Mutex<Operators>,
+    /// Those that have taken a turn, by strategy kind.
+    players: Mutex<BTreeMap<&'static str, Player>>,
     watches: Mutex<Watches>,
     trace: Mutex<Trace>,
     is_limited: AtomicBool,
@@ -125,7 +127,7 @@ impl Ground {
             }
         }
         for strategy in self.strategies.clone() {
-            if let Some(settings) = self.settings(strategy) {
+            for settings in self.settings(strategy) {
                 self.put(settings);
             }
             if self.plugins.serving(strategy.kind()).is_none() {
@@ -149,10 +151,10 @@ impl Ground {
         !others.any(|other| other == group)
     }
 
-    /// A strategy's object, as it should be.
-    pub(crate) fn settings(&self, strategy: Strategy) -> Option<&'static Value> {
-        let loaded = self.components.get(strategy.kind())?;
-        Some(&loaded.settings)
+    /// A strategy's objects, as they should be.
+    pub(crate) fn settings(&self, strategy: Strategy) -> &'static [Value] {
+        let loaded = self.components.get(strategy.kind());
+        loaded.map_or(&[], |loaded| loaded.settings.as_slice())
     }
 
     /// The storage's Secret, about the bucket that it is now.
@@ -173,10 +175,8 @@ impl Ground {
 
     /// The class, with the retention policy that it has by now.
     pub(crate) fn class(&self) -> Value {
-        let strategies = self.strategies.iter();
-        let bindings: Vec<Value> = strategies
-            .flat_map(|strategy| strategy.bindings())
-            .collect();
+        let loaded = self.components.values();
+        let bindings: Vec<&Value> = loaded.flat_map(|loaded| &loaded.bindings).collect();
         let mut class = json!({
             "apiVersion": API_VERSION,
             "kind": "BackupClass",
@@ -212,6 +212,10 @@ impl Ground {
         lock(&self.shared.operators)
     }
 
+    pub(crate) fn players(&self) -> MutexGuard<'_, BTreeMap<&'static str, Player>> {
+        lock(&self.shared.players)
+    }
+
     pub(crate) fn watches(&self) -> MutexGuard<'_, Watches> {
         lock(&self.shared.watches)
     }
@@ -235,15 +239,15 @@ impl Ground {
         let manifest = component.manifest();
         self.plugins.serve(Serving {
             name: manifest.name.clone(),
-            grant: strategy.grant(manifest),
+            grant: loaded.grant.clone(),
             strategy: component,
         });
     }
 
     /// What the administrator grants a strategy.
-    pub(crate) fn grant(&self, strategy: Strategy) -> Option<StrategyPluginSpec> {
+    pub(crate) fn grant(&self, strategy: Strategy) -> Option<&'static StrategyPluginSpec> {
         let loaded = self.components.get(strategy.kind())?;
-        Some(strategy.grant(loaded.versions[0].manifest()))
+        Some(&loaded.grant)
     }
 
     /// No plugin serves this strategy any more.

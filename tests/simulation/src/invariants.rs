@@ -23,6 +23,7 @@ use backup_engine::cluster::memory::{Change, Operation};
 use crate::{
     places::Owner,
     record::Record,
+    strategies::Shown,
     vault::{Place, Vault, Written},
 };
 
@@ -74,6 +75,11 @@ pub(crate) trait Invariant {
     fn written(&mut self, written: &Written, of: &[Owner], record: &Record) -> Verdict {
         let _ = (written, of, record);
         Ok(())
+    }
+
+    /// An operator has brought back what lay at a place, and no object of its tells.
+    fn shown(&mut self, shown: &Shown, stored: &Vault) {
+        let _ = (shown, stored);
     }
 
     /// A pass is over, or an event, and everything about it has been told.

@@ -55,6 +55,12 @@ impl Observer {
                 invariant.written(&written, &owners, &self.record)?;
             }
         }
+        let shown = ground.operators().take_shown();
+        for shown in shown {
+            for invariant in &mut self.invariants {
+                invariant.shown(&shown, &ground.storage);
+            }
+        }
         ground.faults().forget_writes();
         for invariant in &mut self.invariants {
             invariant.rested(&self.record)?;

@@ -1,8 +1,13 @@
 //! The played operators: who is at work, how fast, and how it goes.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use crate::{ground::Ground, strategies::Strategy};
+use stage::Workplace;
+
+use crate::{
+    ground::Ground,
+    strategies::{Shown, Strategy},
+};
 
 /// How the operators are.
 #[derive(Clone, Debug)]
@@ -15,6 +20,8 @@ pub(crate) struct Operators {
     turns: u32,
     /// The cluster's revision at which nothing was left to do for them.
     idle_at: Option<u64>,
+    /// What they brought back and nobody has asked for yet.
+    shown: Vec<Shown>,
 }
 
 impl Default for Operators {
@@ -24,6 +31,7 @@ impl Default for Operators {
             pace: 1,
             turns: 0,
             idle_at: None,
+            shown: vec![],
         }
     }
 }
@@ -40,6 +48,11 @@ impl Operators {
         self.fates.insert(strategy.kind(), fate);
     }
 
+    /// What they have brought back since this was asked last, where no object tells.
+    pub(crate) fn take_shown(&mut self) -> Vec<Shown> {
+        std::mem::take(&mut self.shown)
+    }
+
     /// They look around again, whether something has changed or not.
     pub(crate) fn wake(&mut self) {
         self.idle_at = None;
@@ -47,6 +60,16 @@ impl Operators {
 }
 
 impl Ground {
+    /// Where the operators work: everywhere, with the buckets that there are. Who names none has the platform's.
+    fn workplace(&self) -> Workplace {
+        let present = Workplace::new(Arc::clone(self.storage.present_bucket()));
+        self.storage
+            .buckets()
+            .fold(present, |place, (name, bucket)| {
+                place.with_bucket(name, Arc::clone(bucket))
+            })
+    }
+
     /// Gives the operators a turn. Gives back whether one of them did something.
     pub(crate) fn operators_turn(&self) -> bool {
         let operators = {
@@ -58,26 +81,33 @@ impl Ground {
         if is_idle || !operators.turns.is_multiple_of(operators.pace.max(1)) {
             return false;
         }
+        let place = self.workplace();
         let mut moved = false;
         for strategy in &self.strategies {
             let Some(fate) = operators.fate(*strategy) else {
                 continue;
             };
-            match strategy.step(fate, &self.cluster, &self.storage, self.now()) {
-                Some(Ok(steps)) => {
+            let turn = {
+                let mut players = self.players();
+                let player = players.entry(strategy.kind());
+                let player = player.or_insert_with(|| strategy.player());
+                player(fate, place.clone(), &self.cluster, self.now())
+            };
+            let Some(turn) = turn else { continue };
+            self.storage.note_written(*strategy);
+            self.operators().shown.extend(turn.shown);
+            match turn.steps {
+                Ok(steps) => {
                     moved |= !steps.is_empty();
-                    self.storage.note_written(*strategy);
                     for step in steps {
                         self.note(|| format!("  operator: {step}"));
                     }
                 }
                 // What it works on has gone under its hands; it looks again the next time.
-                Some(Err(error)) => {
+                Err(error) => {
                     moved = true;
-                    self.storage.note_written(*strategy);
                     self.note(|| format!("  operator: {error}"));
                 }
-                None => {}
             }
         }
         self.operators().idle_at = (!moved).then(|| self.cluster.revision());

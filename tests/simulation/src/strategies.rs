@@ -8,19 +8,15 @@ mod etcd;
 
 use std::{fmt, ops::Deref};
 
-use backup_api::StrategyPluginSpec;
-use backup_engine::{
-    cluster::{ApiError, memory::MemoryCluster},
-    proposed_grant,
-};
-use backup_sandbox::Manifest;
+use backup_engine::cluster::{ApiError, memory::MemoryCluster};
 use fastrand::Rng;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use stage::{Operator, Workplace};
 
 use crate::{
-    ground::{HOST_NAMESPACE, text},
-    vault::{Place, Vault},
+    ground::{text, unless_crashed},
+    vault::Place,
 };
 
 /// All of them.
@@ -58,6 +54,7 @@ pub(crate) struct Order {
 }
 
 /// What an application shows since a restore.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Shown {
     pub namespace: String,
     pub kind: &'static str,
@@ -66,27 +63,39 @@ pub(crate) struct Shown {
     pub from: Place,
 }
 
+/// What has come of an operator's turn.
+pub(crate) struct Turn {
+    /// What it did, in words.
+    pub steps: Result<Vec<String>, ApiError>,
+    /// What it brought back, where no object tells.
+    pub shown: Vec<Shown>,
+}
+
+impl Turn {
+    /// The turn of an operator whose objects tell what it brought back. None where it has crashed.
+    fn of(operator: &impl Operator, cluster: &MemoryCluster, now: Timestamp) -> Option<Self> {
+        let steps = unless_crashed(operator.step(cluster, now))?;
+        Some(Self {
+            steps,
+            shown: vec![],
+        })
+    }
+}
+
+/// An operator that takes turns: how it goes, where, and when.
+pub(crate) type Player =
+    Box<dyn FnMut(usize, Workplace, &MemoryCluster, Timestamp) -> Option<Turn> + Send>;
+
 /// What the simulation has to know of a strategy.
 pub(crate) trait Simulated: Sync {
     /// The strategy kind.
     fn kind(&self) -> &'static str;
 
-    /// The component's file in the bundle.
-    fn component(&self) -> &'static str;
+    /// The plugin's name.
+    fn plugin(&self) -> &'static str;
 
-    /// The strategy object, as it should be.
-    ///
-    /// # Errors
-    /// When the stage is not in order.
-    fn settings(&self) -> anyhow::Result<Value>;
-
-    /// Makes it one that cannot work.
+    /// Makes a strategy object one that cannot work.
     fn spoil(&self, settings: &mut Value);
-
-    /// What the administrator grants.
-    fn grant(&self, manifest: &Manifest) -> StrategyPluginSpec {
-        proposed_grant(manifest, self.component(), HOST_NAMESPACE)
-    }
 
     /// The applications that each tenant may have.
     fn applications(&self) -> &'static [Application];
@@ -120,14 +129,8 @@ pub(crate) trait Simulated: Sync {
     /// In which ways it may go with the operator, in words. The first is how it should.
     fn fates(&self) -> Vec<String>;
 
-    /// The operator takes a turn. None where it has crashed.
-    fn step(
-        &self,
-        fate: usize,
-        cluster: &MemoryCluster,
-        storage: &Vault,
-        now: Timestamp,
-    ) -> Option<Result<Vec<String>, ApiError>>;
+    /// The operator of one history.
+    fn player(&self) -> Player;
 
     /// What jobs ask the operator for.
     fn orders(&self) -> &'static [Order];
@@ -139,7 +142,9 @@ pub(crate) trait Simulated: Sync {
     fn place(&self, backup: &Value) -> Option<Place>;
 
     /// What an application shows, where an object of the operator tells that it was restored.
-    fn shown(&self, object: &Value) -> Option<Shown>;
+    fn shown(&self, _object: &Value) -> Option<Shown> {
+        None
+    }
 }
 
 /// A strategy of the table.
@@ -180,27 +185,6 @@ impl Strategy {
         };
         Self::all().find_map(of)
     }
-
-    /// The name of the strategy object.
-    pub(crate) fn name(self) -> String {
-        format!("cozy-default-{}", self.kind().to_lowercase())
-    }
-
-    /// What a class says of it.
-    pub(crate) fn bindings(self) -> impl Iterator<Item = Value> {
-        let mut kinds: Vec<&str> = self.applications().iter().map(|is| is.kind).collect();
-        kinds.dedup();
-        kinds.into_iter().map(move |kind| {
-            json!({
-                "application": { "kind": kind },
-                "strategyRef": {
-                    "apiGroup": backup_api::names::STRATEGY_GROUP,
-                    "kind": self.kind(),
-                    "name": self.name(),
-                },
-            })
-        })
-    }
 }
 
 impl Deref for Strategy {
@@ -221,12 +205,6 @@ impl fmt::Debug for Strategy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind())
     }
-}
-
-/// The only object of a kind among many.
-fn only(objects: Vec<Value>, kind: &str) -> anyhow::Result<Value> {
-    let found = objects.into_iter().find(|object| object["kind"] == kind);
-    found.ok_or_else(|| anyhow::anyhow!("the stage has no {kind}"))
 }
 
 /// The place that an `s3://` URI names.

@@ -70,6 +70,11 @@ impl Vault {
         BUCKETS[self.present.load(Ordering::Relaxed) % BUCKETS.len()]
     }
 
+    /// The same bucket.
+    pub(crate) fn present_bucket(&self) -> &Arc<MemoryStorage> {
+        &self.buckets[self.present.load(Ordering::Relaxed) % BUCKETS.len()]
+    }
+
     /// The platform's storage is the next bucket from now on. Gives back which.
     pub(crate) fn move_on(&self) -> &'static str {
         self.present.fetch_add(1, Ordering::Relaxed);

@@ -70,9 +70,18 @@ pub(crate) fn draw(outline: &mut Outline) {
 
 impl ConfigurationEvent {
     pub(crate) fn happen(&self, ground: &Ground) {
-        let Some(mut object) = self.object(ground) else {
-            return;
-        };
+        match self.what {
+            What::Moved => move_storage(ground),
+            What::Limited => ground.limit_class(),
+            _ => {
+                for object in self.objects(ground) {
+                    self.happen_to(object, ground);
+                }
+            }
+        }
+    }
+
+    fn happen_to(&self, mut object: Value, ground: &Ground) {
         match self.what {
             What::Restored => ground.put(&object),
             What::Deleted => ground.delete(
@@ -95,16 +104,15 @@ impl ConfigurationEvent {
                 }
                 ground.put(&object);
             }
-            What::Moved => move_storage(ground),
-            What::Limited => ground.limit_class(),
+            What::Moved | What::Limited => {}
         }
     }
 
-    fn object(&self, ground: &Ground) -> Option<Value> {
+    fn objects(&self, ground: &Ground) -> Vec<Value> {
         match self.of {
-            Of::Class => Some(ground.class()),
-            Of::Strategy(strategy) => ground.settings(strategy).cloned(),
-            Of::Storage => Some(ground.storage_secret()),
+            Of::Class => vec![ground.class()],
+            Of::Strategy(strategy) => ground.settings(strategy).to_vec(),
+            Of::Storage => vec![ground.storage_secret()],
         }
     }
 }
@@ -126,7 +134,7 @@ impl fmt::Display for ConfigurationEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of = match self.of {
             Of::Class => "BackupClass cozy-default".to_owned(),
-            Of::Strategy(strategy) => format!("{} {}", strategy.kind(), strategy.name()),
+            Of::Strategy(strategy) => format!("what is set for {}", strategy.kind()),
             Of::Storage => "the storage's Secret".to_owned(),
         };
         let what = match self.what {

@@ -11,7 +11,7 @@ use crate::{
     ground::text,
     record::{has_started, named},
     strategies::{Shown, Strategy},
-    vault::{Content, Place},
+    vault::{Content, Place, Vault},
 };
 
 /// Where data lay, and what lay there.
@@ -39,6 +39,18 @@ impl Invariant for Restored {
             _ => self.note_shown(seen),
         }
         Ok(())
+    }
+
+    fn shown(&mut self, shown: &Shown, stored: &Vault) {
+        let Shown {
+            namespace,
+            kind,
+            name,
+            from,
+        } = shown.clone();
+        let content = stored.content(&from);
+        self.shown
+            .insert((namespace, kind.to_owned(), name), (from, content));
     }
 }
 
@@ -104,15 +116,7 @@ impl Restored {
         if before.is_some_and(|before| before.from == now.from) {
             return;
         }
-        let Shown {
-            namespace,
-            kind,
-            name,
-            from,
-        } = now;
-        let content = seen.storage.content(&from);
-        self.shown
-            .insert((namespace, kind.to_owned(), name), (from, content));
+        self.shown(&now, seen.storage);
     }
 }
 

@@ -1,16 +1,14 @@
 //! Postgres, by CloudNativePG.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use backup_engine::cluster::{ApiError, memory::MemoryCluster};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use stage::Fate;
 
-use super::{Application, Order, Shown, Simulated, only, place_of};
+use super::{Application, Order, Player, Shown, Simulated, Turn, place_of};
 use crate::{
-    ground::{KEYS, PASSWORD, text, unless_crashed},
-    vault::{Place, Vault},
+    ground::{PASSWORD, text},
+    vault::Place,
 };
 
 pub(super) struct Cnpg;
@@ -35,12 +33,8 @@ impl Simulated for Cnpg {
         "CNPG"
     }
 
-    fn component(&self) -> &'static str {
-        "cnpg.wasm"
-    }
-
-    fn settings(&self) -> anyhow::Result<Value> {
-        only(stage::platform_objects(KEYS[0], KEYS[1])?, "CNPG")
+    fn plugin(&self) -> &'static str {
+        "cnpg"
     }
 
     fn spoil(&self, settings: &mut Value) {
@@ -75,19 +69,11 @@ impl Simulated for Cnpg {
         FATES.iter().map(|fate| format!("{fate:?}")).collect()
     }
 
-    fn step(
-        &self,
-        fate: usize,
-        cluster: &MemoryCluster,
-        storage: &Vault,
-        now: Timestamp,
-    ) -> Option<Result<Vec<String>, ApiError>> {
-        let fate = FATES.get(fate).cloned().unwrap_or_default();
-        let mut operator = stage::Cnpg::new(Arc::default(), fate);
-        for (name, bucket) in storage.buckets() {
-            operator = operator.with_bucket(name, Arc::clone(bucket));
-        }
-        unless_crashed(operator.step(cluster, now))
+    fn player(&self) -> Player {
+        Box::new(|fate, place, cluster, now| {
+            let fate = FATES.get(fate).cloned().unwrap_or_default();
+            Turn::of(&stage::Cnpg::at(place, fate), cluster, now)
+        })
     }
 
     fn orders(&self) -> &'static [Order] {

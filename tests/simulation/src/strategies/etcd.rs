@@ -1,17 +1,12 @@
 //! Etcd, by the etcd operator.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use backup_engine::cluster::{ApiError, memory::MemoryCluster};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use stage::{EtcdFate, EtcdOperator};
 
-use super::{Application, Order, Shown, Simulated, only, place_of};
-use crate::{
-    ground::{KEYS, text, unless_crashed},
-    vault::{Place, Vault},
-};
+use super::{Application, Order, Player, Shown, Simulated, Turn, place_of};
+use crate::{ground::text, vault::Place};
 
 pub(super) struct Etcd;
 
@@ -36,12 +31,8 @@ impl Simulated for Etcd {
         "Etcd"
     }
 
-    fn component(&self) -> &'static str {
-        "etcd.wasm"
-    }
-
-    fn settings(&self) -> anyhow::Result<Value> {
-        only(stage::platform_etcd_objects(KEYS[0], KEYS[1])?, "Etcd")
+    fn plugin(&self) -> &'static str {
+        "etcd"
     }
 
     fn spoil(&self, settings: &mut Value) {
@@ -94,19 +85,11 @@ impl Simulated for Etcd {
         FATES.iter().map(|fate| format!("{fate:?}")).collect()
     }
 
-    fn step(
-        &self,
-        fate: usize,
-        cluster: &MemoryCluster,
-        storage: &Vault,
-        now: Timestamp,
-    ) -> Option<Result<Vec<String>, ApiError>> {
-        let fate = FATES.get(fate).cloned().unwrap_or_default();
-        let mut operator = EtcdOperator::new(Arc::default(), fate);
-        for (name, bucket) in storage.buckets() {
-            operator = operator.with_bucket(name, Arc::clone(bucket));
-        }
-        unless_crashed(operator.step(cluster, now))
+    fn player(&self) -> Player {
+        Box::new(|fate, place, cluster, now| {
+            let fate = FATES.get(fate).cloned().unwrap_or_default();
+            Turn::of(&EtcdOperator::at(place, fate), cluster, now)
+        })
     }
 
     fn orders(&self) -> &'static [Order] {
