@@ -106,9 +106,10 @@ impl Builder {
         self.build_apart("tests/fixtures", "fixtures", Package::is_fixture)
     }
 
-    /// The strategy under `tests/vendor/`.
+    /// The strategy under `tests/vendor/`. What tries it there is no component.
     fn vendor(&self) -> Result<Vec<Built>> {
-        self.build_apart("tests/vendor", "vendor", |_| true)
+        let is_component = |package: &Package| package.module_name().is_ok();
+        self.build_apart("tests/vendor", "vendor", is_component)
     }
 
     /// Those of the crates in the folder `from` that are meant, into the folder `to` of the target folder. Each is a
