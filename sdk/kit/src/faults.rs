@@ -8,6 +8,8 @@ use backup_engine::cluster::{
 };
 use serde::Deserialize;
 
+use crate::policy;
+
 /// What the requests of a case itself are for; nothing befalls them.
 const STORY: &str = "a case";
 
@@ -109,6 +111,9 @@ impl Faults {
     pub(crate) fn verdict(&self, operation: &Operation) -> Verdict {
         if operation.purpose == STORY {
             return Verdict::Pass;
+        }
+        if policy::is_trial(operation) {
+            return Verdict::Fail(policy::refusal());
         }
         let lost = || ApiError::new(ApiReason::Unavailable, "the connection broke");
         let mut state = self.lock();

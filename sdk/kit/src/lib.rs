@@ -30,6 +30,7 @@
 //! | `words` | `$(Kind/path)` in the texts of a step |
 //! | `seen` | the objects that have been there |
 //! | `faults` | requests that are refused, and crashes |
+//! | `policy` | that a tenant may restore into another namespace |
 //! | `plans` | what the strategy answered, as a reviewer reads it |
 
 mod case;
@@ -39,6 +40,7 @@ mod faults;
 mod kit;
 mod matching;
 mod plans;
+mod policy;
 mod report;
 mod seen;
 mod story;

@@ -19,7 +19,7 @@ use backup_sandbox::{Manifest, Strategy};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{case::Case, faults::Faults, plans::Asked, seen::Seen};
+use crate::{case::Case, faults::Faults, plans::Asked, policy, seen::Seen};
 
 /// When every story begins: a Wednesday, at noon.
 const NOON: i64 = 1_795_608_000;
@@ -145,6 +145,7 @@ impl World {
             cluster.install_crd(definition).map_err(told)?;
         }
         know_kinds(&cluster, manifest, &grant, &objects);
+        policy::enforce(&cluster).map_err(told)?;
         for object in &objects {
             if object["kind"] != "CustomResourceDefinition" {
                 let described = reference(object);
