@@ -109,7 +109,9 @@ fn action(action: &Action) -> Value {
 
 /// An enum of the contract, as the contract spells it.
 fn word(of: &impl std::fmt::Debug) -> Value {
-    json!(format!("{of:?}").to_lowercase())
+    let word = format!("{of:?}");
+    let case = word.rsplit("::").next().unwrap_or_default();
+    json!(case.to_lowercase())
 }
 
 fn named(target: &ObjectRef) -> Value {

@@ -10,6 +10,8 @@ use backup_engine::{
 use backup_sandbox::contract::ObjectRef;
 use serde_json::Value;
 
+use crate::matching::fits;
+
 /// All objects that have been there.
 pub(crate) struct Seen {
     changes: Changes,
@@ -24,7 +26,7 @@ struct Object {
     is_there: bool,
 }
 
-/// Which objects are meant: those of a kind, where it says so of one API group, of one namespace, of one name.
+/// Which objects are meant: those of a kind, where it says so of one API group, of one namespace, of one name, which may have `*` in it.
 pub(crate) struct Which<'a> {
     pub(crate) kind: &'a str,
     pub(crate) group: Option<&'a str>,
@@ -71,7 +73,7 @@ impl<'a> Which<'a> {
             && self
                 .namespace
                 .is_none_or(|wanted| namespace == Some(wanted))
-            && self.name.is_none_or(|wanted| wanted == target.name)
+            && self.name.is_none_or(|wanted| fits(wanted, &target.name))
     }
 }
 

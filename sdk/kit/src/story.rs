@@ -188,7 +188,8 @@ impl<'a> Story<'a> {
     async fn change(&mut self, change: &Value) -> Result<(), Wrong> {
         self.world.seen.look(&self.world.cluster);
         let target = self.target(change)?;
-        for part in [Part::Main, Part::Status] {
+        // The status first: without its last finalizer an object may be gone.
+        for part in [Part::Status, Part::Main] {
             let mut patch = change.clone();
             let is_status = part == Part::Status;
             if let Some(members) = patch.as_object_mut() {
