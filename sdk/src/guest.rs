@@ -138,6 +138,11 @@ fn manifest<S: Built>() -> Value {
         "questions": S::QUESTIONS.iter().map(|question| question.as_str()).collect::<Value>(),
         "reads": reads.collect::<Value>(),
         "writes": writes.collect::<Value>(),
+        "asks": {
+            "storagePaths": S::STORAGE_PATHS,
+            "podSecrets": S::POD_SECRETS,
+            "systemNamespaces": S::SYSTEM_NAMESPACES,
+        },
         "holds": holds.collect::<Value>(),
         "suspendsReleases": S::SUSPENDS_RELEASES,
         "usesCredentialsBetweenJobs": S::USES_CREDENTIALS_BETWEEN_JOBS,

@@ -12,7 +12,7 @@ use std::{
 };
 
 use backup_api::{
-    GrantedApplication, PluginAccount, PluginIdentity, PluginLimits, PluginSource,
+    GrantedApplication, PluginAccount, PluginIdentity, PluginLimits, PluginPods, PluginSource,
     StrategyPluginSpec,
 };
 use backup_sandbox::{Limits, Manifest, Strategy};
@@ -20,6 +20,9 @@ use backup_sandbox::{Limits, Manifest, Strategy};
 use crate::cluster::{Account, Caller};
 
 pub use uses::{Use, Uses};
+
+/// Where a strategy works in the bucket that asks for no other place.
+const USUAL_PLACE: &str = "{namespace}/{application}";
 
 /// A plugin that serves a strategy kind: what it is, and what it was granted.
 #[derive(Clone)]
@@ -297,10 +300,11 @@ impl Strategies {
     }
 }
 
-/// What an administrator would grant a strategy that is what its manifest says: the usual place in storage, its own
-/// application kinds, an account of its own beside the host's.
+/// What an administrator would grant a strategy that is what its manifest says: the places in storage, the Secrets and
+/// the namespaces that it asks for, its own application kinds, an account of its own beside the host's.
 #[must_use]
 pub fn proposed_grant(manifest: &Manifest, file: &str, host_namespace: &str) -> StrategyPluginSpec {
+    let asks = &manifest.asks;
     StrategyPluginSpec {
         source: PluginSource {
             file: file.to_owned(),
@@ -315,15 +319,22 @@ pub fn proposed_grant(manifest: &Manifest, file: &str, host_namespace: &str) -> 
                 kind: application.kind.clone(),
             })
             .collect(),
-        storage_paths: vec!["{namespace}/{application}".to_owned()],
+        storage_paths: if asks.storage_paths.is_empty() {
+            vec![USUAL_PLACE.to_owned()]
+        } else {
+            asks.storage_paths.clone()
+        },
         service_account: PluginAccount {
             namespace: host_namespace.to_owned(),
             name: format!("strategy-{}", manifest.name),
         },
-        system_namespaces: vec![],
+        system_namespaces: asks.system_namespaces.clone(),
         limits: None,
         max_running_jobs: None,
-        pods: None,
+        pods: (!asks.pod_secrets.is_empty()).then(|| PluginPods {
+            secrets: asks.pod_secrets.clone(),
+            ..PluginPods::default()
+        }),
     }
 }
 

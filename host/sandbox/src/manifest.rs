@@ -49,6 +49,9 @@ pub struct Manifest {
     /// Kinds that it writes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub writes: Vec<WrittenKind>,
+    /// What an administrator should grant it.
+    #[serde(default, skip_serializing_if = "Asks::is_nothing")]
+    pub asks: Asks,
     /// Applications that a job works on beside its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<HeldKind>,
@@ -84,6 +87,29 @@ pub struct ApplicationKind {
     pub group: String,
     /// `Postgres`.
     pub kind: String,
+}
+
+/// What a strategy asks an administrator to grant it, beside its kinds. A proposal: it grants nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Asks {
+    /// Patterns of storage paths, the usual place first; the usual one when empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub storage_paths: Vec<String>,
+    /// Patterns of names of Secrets that its Pods use.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pod_secrets: Vec<String>,
+    /// Namespaces of the platform.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub system_namespaces: Vec<String>,
+}
+
+impl Asks {
+    /// Whether it asks for nothing but the usual.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Applications that a job works on beside its own.
