@@ -21,9 +21,6 @@ use crate::cluster::{Account, Caller};
 
 pub use uses::{Use, Uses};
 
-/// Where a strategy works in the bucket that asks for no other place.
-const USUAL_PLACE: &str = "{namespace}/{application}";
-
 /// A plugin that serves a strategy kind: what it is, and what it was granted.
 #[derive(Clone)]
 pub struct Serving {
@@ -300,11 +297,19 @@ impl Strategies {
     }
 }
 
-/// What an administrator would grant a strategy that is what its manifest says: the places in storage, the Secrets and
-/// the namespaces that it asks for, its own application kinds, an account of its own beside the host's.
+/// What an administrator would grant a strategy that is what its manifest says: what it asks for, in the usual place in
+/// storage where it asks for none, its own application kinds, an account of its own beside the host's.
 #[must_use]
 pub fn proposed_grant(manifest: &Manifest, file: &str, host_namespace: &str) -> StrategyPluginSpec {
-    let asks = &manifest.asks;
+    let asks = manifest.asks.clone();
+    let storage_paths = match asks.storage_paths.is_empty() {
+        true => vec!["{namespace}/{application}".to_owned()],
+        false => asks.storage_paths,
+    };
+    let pods = (!asks.pod_secrets.is_empty()).then(|| PluginPods {
+        secrets: asks.pod_secrets,
+        ..PluginPods::default()
+    });
     StrategyPluginSpec {
         source: PluginSource {
             file: file.to_owned(),
@@ -319,22 +324,15 @@ pub fn proposed_grant(manifest: &Manifest, file: &str, host_namespace: &str) -> 
                 kind: application.kind.clone(),
             })
             .collect(),
-        storage_paths: if asks.storage_paths.is_empty() {
-            vec![USUAL_PLACE.to_owned()]
-        } else {
-            asks.storage_paths.clone()
-        },
+        storage_paths,
         service_account: PluginAccount {
             namespace: host_namespace.to_owned(),
             name: format!("strategy-{}", manifest.name),
         },
-        system_namespaces: asks.system_namespaces.clone(),
+        system_namespaces: asks.system_namespaces,
         limits: None,
         max_running_jobs: None,
-        pods: (!asks.pod_secrets.is_empty()).then(|| PluginPods {
-            secrets: asks.pod_secrets.clone(),
-            ..PluginPods::default()
-        }),
+        pods,
     }
 }
 

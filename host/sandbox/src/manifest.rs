@@ -49,12 +49,12 @@ pub struct Manifest {
     /// Kinds that it writes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub writes: Vec<WrittenKind>,
-    /// What an administrator should grant it.
-    #[serde(default, skip_serializing_if = "Asks::is_nothing")]
-    pub asks: Asks,
     /// Applications that a job works on beside its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<HeldKind>,
+    /// What it asks an administrator to grant.
+    #[serde(default)]
+    pub asks: Asks,
     /// Whether it suspends the application's HelmRelease.
     #[serde(default)]
     pub suspends_releases: bool,
@@ -89,27 +89,19 @@ pub struct ApplicationKind {
     pub kind: String,
 }
 
-/// What a strategy asks an administrator to grant it, beside its kinds. A proposal: it grants nothing.
+/// What a strategy asks an administrator to grant beside its account, in the words of a StrategyPlugin.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct Asks {
-    /// Patterns of storage paths, the usual place first; the usual one when empty.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// Where its backups lie, the usual place first; the host's usual place when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub storage_paths: Vec<String>,
-    /// Patterns of names of Secrets that its Pods use.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub pod_secrets: Vec<String>,
-    /// Namespaces of the platform.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// Namespaces of the platform that it works in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub system_namespaces: Vec<String>,
-}
-
-impl Asks {
-    /// Whether it asks for nothing but the usual.
-    #[must_use]
-    pub fn is_nothing(&self) -> bool {
-        *self == Self::default()
-    }
+    /// Patterns of the Secrets that its Pods use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pod_secrets: Vec<String>,
 }
 
 /// Applications that a job works on beside its own.
