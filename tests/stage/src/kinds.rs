@@ -59,6 +59,30 @@ const KINDS: &[Kind] = &[
         "EtcdMember",
         "etcdmembers",
     ),
+    kind(
+        "apps.cozystack.io",
+        "v1alpha1",
+        "FoundationDB",
+        "foundationdbs",
+    ),
+    kind(
+        "apps.foundationdb.org",
+        "v1beta2",
+        "FoundationDBCluster",
+        "foundationdbclusters",
+    ),
+    kind(
+        "apps.foundationdb.org",
+        "v1beta2",
+        "FoundationDBBackup",
+        "foundationdbbackups",
+    ),
+    kind(
+        "apps.foundationdb.org",
+        "v1beta2",
+        "FoundationDBRestore",
+        "foundationdbrestores",
+    ),
 ];
 
 /// The kinds that the strategies of this repository and their applications need. All are namespaced.

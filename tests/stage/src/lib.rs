@@ -9,6 +9,7 @@ mod bucket;
 mod cnpg;
 mod emitted;
 mod etcd;
+mod foundationdb;
 mod kept;
 mod kinds;
 mod operator;
@@ -19,11 +20,12 @@ mod stage;
 pub use bucket::Bucket;
 pub use cnpg::{Cnpg, Fate};
 pub use etcd::{EtcdFate, EtcdOperator};
+pub use foundationdb::{FoundationDbFate, FoundationDbOperator};
 pub use kept::Kept;
 pub use kinds::{Kind, crd, kinds};
 pub use operator::{Operator, Workplace};
 pub use policy::{RESTORE_POLICY, by_restore_policy, restore_policy};
 pub use stage::{
-    Stage, bundle, defaults, etcd_objects, platform_etcd_objects, platform_objects,
-    postgres_objects, sandbox,
+    Stage, bundle, defaults, etcd_objects, foundationdb_objects, platform_etcd_objects,
+    platform_objects, postgres_objects, sandbox,
 };
