@@ -8,7 +8,10 @@ use std::time::Duration;
 use backup_strategy::{bucket_and_key, covers, prelude::*};
 
 use crate::{
-    MariaDb, metadata::STORAGE_URI, metadata::VERSION, operator, storage::S3,
+    MariaDb,
+    metadata::{STORAGE_URI, VERSION},
+    operator,
+    storage::S3,
 };
 
 /// The first controller gave a job up 30 minutes after it had begun, and looked every few seconds.

@@ -3,7 +3,7 @@
 use backup_strategy::prelude::*;
 
 use crate::{
-    MariaDb, Ordered, Remembered,
+    Expected, MariaDb, Remembered,
     dump::{self, Sight},
     metadata::BACKUP_NAME,
     operator::{self, Claim},
@@ -71,7 +71,7 @@ fn left(cx: &Context<MariaDb>, source: &FinishedBackup) -> Outcome<Left> {
 pub fn unfinished(cx: &Context<MariaDb>, name: &str) -> Outcome<()> {
     // In the foreground: it is gone when its Job is, which may be about to store something.
     without_objects(cx, name, Propagation::Foreground)?;
-    if let Some(Ordered { s3, after }) = cx.state()?.and_then(|state| state.ordered)
+    if let Some(Expected { s3, after }) = cx.state()?.and_then(|state| state.ordered?.expected)
         && s3.is_in_sight(cx)
     {
         for dump in dump::behind(cx, &s3, &after) {

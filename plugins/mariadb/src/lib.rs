@@ -15,6 +15,7 @@ mod dump;
 mod forget;
 mod metadata;
 mod operator;
+mod order;
 mod restore;
 mod rules;
 mod spec;
@@ -22,39 +23,47 @@ mod storage;
 
 use std::time::Duration;
 
-use backup_strategy::{Pod, prelude::*, pruned, set};
+use backup_strategy::{Pod, prelude::*};
 use serde::{Deserialize, Serialize};
 
 use dump::Dump;
 use operator::{Claim, Completion, DumpPod};
+use order::{order, settings};
 use storage::{S3, Storage};
-
-/// The operator removes dumps that are older than 30 days when it is told nothing, and cannot be told not to. Those of
-/// a hundred years ago there are none of.
-const NEVER: &str = "876000h";
 
 /// The strategy.
 pub struct MariaDb;
 
 backup_strategy::export!(MariaDb);
 
-/// What is remembered of the dumps in the platform's bucket.
-#[derive(Deserialize, Serialize)]
+/// What is remembered from one evaluation to the next.
+#[derive(Default, Deserialize, Serialize)]
+#[serde(default)]
 pub struct Remembered {
-    /// Of a backup: the folder, and behind which key in it its own dump will be.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Of a backup.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ordered: Option<Ordered>,
-    /// Of a removal: the dump.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Of a removal: the key of the dump.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub removed: Option<String>,
+}
+
+/// What a backup has ordered. What is set anew while it runs is for the next one.
+#[derive(Deserialize, Serialize)]
+pub struct Ordered {
+    /// How many seconds the dump may take.
+    pub seconds: u64,
+    /// Where it will be, if that can be looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Expected>,
 }
 
 /// Where the dump of a job will be.
 #[derive(Deserialize, Serialize)]
-pub struct Ordered {
+pub struct Expected {
     /// The place that the operator was told.
     pub s3: S3,
-    /// The last dump that was there before.
+    /// The last key that was there before.
     pub after: String,
 }
 
@@ -99,7 +108,7 @@ impl Strategy for MariaDb {
 
     fn paths(cx: &Context<Self>) -> Outcome<Vec<Path>> {
         let (template, parameters) = settings(cx)?;
-        let s3 = Storage::of_settings(cx, template.storage, &parameters)?.s3;
+        let s3 = Storage::of_settings(cx, &template.storage, &parameters)?.s3;
         Ok(s3
             .map(|s3| Path::new(s3.uri(""), "dumps"))
             .into_iter()
@@ -112,7 +121,7 @@ impl Strategy for MariaDb {
         let ordered = match cx.get::<operator::Backup>(&name)? {
             Some(ordered) => ordered,
             None => {
-                is_ready(cx, "MariaDBNotReady", Duration::from_secs(30 * 60))?;
+                is_ready(cx, "MariaDBNotReady", 30.minutes())?;
                 order(cx, &name)?
             }
         };
@@ -147,18 +156,6 @@ impl Strategy for MariaDb {
     }
 }
 
-/// The settings, rendered, and held to the rules once more: what a template makes of itself nobody has seen before.
-fn settings(cx: &Context<MariaDb>) -> Outcome<(spec::Template, spec::Parameters)> {
-    let (spec, parameters) = (cx.spec()?, cx.parameters()?);
-    match rules::problems(&spec, &parameters).into_iter().next() {
-        Some(problem) => fail(
-            "InvalidSpec",
-            format!("{} {}", problem.path, problem.message),
-        ),
-        None => Ok((spec.template, parameters)),
-    }
-}
-
 /// Waits for the MariaDB of the application: the operator itself waits for one that is there.
 fn is_ready(cx: &Context<MariaDb>, reason: &str, at_most: Duration) -> Outcome<()> {
     let (instance, namespace) = (operator::instance_of(&cx.subject()), cx.subject().namespace);
@@ -170,55 +167,6 @@ fn is_ready(cx: &Context<MariaDb>, reason: &str, at_most: Duration) -> Outcome<(
     wait(reason, format!("MariaDB {namespace}/{instance}: {state}"))
         .pending()
         .at_most(at_most)
-}
-
-/// Orders the dump. What lies in the folder by then is remembered first.
-fn order(cx: &Context<MariaDb>, name: &str) -> Outcome<operator::Backup> {
-    let (template, parameters) = settings(cx)?;
-    let compression = match parameters.compression {
-        Some(compression) => Some(compression),
-        None => value(template.compression.as_ref())?,
-    };
-    let log_level = match parameters.log_level {
-        Some(log_level) => Some(log_level),
-        None => value(template.log_level.as_ref())?,
-    };
-    let databases: Vec<String> = match set(parameters.databases.as_deref()) {
-        Some(names) => rules::databases(names).collect(),
-        None => template.databases.into_iter().filter_map(|name| set(Some(name))).collect(),
-    };
-    let max_retention = set(parameters.max_retention.clone()).or(set(template.max_retention));
-    let storage = Storage::of_settings(cx, template.storage, &parameters)?;
-    let order = pruned(json!({
-        "apiVersion": operator::Backup::API_VERSION,
-        "kind": operator::Backup::KIND,
-        "metadata": { "name": name, "namespace": cx.subject().namespace },
-        "spec": {
-            "mariaDbRef": { "name": operator::instance_of(&cx.subject()) },
-            "storage": storage.written(),
-            "databases": (!databases.is_empty()).then_some(databases),
-            "compression": compression,
-            "maxRetention": max_retention.unwrap_or_else(|| NEVER.into()),
-            "logLevel": log_level,
-            // A restored account has its old password, also that of root, which the operator goes on using the new one of.
-            "ignoreGlobalPriv": true,
-        },
-    }));
-    if cx.state()?.is_none()
-        && let Some(s3) = storage.s3.filter(|s3| s3.is_in_sight(cx))
-    {
-        let last = dump::behind(cx, &s3, &s3.stem()).last();
-        let after = last.map_or_else(|| s3.stem(), |dump| dump.key);
-        cx.remember(&Remembered {
-            ordered: Some(Ordered { s3, after }),
-            removed: None,
-        })?;
-    }
-    cx.ensure(Lifetime::Kept, &order)
-}
-
-fn value<T: Copy>(setting: Option<&backup_strategy::Templated<T>>) -> Outcome<Option<T>> {
-    setting.map_or(Ok(None), |setting| Ok(setting.value()?.copied()))
 }
 
 /// Waits for the operator's Job, as long as there is something to wait for.
@@ -235,12 +183,16 @@ fn goes_on<T>(cx: &Context<MariaDb>, name: &str, said: &str) -> Outcome<T> {
         )
         .at_most(10.minutes());
     }
-    let (spec, parameters) = (cx.spec()?, cx.parameters()?);
+    let ordered = cx.state()?.and_then(|state| state.ordered);
+    let seconds = ordered.map_or(spec::DEADLINE.as_secs(), |ordered| ordered.seconds);
     wait(
         "MariaDBBackupRunning",
-        format!("mariadb-operator is dumping: {said}"),
+        format!(
+            "mariadb-operator is dumping: {said}; a dump that needs more time gets it by backupTimeoutSeconds of the \
+             strategy or of its BackupClass"
+        ),
     )
-    .at_most(spec::backup_deadline(&spec.template, &parameters))
+    .at_most(Duration::from_secs(seconds))
 }
 
 /// What the operator says of a failure, and the container of its Pod that has failed: the operator says little.
@@ -261,8 +213,9 @@ fn success(
 ) -> Outcome<Success> {
     let name = &ordered.metadata.name;
     let storage = &ordered.spec.storage;
-    let (artifact, begun_at) = match (&storage.s3, cx.state()?.and_then(|state| state.ordered)) {
-        (Some(_), Some(Ordered { s3, after })) => {
+    let expected = cx.state()?.and_then(|state| state.ordered?.expected);
+    let (artifact, begun_at) = match (&storage.s3, expected) {
+        (Some(_), Some(Expected { s3, after })) => {
             let dump = the_dump(cx, &s3, &after)?;
             let uri = format!("s3://{}/{}", s3.bucket, dump.key);
             let artifact = Artifact::at(uri).with_size(dump.size_bytes);

@@ -3,7 +3,7 @@
 //! The operator's `Restore` names the storage itself, so that it works when nothing is left but the Backup and the
 //! bucket, and the time of the dump. Without a time the operator takes the newest dump of the folder.
 
-use backup_strategy::{prelude::*, pruned};
+use backup_strategy::prelude::*;
 
 use crate::{
     MariaDb,

@@ -1,6 +1,6 @@
 //! What a schema cannot say of the settings, because any text may be a template until it is rendered.
 
-use backup_strategy::{Problem, is_bucket_name, is_folder, set};
+use backup_strategy::{Problem, is_bucket_name, is_folder};
 
 use crate::spec::{Parameters, Spec, Storage};
 
@@ -109,7 +109,7 @@ pub fn is_prefix(text: &str) -> bool {
 
 /// Databases, with commas between them.
 pub fn are_databases(text: &str) -> bool {
-    text.split(',').map(str::trim).all(is_database)
+    databases(text).all(is_database)
 }
 
 /// What a shell and `mariadb-dump` take for one name, and for nothing else.
@@ -119,9 +119,8 @@ fn is_database(text: &str) -> bool {
 }
 
 /// Names of databases out of a text with commas.
-pub fn databases(text: &str) -> impl Iterator<Item = String> {
-    let names = text.split(',').map(str::trim);
-    names.filter_map(|name| set(Some(name))).map(Into::into)
+pub fn databases(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim)
 }
 
 /// Units of Go's durations in nanoseconds, the longer words first.

@@ -1,12 +1,12 @@
 //! What may be set.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use backup_strategy::{Parsed, Templated, Value, schema::*};
 use serde::{Deserialize, Serialize};
 
 /// How long a dump or a restore may take, as the first controller had it.
-const DEADLINE: Duration = Duration::from_secs(30 * 60);
+pub const DEADLINE: Duration = Duration::from_secs(30 * 60);
 
 /// How MariaDB applications are dumped by mariadb-operator.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -64,7 +64,7 @@ pub struct Storage {
 }
 
 /// An S3 bucket. Whatever is left out follows the platform's storage.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct S3 {
     /// Name of the bucket. When absent: the platform's, if its credentials are used.
@@ -97,7 +97,7 @@ pub struct S3 {
 }
 
 /// TLS of the S3 service.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tls {
     /// Whether it is used. When absent: as the platform has it, if its endpoint is used, and not otherwise.
@@ -125,16 +125,27 @@ pub struct SecretKeyRef {
 pub struct VolumeClaim {
     /// Such as `ReadWriteOnce`.
     #[serde(default)]
-    pub access_modes: Vec<String>,
+    pub access_modes: Option<Vec<String>>,
     /// Its size, as `requests.storage`.
     #[serde(default)]
-    pub resources: Option<Value>,
+    pub resources: VolumeResources,
     /// Which volumes may be bound.
     #[serde(default)]
     pub selector: Option<Value>,
     /// Storage class; the cluster's default when absent.
     #[serde(default)]
     pub storage_class_name: Option<String>,
+}
+
+/// How large a volume is.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+pub struct VolumeResources {
+    /// At least, with the member `storage`.
+    #[serde(default)]
+    pub requests: BTreeMap<String, Value>,
+    /// At most.
+    #[serde(default)]
+    pub limits: BTreeMap<String, Value>,
 }
 
 /// A volume that is there already, in the words of a Pod's volume: exactly one of these.

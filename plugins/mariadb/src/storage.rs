@@ -1,11 +1,11 @@
 //! Where dumps lie.
 
-use backup_strategy::{bucket_and_key, prelude::*, pruned, set};
+use backup_strategy::{bucket_and_key, prelude::*, set};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     MariaDb,
-    metadata::{BACKUP_NAME, STORAGE_URI},
+    metadata::STORAGE_URI,
     operator,
     spec::{self, Parameters, SecretKeyRef},
 };
@@ -53,26 +53,17 @@ impl Storage {
     /// What the settings ask for. What they leave out follows the BackupClass, then the platform's storage.
     pub fn of_settings(
         cx: &Context<MariaDb>,
-        settings: spec::Storage,
+        settings: &spec::Storage,
         parameters: &Parameters,
     ) -> Outcome<Self> {
-        let s3 = settings
-            .s3
-            .map(|s3| S3::of_settings(cx, s3, parameters))
-            .transpose()?;
-        let claim = settings.persistent_volume_claim.map(|mut claim| {
-            claim.storage_class_name =
-                set(parameters.storage_class_name.clone()).or(claim.storage_class_name);
-            let mut claim = json!(claim);
-            if let Some(size) = set(parameters.volume_size.as_ref()) {
-                claim["resources"]["requests"]["storage"] = size.as_str().into();
-            }
-            pruned(claim)
-        });
+        let s3 = settings.s3.clone();
+        let claim = settings.persistent_volume_claim.clone();
         Ok(Self {
-            s3,
-            persistent_volume_claim: claim,
-            volume: settings.volume.map(|volume| pruned(json!(volume))),
+            s3: s3
+                .map(|s3| S3::of_settings(cx, s3, parameters))
+                .transpose()?,
+            persistent_volume_claim: claim.map(|claim| claimed(claim, parameters)),
+            volume: settings.volume.as_ref().map(|volume| json!(volume)),
         })
     }
 
@@ -127,6 +118,17 @@ impl Storage {
             "parameters": parameters,
         }))
     }
+}
+
+/// A volume for each dump.
+fn claimed(mut claim: spec::VolumeClaim, parameters: &Parameters) -> Value {
+    if let Some(class) = set(parameters.storage_class_name.clone()) {
+        claim.storage_class_name = Some(class);
+    }
+    if let Some(size) = set(parameters.volume_size.clone()) {
+        claim.resources.requests.insert("storage".into(), size.into());
+    }
+    json!(claim)
 }
 
 #[derive(Deserialize, Default)]
