@@ -106,7 +106,7 @@ impl Backup {
         source: &FinishedBackup,
     ) -> Outcome<Option<Self>> {
         match source.metadata_name(BACKUP_NAME)? {
-            Some(name) => cx.get_in(&source.application.namespace, name),
+            Some(name) => cx.get(name),
             None => Ok(None),
         }
     }

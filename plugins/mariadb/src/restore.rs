@@ -28,7 +28,7 @@ pub fn restore(cx: &Context<MariaDb>) -> Outcome<()> {
             let order = order(cx, &source, &name)?;
             is_ready(cx, "TargetMariaDBNotReady", options.deadline())?;
             tell_of_accounts(cx, &source);
-            cx.ensure(lifetime(cx), &order)?
+            cx.ensure(Lifetime::Job, &order)?
         }
     };
     match ordered.completion() {
@@ -90,15 +90,6 @@ fn is_of_a_mariadb(source: &ApplicationRef, target: &ApplicationRef) -> Outcome<
     )
 }
 
-/// With the RestoreJob it goes; in another namespace nothing can.
-fn lifetime(cx: &Context<MariaDb>) -> Lifetime {
-    if cx.job().namespace == cx.subject().namespace {
-        Lifetime::Job
-    } else {
-        Lifetime::Kept
-    }
-}
-
 fn order(cx: &Context<MariaDb>, source: &FinishedBackup, name: &str) -> Outcome<Value> {
     let (s3, volume, time) = place(cx, source)?;
     Ok(pruned(json!({
@@ -129,13 +120,6 @@ fn place(cx: &Context<MariaDb>, source: &FinishedBackup) -> Outcome<Place> {
             }
         };
         return Ok((Some(s3.trusting(cx)), None, time));
-    }
-    let home = &source.application.namespace;
-    if *home != cx.subject().namespace {
-        return fail(
-            "UnsupportedTarget",
-            format!("the dump lies on a volume of namespace {home}, and can be restored there only"),
-        );
     }
     let volume = match storage.volume {
         Some(volume) => volume,
