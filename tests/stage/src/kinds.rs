@@ -83,6 +83,10 @@ const KINDS: &[Kind] = &[
         "FoundationDBRestore",
         "foundationdbrestores",
     ),
+    kind("apps.cozystack.io", "v1alpha1", "MariaDB", "mariadbs"),
+    kind("k8s.mariadb.com", "v1alpha1", "MariaDB", "mariadbs"),
+    kind("k8s.mariadb.com", "v1alpha1", "Backup", "backups"),
+    kind("k8s.mariadb.com", "v1alpha1", "Restore", "restores"),
 ];
 
 /// The kinds that the strategies of this repository and their applications need. All are namespaced.

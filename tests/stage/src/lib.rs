@@ -12,6 +12,7 @@ mod etcd;
 mod foundationdb;
 mod kept;
 mod kinds;
+mod mariadb;
 mod operator;
 mod play;
 mod policy;
@@ -23,9 +24,10 @@ pub use etcd::{EtcdFate, EtcdOperator};
 pub use foundationdb::{FoundationDbFate, FoundationDbOperator};
 pub use kept::Kept;
 pub use kinds::{Kind, crd, kinds};
+pub use mariadb::{MariaDbFate, MariaDbOperator};
 pub use operator::{Operator, Workplace};
 pub use policy::{RESTORE_POLICY, by_restore_policy, restore_policy};
 pub use stage::{
-    Stage, bundle, defaults, etcd_objects, foundationdb_objects, platform_etcd_objects,
-    platform_objects, postgres_objects, sandbox,
+    Stage, bundle, defaults, etcd_objects, foundationdb_objects, mariadb_objects,
+    platform_etcd_objects, platform_objects, postgres_objects, sandbox,
 };

@@ -6,6 +6,7 @@
 mod cnpg;
 mod etcd;
 mod foundationdb;
+mod mariadb;
 
 use futures::FutureExt as _;
 use serde_json::Value;
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// The plugins with a story.
-const STRATEGIES: &[&str] = &["cnpg", "etcd", "foundationdb"];
+const STRATEGIES: &[&str] = &["cnpg", "etcd", "foundationdb", "mariadb"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_strategy_carries_backups_from_end_to_end() {
@@ -37,6 +38,7 @@ async fn every_strategy_carries_backups_from_end_to_end() {
         cnpg::story().boxed_local(),
         etcd::story().boxed_local(),
         foundationdb::story().boxed_local(),
+        mariadb::story().boxed_local(),
     ])
     .await;
 }
