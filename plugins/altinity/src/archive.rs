@@ -48,7 +48,11 @@ pub enum Sight {
 impl Archive {
     /// The name of a new archive: as the first controller gave it, and what tells two jobs of one second apart.
     pub fn name_of(application: &ApplicationRef, begun: Timestamp, uid: &str) -> String {
-        let mark: String = uid.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+        let mark: String = uid
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .take(8)
+            .collect();
         format!("{}-{}-{mark}", release_of(application), compact(begun))
     }
 
@@ -79,15 +83,27 @@ impl Archive {
         if let Some(name) = said(metadata::ARCHIVE) {
             let archive = Self {
                 name,
-                shards: said(metadata::SHARDS).and_then(|shards| shards.parse().ok()).unwrap_or(1),
+                shards: said(metadata::SHARDS)
+                    .and_then(|shards| shards.parse().ok())
+                    .unwrap_or(1),
                 path: said(metadata::PATH).unwrap_or_else(|| usual_path(&source.application)),
                 bucket: said(metadata::BUCKET),
             };
             return archive.checked(source);
         }
-        let artifact = source.artifact.as_ref().and_then(|artifact| bucket_and_key(&artifact.uri));
-        if let Some((bucket, (path, name))) = artifact.and_then(|(bucket, key)| Some((bucket, key.rsplit_once('/')?))) {
-            let archive = Self { name: name.into(), shards: 1, path: path.into(), bucket: Some(bucket.into()) };
+        let artifact = source
+            .artifact
+            .as_ref()
+            .and_then(|artifact| bucket_and_key(&artifact.uri));
+        if let Some((bucket, (path, name))) =
+            artifact.and_then(|(bucket, key)| Some((bucket, key.rsplit_once('/')?)))
+        {
+            let archive = Self {
+                name: name.into(),
+                shards: 1,
+                path: path.into(),
+                bucket: Some(bucket.into()),
+            };
             return archive.checked(source);
         }
         let unknown = format!(
@@ -98,22 +114,35 @@ impl Archive {
             usual_path(&source.application),
         );
         let since = Timestamp(source.taken_at.0.saturating_sub(u64::from(DAY) * 3600));
-        Self::latest(cx, &source.application, since, source.taken_at)?.or_fail("ArchiveUnknown", unknown)
+        Self::latest(cx, &source.application, since, source.taken_at)?
+            .or_fail("ArchiveUnknown", unknown)
     }
 
     /// The last whole archive in the application's usual folder that was begun in a span of time, by the name that the
     /// first controller gave.
-    pub fn latest(cx: &Context<Altinity>, application: &ApplicationRef, since: Timestamp, until: Timestamp) -> Outcome<Option<Self>> {
+    pub fn latest(
+        cx: &Context<Altinity>,
+        application: &ApplicationRef,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Outcome<Option<Self>> {
         let path = usual_path(application);
         if !cx.prefixes().iter().any(|prefix| covers(prefix, &path)) {
             return Ok(None);
         }
         let names = format!("{path}/{}-", release_of(application));
-        let (mut after, last) = (format!("{names}{}", compact(since)), format!("{names}{}", compact(until)));
+        let (mut after, last) = (
+            format!("{names}{}", compact(since)),
+            format!("{names}{}", compact(until)),
+        );
         let mut found = None;
         for _ in 0..LOOKED_AT {
-            let Some(object) = cx.stored_below(&path).after(&after).next() else { break };
-            let Some((name, _)) = object.key[path.len() + 1..].split_once('/') else { break };
+            let Some(object) = cx.stored_below(&path).after(&after).next() else {
+                break;
+            };
+            let Some((name, _)) = object.key[path.len() + 1..].split_once('/') else {
+                break;
+            };
             let folder = format!("{path}/{name}");
             if folder > last {
                 break;
@@ -124,12 +153,18 @@ impl Archive {
             // All that lies in the folder comes before this.
             after = format!("{folder}0");
         }
-        Ok(found.map(|name| Self { name, shards: 1, path, bucket: Some(cx.bucket().name) }))
+        Ok(found.map(|name| Self {
+            name,
+            shards: 1,
+            path,
+            bucket: Some(cx.bucket().name),
+        }))
     }
 
     /// Whoever wrote the Backup must not lead to another place than an archive's.
     fn checked(self, source: &FinishedBackup) -> Outcome<Self> {
-        if is_path(&self.folder(0)) && !self.name.contains('/') && (1..=1000).contains(&self.shards) {
+        if is_path(&self.folder(0)) && !self.name.contains('/') && (1..=1000).contains(&self.shards)
+        {
             return Ok(self);
         }
         fail(
@@ -145,10 +180,13 @@ impl Archive {
     /// Whether a folder is in the platform's bucket, and where this strategy may look.
     fn is_in_sight(&self, cx: &Context<Altinity>, folder: &str) -> bool {
         let artifact = cx.source().and_then(|source| source.artifact);
-        let artifact = artifact.as_ref().and_then(|artifact| bucket_and_key(&artifact.uri));
+        let artifact = artifact
+            .as_ref()
+            .and_then(|artifact| bucket_and_key(&artifact.uri));
         let mut prefixes = cx.prefixes();
         prefixes.extend(artifact.map(|(_, key)| key.to_owned()));
-        self.bucket.as_ref() == Some(&cx.bucket().name) && prefixes.iter().any(|prefix| covers(prefix, folder))
+        self.bucket.as_ref() == Some(&cx.bucket().name)
+            && prefixes.iter().any(|prefix| covers(prefix, folder))
     }
 
     /// What is there. Of an archive of another application only the first shard's can be looked at.
@@ -189,7 +227,9 @@ pub fn usual_path(application: &ApplicationRef) -> String {
 
 fn is_whole(cx: &Context<Altinity>, folder: &str) -> bool {
     let last = format!("{folder}/{LAST}");
-    cx.stored_below(&last).next().is_some_and(|object| object.key == last)
+    cx.stored_below(&last)
+        .next()
+        .is_some_and(|object| object.key == last)
 }
 
 /// `20260821T010405Z`, as the names of archives have it.
@@ -201,7 +241,14 @@ fn compact(moment: Timestamp) -> String {
 fn is_stamp(folder: &str, names: &str) -> bool {
     folder.strip_prefix(names).is_some_and(|stamp| {
         let mut shape = stamp.bytes().zip(b"ddddddddTddddddZ");
-        stamp.len() == 16 && shape.all(|(c, wanted)| if *wanted == b'd' { c.is_ascii_digit() } else { c == *wanted })
+        stamp.len() == 16
+            && shape.all(|(c, wanted)| {
+                if *wanted == b'd' {
+                    c.is_ascii_digit()
+                } else {
+                    c == *wanted
+                }
+            })
     })
 }
 
@@ -228,8 +275,16 @@ mod tests {
 
     #[test]
     fn each_shard_has_an_archive_of_its_own() {
-        let archive = Archive { name: "a".into(), shards: 2, path: "p".into(), bucket: Some("b".into()) };
-        assert_eq!((archive.folder(0), archive.folder(1)), ("p/a".into(), "p/a-shard1".into()));
+        let archive = Archive {
+            name: "a".into(),
+            shards: 2,
+            path: "p".into(),
+            bucket: Some("b".into()),
+        };
+        assert_eq!(
+            (archive.folder(0), archive.folder(1)),
+            ("p/a".into(), "p/a-shard1".into())
+        );
         assert_eq!(archive.uri(), "s3://b/p/a");
     }
 

@@ -8,21 +8,31 @@ use crate::{
 };
 
 pub fn check(cx: &Context<Altinity>) -> Outcome<Verdict> {
-    let source = cx.source().or_fail("NoBackup", "there is no backup to look after")?;
+    let source = cx
+        .source()
+        .or_fail("NoBackup", "there is no backup to look after")?;
     let archive = Archive::of_backup(cx, &source)?;
     Ok(match archive.sight(cx) {
         Sight::Whole(size) => compared(source.artifact.as_ref(), &archive, size),
-        Sight::Missing(folder) => Verdict::lost("ArchiveGone", format!("{folder} is no longer a whole archive")),
+        Sight::Missing(folder) => Verdict::lost(
+            "ArchiveGone",
+            format!("{folder} is no longer a whole archive"),
+        ),
         Sight::Hidden => Verdict::unknown(
             "ArchiveOutOfSight",
-            format!("{} is not in the platform's storage, where this could be looked at", archive.uri()),
+            format!(
+                "{} is not in the platform's storage, where this could be looked at",
+                archive.uri()
+            ),
         ),
     })
 }
 
 /// An archive never changes. A Backup that does not know where it lies, or how large it is, learns it here.
 fn compared(artifact: Option<&Artifact>, archive: &Archive, size: Option<u64>) -> Verdict {
-    let known = artifact.and_then(|artifact| artifact.size_bytes).filter(|known| *known > 0);
+    let known = artifact
+        .and_then(|artifact| artifact.size_bytes)
+        .filter(|known| *known > 0);
     match (known, size) {
         (Some(known), Some(size)) if known != size => Verdict::lost(
             "ArchiveChanged",

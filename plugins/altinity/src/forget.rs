@@ -19,24 +19,43 @@ const REMOVAL: Purpose = Purpose {
 };
 
 pub fn forget(cx: &Context<Altinity>) -> Outcome<()> {
-    let source = cx.source().or_fail("NoBackup", "there is no backup to remove")?;
+    let source = cx
+        .source()
+        .or_fail("NoBackup", "there is no backup to remove")?;
     let archive = Archive::of_backup(cx, &source)?;
     match &archive.bucket {
         Some(bucket) if *bucket == cx.bucket().name => {
             archive.purge(cx);
             Ok(())
         }
-        Some(bucket) => out_of_reach(&archive, &format!("bucket {bucket} is not the platform's any more")),
-        None if cx.get::<Installation>(&release_of(&cx.subject()))?.is_none() => {
-            out_of_reach(&archive, "the storage was the application's own, and the application is gone")
+        Some(bucket) => out_of_reach(
+            &archive,
+            &format!("bucket {bucket} is not the platform's any more"),
+        ),
+        None if cx
+            .get::<Installation>(&release_of(&cx.subject()))?
+            .is_none() =>
+        {
+            out_of_reach(
+                &archive,
+                "the storage was the application's own, and the application is gone",
+            )
         }
         None => {
             let settings = run::settings(cx)?;
             let decide = |sidecars: &Sidecars| {
                 let steps = run::steps(cx, &archive, sidecars)?.removal(&archive, sidecars);
-                Ok(Run { archive: archive.clone(), steps, outdated: Vec::new() })
+                Ok(Run {
+                    archive: archive.clone(),
+                    steps,
+                    outdated: Vec::new(),
+                })
             };
-            let settings = crate::spec::Settings { template: None, deadline: 20.minutes(), ..settings };
+            let settings = crate::spec::Settings {
+                template: None,
+                deadline: 20.minutes(),
+                ..settings
+            };
             Run::to_its_end(cx, &REMOVAL, &settings, decide).map(|_| ())
         }
     }

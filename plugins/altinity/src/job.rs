@@ -41,7 +41,11 @@ impl Order<'_> {
     pub fn ensure(&self, cx: &Context<Altinity>) -> Outcome<BatchJob> {
         let application = cx.subject();
         // An owner has to be in the namespace of what it owns.
-        let lifetime = if application.namespace == cx.job().namespace { Lifetime::Job } else { Lifetime::Kept };
+        let lifetime = if application.namespace == cx.job().namespace {
+            Lifetime::Job
+        } else {
+            Lifetime::Kept
+        };
         cx.ensure(lifetime, &self.object(&application))
     }
 
@@ -76,7 +80,11 @@ impl Order<'_> {
         let of_pod = &mut spec["securityContext"];
         fill(of_pod, "runAsNonRoot", true.into());
         fill(of_pod, "runAsUser", USER.into());
-        fill(of_pod, "seccompProfile", json!({ "type": "RuntimeDefault" }));
+        fill(
+            of_pod,
+            "seccompProfile",
+            json!({ "type": "RuntimeDefault" }),
+        );
         if spec["containers"].as_array().is_none_or(Vec::is_empty) {
             spec["containers"] = json!([{ "name": CONTAINER }]);
         }
@@ -112,7 +120,10 @@ impl Order<'_> {
 
     fn environment(&self, application: &ApplicationRef, is_ours: bool) -> Vec<Value> {
         let variable = |name: &str, value: &str| json!({ "name": name, "value": value });
-        let mut all = vec![variable("BACKUP_MODE", self.mode), variable("BACKUP_ARCHIVE", self.archive)];
+        let mut all = vec![
+            variable("BACKUP_MODE", self.mode),
+            variable("BACKUP_ARCHIVE", self.archive),
+        ];
         if is_ours {
             let secret = api_secret(application);
             for (name, key) in [("API_USERNAME", "username"), ("API_PASSWORD", "password")] {
@@ -132,7 +143,11 @@ pub fn runs_program(template: Option<&Value>) -> bool {
 }
 
 fn harden(container: &mut Value) {
-    fill(container, "terminationMessagePolicy", "FallbackToLogsOnError".into());
+    fill(
+        container,
+        "terminationMessagePolicy",
+        "FallbackToLogsOnError".into(),
+    );
     let context = &mut container["securityContext"];
     fill(context, "allowPrivilegeEscalation", false.into());
     fill(&mut context["capabilities"], "drop", json!(["ALL"]));
@@ -172,9 +187,17 @@ const KEYS_REFUSED: &[&str] = &[
 impl Report {
     /// What the last Pod of a Job that has failed left, or what Kubernetes says of the Job.
     fn of(pods: &[Pod], words: &str) -> Self {
-        let told = pods.iter().filter_map(Pod::report).max_by_key(|(at, _)| *at).map(|(_, text)| text);
+        let told = pods
+            .iter()
+            .filter_map(Pod::report)
+            .max_by_key(|(at, _)| *at)
+            .map(|(_, text)| text);
         let text = told.unwrap_or(words);
-        let text = if text.is_empty() { "the Job has failed, and nothing says why" } else { text };
+        let text = if text.is_empty() {
+            "the Job has failed, and nothing says why"
+        } else {
+            text
+        };
         Self::read(text).unwrap_or_else(|| Self {
             reason: "ClientFailed".into(),
             address: None,
@@ -186,9 +209,16 @@ impl Report {
     /// The program's: `<reason>|<address>|<verb>|<text>`.
     fn read(text: &str) -> Option<Self> {
         let mut parts = text.splitn(4, '|');
-        let reason = parts.next().filter(|word| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphabetic()))?;
+        let reason = parts
+            .next()
+            .filter(|word| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphabetic()))?;
         let (address, verb, text) = (parts.next()?, parts.next()?, parts.next()?);
-        Some(Self { reason: reason.into(), address: Some(address.into()), verb: verb.into(), text: without_key(text).into() })
+        Some(Self {
+            reason: reason.into(),
+            address: Some(address.into()),
+            verb: verb.into(),
+            text: without_key(text).into(),
+        })
     }
 
     /// Whether the storage does not take the keys that clickhouse-backup has.
@@ -210,9 +240,13 @@ impl std::fmt::Display for Report {
 /// An answer of the storage as far as its code: some services repeat the key itself behind it.
 fn without_key(text: &str) -> &str {
     const BEFORE: &str = "api error ";
-    let Some(at) = text.find(BEFORE) else { return text };
+    let Some(at) = text.find(BEFORE) else {
+        return text;
+    };
     let code = at + BEFORE.len();
-    let end = text[code..].find(|c: char| !c.is_ascii_alphanumeric()).map_or(text.len(), |length| code + length);
+    let end = text[code..]
+        .find(|c: char| !c.is_ascii_alphanumeric())
+        .map_or(text.len(), |length| code + length);
     &text[..end]
 }
 
@@ -223,7 +257,13 @@ pub enum Stand {
 }
 
 /// Waits for the end of a Job, and tells it. Nobody waits longer than the Job itself may take.
-pub fn ended(cx: &Context<Altinity>, job: &BatchJob, deadline: Duration, reason: &str, doing: &str) -> Outcome<Stand> {
+pub fn ended(
+    cx: &Context<Altinity>,
+    job: &BatchJob,
+    deadline: Duration,
+    reason: &str,
+    doing: &str,
+) -> Outcome<Stand> {
     let name = job.metadata.name.as_str();
     match job.completion() {
         Completion::Done => Ok(Stand::Done),
@@ -233,7 +273,11 @@ pub fn ended(cx: &Context<Altinity>, job: &BatchJob, deadline: Duration, reason:
         }
         Completion::Running => {
             if let Some(obstacle) = cx.obstacle_of_job(name)? {
-                return wait("ClientStuck", format!("the Pod of Job {name} cannot start: {obstacle}")).at_most(10.minutes());
+                return wait(
+                    "ClientStuck",
+                    format!("the Pod of Job {name} cannot start: {obstacle}"),
+                )
+                .at_most(10.minutes());
             }
             wait(reason, format!("{doing} (Job {name})")).at_most(deadline + 5.minutes())
         }
@@ -274,11 +318,20 @@ mod tests {
         let container = &spec["containers"][0];
         assert_eq!(container["image"], "client@sha256:0f");
         assert_eq!(container["command"][2], PROGRAM);
-        assert_eq!(container["env"][2]["valueFrom"]["secretKeyRef"]["name"], "clickhouse-events-backup-api-auth");
+        assert_eq!(
+            container["env"][2]["valueFrom"]["secretKeyRef"]["name"],
+            "clickhouse-events-backup-api-auth"
+        );
         assert_eq!(spec["automountServiceAccountToken"], false);
         assert_eq!(spec["securityContext"]["runAsNonRoot"], true);
-        assert_eq!(container["securityContext"]["capabilities"]["drop"], json!(["ALL"]));
-        assert_eq!(job["spec"]["podFailurePolicy"]["rules"][1]["onExitCodes"]["containerName"], CONTAINER);
+        assert_eq!(
+            container["securityContext"]["capabilities"]["drop"],
+            json!(["ALL"])
+        );
+        assert_eq!(
+            job["spec"]["podFailurePolicy"]["rules"][1]["onExitCodes"]["containerName"],
+            CONTAINER
+        );
         assert!(spec.get("initContainers").is_none());
     }
 
@@ -295,7 +348,10 @@ mod tests {
         });
         let job = job(Some(&template));
         let spec = &job["spec"]["template"]["spec"];
-        assert_eq!(job["spec"]["template"]["metadata"]["labels"], json!({ "team": "data", "altinity.strategy.backups.cozystack.io/mode": "backup" }));
+        assert_eq!(
+            job["spec"]["template"]["metadata"]["labels"],
+            json!({ "team": "data", "altinity.strategy.backups.cozystack.io/mode": "backup" })
+        );
         assert_eq!(spec["nodeSelector"]["disk"], "fast");
         assert_eq!(spec["securityContext"]["runAsUser"], 1000);
         assert_eq!(spec["containers"][0]["image"], "own:1");
@@ -311,8 +367,14 @@ mod tests {
         let job = job(Some(&template));
         let container = &job["spec"]["template"]["spec"]["containers"][0];
         assert_eq!(container["command"], json!(["/bin/sh"]));
-        assert_eq!(container["env"], json!([{ "name": "BACKUP_MODE", "value": "backup" }, { "name": "BACKUP_ARCHIVE", "value": "a" }]));
-        assert_eq!(container["terminationMessagePolicy"], "FallbackToLogsOnError");
+        assert_eq!(
+            container["env"],
+            json!([{ "name": "BACKUP_MODE", "value": "backup" }, { "name": "BACKUP_ARCHIVE", "value": "a" }])
+        );
+        assert_eq!(
+            container["terminationMessagePolicy"],
+            "FallbackToLogsOnError"
+        );
     }
 
     #[test]
@@ -326,9 +388,14 @@ mod tests {
             "list at chi-a-clickhouse-0-0: operation error S3: ListObjectsV2, https response error StatusCode: 403, api error \
              InvalidAccessKeyId"
         );
-        let other = Report::read("OperationFailed|h|restore|code: 57, message: Table already exists").unwrap();
+        let other =
+            Report::read("OperationFailed|h|restore|code: 57, message: Table already exists")
+                .unwrap();
         assert!(!other.is_about_keys());
-        assert_eq!(Report::of(&[], "Job has reached the specified backoff limit").reason, "ClientFailed");
+        assert_eq!(
+            Report::of(&[], "Job has reached the specified backoff limit").reason,
+            "ClientFailed"
+        );
         assert!(!Report::of(&[], "").text.is_empty());
     }
 }

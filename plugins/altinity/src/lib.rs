@@ -61,12 +61,19 @@ impl Strategy for Altinity {
         Question::Forget,
         Question::Check,
     ];
-    const READS: &[Reads] = &[Reads::of::<Installation>(), Reads::of::<Pod>(), Reads::of::<BatchJob>()];
+    const READS: &[Reads] = &[
+        Reads::of::<Installation>(),
+        Reads::of::<Pod>(),
+        Reads::of::<BatchJob>(),
+    ];
     const WRITES: &[Writes] = &[
         Writes::of::<BatchJob>(&[Action::Create, Action::Delete]),
         // A Pod of ClickHouse is restarted where the class allows it.
         Writes::of::<Pod>(&[Action::Delete]),
     ];
+    // The chart gives each release a folder. It is called after the application here: a backup outlives its release.
+    const STORAGE_PATHS: &[&str] = &["{namespace}/clickhouse-{application}"];
+    const POD_SECRETS: &[&str] = &["clickhouse-{application}-backup-api-auth"];
     // clickhouse-backup names the Secret: without it, a Pod of ClickHouse would start again without a storage.
     const USES_CREDENTIALS_BETWEEN_JOBS: bool = true;
     const METADATA_VERSIONS: &[u32] = &[0, 1];
@@ -83,7 +90,10 @@ impl Strategy for Altinity {
 
     fn paths(cx: &Context<Self>) -> Outcome<Vec<Path>> {
         let path = archive::usual_path(&cx.subject());
-        Ok(vec![Path::new(format!("s3://{}/{path}/", cx.bucket().name), "archives")])
+        Ok(vec![Path::new(
+            format!("s3://{}/{path}/", cx.bucket().name),
+            "archives",
+        )])
     }
 
     fn backup(cx: &Context<Self>) -> Outcome<Success> {
@@ -129,23 +139,41 @@ fn decide(cx: &Context<Altinity>, sidecars: &Sidecars, has_program: bool) -> Out
         bucket: is_platform.then_some(platform.name),
     };
     if !has_program {
-        return Ok(Run { archive: Archive { shards: 1, ..archive }, steps: String::new(), outdated: Vec::new() });
+        return Ok(Run {
+            archive: Archive {
+                shards: 1,
+                ..archive
+            },
+            steps: String::new(),
+            outdated: Vec::new(),
+        });
     }
     if is_platform {
         run::trusts_storage(cx, sidecars)?;
     }
     let steps = run::steps(cx, &archive, sidecars)?.backup(&archive, sidecars);
-    Ok(Run { archive, steps, outdated: Vec::new() })
+    Ok(Run {
+        archive,
+        steps,
+        outdated: Vec::new(),
+    })
 }
 
 /// The archive that a Job has written, and its size: that it has ended well is not enough.
-fn written(cx: &Context<Altinity>, run: &Run, job: &BatchJob) -> Outcome<(Option<Archive>, Option<u64>)> {
+fn written(
+    cx: &Context<Altinity>,
+    run: &Run,
+    job: &BatchJob,
+) -> Outcome<(Option<Archive>, Option<u64>)> {
     let has_program = !run.steps.is_empty();
     match run.archive.sight(cx) {
         Sight::Whole(size) => return Ok((Some(run.archive.clone()), size)),
         Sight::Hidden => return Ok((has_program.then(|| run.archive.clone()), None)),
         Sight::Missing(folder) if has_program => {
-            return fail("ArchiveMissing", format!("clickhouse-backup is done, but {folder} is no whole archive"));
+            return fail(
+                "ArchiveMissing",
+                format!("clickhouse-backup is done, but {folder} is no whole archive"),
+            );
         }
         Sight::Missing(_) => {}
     }
@@ -153,7 +181,10 @@ fn written(cx: &Context<Altinity>, run: &Run, job: &BatchJob) -> Outcome<(Option
     let since = job.started_at().unwrap_or(cx.job().started_at);
     let archive = Archive::latest(cx, &cx.subject(), since, cx.now())?.or_fail(
         "ArchiveMissing",
-        format!("the Job is done, but {} holds no archive that was begun since {since}", run.archive.path),
+        format!(
+            "the Job is done, but {} holds no archive that was begun since {since}",
+            run.archive.path
+        ),
     )?;
     match archive.sight(cx) {
         Sight::Whole(size) => Ok((Some(archive), size)),
@@ -162,12 +193,17 @@ fn written(cx: &Context<Altinity>, run: &Run, job: &BatchJob) -> Outcome<(Option
 }
 
 fn success(cx: &Context<Altinity>, archive: Option<&Archive>, size: Option<u64>) -> Success {
-    let artifact = archive.map(|archive| Artifact { size_bytes: size, ..Artifact::at(archive.uri()) });
+    let artifact = archive.map(|archive| Artifact {
+        size_bytes: size,
+        ..Artifact::at(archive.uri())
+    });
     let mut success = Success::of(artifact);
     for (name, value) in cx.all_parameters() {
         success = success.metadata(&format!("{}{name}", metadata::PARAMETER), value);
     }
-    let Some(archive) = archive else { return success };
+    let Some(archive) = archive else {
+        return success;
+    };
     success
         .metadata(metadata::VERSION, "1".to_owned())
         .metadata(metadata::ARCHIVE, archive.name.clone())

@@ -70,7 +70,10 @@ impl Installation {
         let clusters = &self.spec.configuration.clusters;
         let cluster = clusters.iter().find(|cluster| cluster.name == CLUSTER);
         let layout = cluster.map(|cluster| cluster.layout).unwrap_or_default();
-        (layout.shards_count.unwrap_or(1), layout.replicas_count.unwrap_or(1))
+        (
+            layout.shards_count.unwrap_or(1),
+            layout.replicas_count.unwrap_or(1),
+        )
     }
 }
 
@@ -167,7 +170,10 @@ impl Pod {
     }
 
     fn sidecar(&self) -> Option<&Container> {
-        self.spec.containers.iter().find(|container| container.name == SIDECAR)
+        self.spec
+            .containers
+            .iter()
+            .find(|container| container.name == SIDECAR)
     }
 
     fn variable(&self, name: &str) -> Option<&Variable> {
@@ -184,7 +190,11 @@ impl Pod {
 
     /// What a container that has failed left to be told, and when.
     pub fn report(&self) -> Option<(Option<Timestamp>, &str)> {
-        let mut ended = self.status.container_statuses.iter().filter_map(|status| status.state.terminated.as_ref());
+        let mut ended = self
+            .status
+            .container_statuses
+            .iter()
+            .filter_map(|status| status.state.terminated.as_ref());
         let failed = ended.find(|ended| ended.exit_code != 0 && !ended.message.is_empty())?;
         Some((failed.finished_at, failed.message.trim()))
     }
@@ -219,14 +229,21 @@ impl Sidecars {
         let (shards, replicas) = found.at_most(30.minutes())?.layout();
         let mut pods = cx.find::<Pod>(&[(INSTALLATION_LABEL, &release)])?;
         let mut all = Vec::new();
-        for (shard, replica) in (0..shards).flat_map(|shard| (0..replicas).map(move |replica| (shard, replica))) {
+        for (shard, replica) in
+            (0..shards).flat_map(|shard| (0..replicas).map(move |replica| (shard, replica)))
+        {
             let host = format!("chi-{release}-{CLUSTER}-{shard}-{replica}");
             let name = format!("{host}-0");
-            let at = pods.iter().position(|pod| pod.metadata.name == name && pod.is_ready());
+            let at = pods
+                .iter()
+                .position(|pod| pod.metadata.name == name && pod.is_ready());
             let Some(at) = at else {
-                return wait("ClickHouseNotReady", format!("Pod {namespace}/{name} is not ready"))
-                    .pending()
-                    .at_most(30.minutes());
+                return wait(
+                    "ClickHouseNotReady",
+                    format!("Pod {namespace}/{name} is not ready"),
+                )
+                .pending()
+                .at_most(30.minutes());
             };
             let pod = pods.swap_remove(at);
             if pod.sidecar().is_none() {
@@ -240,9 +257,18 @@ impl Sidecars {
                 );
             }
             let address = format!("{host}.{namespace}.svc:{PORT}");
-            all.push(Sidecar { shard, is_first: replica == 0, pod, address });
+            all.push(Sidecar {
+                shard,
+                is_first: replica == 0,
+                pod,
+                address,
+            });
         }
-        Ok(Self { all, shards, replicas })
+        Ok(Self {
+            all,
+            shards,
+            replicas,
+        })
     }
 
     /// Those of the first replicas, by shard.
@@ -252,8 +278,13 @@ impl Sidecars {
 
     /// The folder that they write archives to.
     pub fn path(&self) -> Outcome<String> {
-        let path = self.all.first().and_then(|sidecar| sidecar.pod.variable("S3_PATH"));
-        let path = path.and_then(|path| path.value.as_deref()).map(|path| path.trim_matches('/').to_owned());
+        let path = self
+            .all
+            .first()
+            .and_then(|sidecar| sidecar.pod.variable("S3_PATH"));
+        let path = path
+            .and_then(|path| path.value.as_deref())
+            .map(|path| path.trim_matches('/').to_owned());
         path.filter(|path| backup_strategy::is_path(path)).or_fail(
             "SidecarUnknown",
             "the clickhouse-backup beside ClickHouse has no S3_PATH that could be a folder; upgrade the ClickHouse release",
@@ -264,23 +295,33 @@ impl Sidecars {
     pub fn use_platform(&self, platform: &Bucket) -> bool {
         self.all.iter().all(|sidecar| {
             let bucket = sidecar.pod.variable("S3_BUCKET");
-            bucket.is_some_and(|bucket| bucket.value_from.secret_key_ref.name == platform.credentials_secret)
+            bucket.is_some_and(|bucket| {
+                bucket.value_from.secret_key_ref.name == platform.credentials_secret
+            })
         })
     }
 
     /// Whether they were given a certificate authority.
     pub fn have_authority(&self) -> bool {
-        self.all.iter().all(|sidecar| sidecar.pod.variable("SSL_CERT_DIR").is_some())
+        self.all
+            .iter()
+            .all(|sidecar| sidecar.pod.variable("SSL_CERT_DIR").is_some())
     }
 
     /// The image that runs in them, by digest where the kubelet says one.
     pub fn image(&self) -> Option<&str> {
         let pod = &self.all.first()?.pod;
         let mut statuses = pod.status.container_statuses.iter();
-        let running = statuses.find(|status| status.name == SIDECAR).map(|status| status.image_id.as_str());
+        let running = statuses
+            .find(|status| status.name == SIDECAR)
+            .map(|status| status.image_id.as_str());
         let pinned = running
             .map(|image| image.rsplit("://").next().unwrap_or(image))
-            .filter(|image| image.split_once("@sha256:").is_some_and(|(name, _)| !name.is_empty()));
+            .filter(|image| {
+                image
+                    .split_once("@sha256:")
+                    .is_some_and(|(name, _)| !name.is_empty())
+            });
         pinned.or(pod.sidecar().map(|sidecar| sidecar.image.as_str()))
     }
 }
@@ -316,7 +357,9 @@ impl Object for BatchJob {
 
 impl BatchJob {
     pub fn completion(&self) -> Completion<'_> {
-        let last = |condition: &&Condition| condition.is_true() && matches!(condition.r#type.as_str(), "Complete" | "Failed");
+        let last = |condition: &&Condition| {
+            condition.is_true() && matches!(condition.r#type.as_str(), "Complete" | "Failed")
+        };
         match self.status.conditions.iter().find(last) {
             Some(condition) if condition.r#type == "Complete" => Completion::Done,
             Some(condition) => Completion::Failed(&condition.message),
@@ -340,22 +383,48 @@ mod tests {
 
     #[test]
     fn a_layout_is_one_of_each_unless_the_installation_says_more() {
-        let layout = |clusters: Value| read::<Installation>(&json!({ "spec": { "configuration": { "clusters": clusters } } })).layout();
-        assert_eq!(layout(json!([{ "name": "clickhouse", "layout": { "shardsCount": 2, "replicasCount": 3 } }])), (2, 3));
+        let layout = |clusters: Value| {
+            read::<Installation>(&json!({ "spec": { "configuration": { "clusters": clusters } } }))
+                .layout()
+        };
+        assert_eq!(
+            layout(
+                json!([{ "name": "clickhouse", "layout": { "shardsCount": 2, "replicasCount": 3 } }])
+            ),
+            (2, 3)
+        );
         assert_eq!(layout(json!([{ "name": "clickhouse" }])), (1, 1));
-        assert_eq!(layout(json!([{ "name": "other", "layout": { "shardsCount": 2 } }])), (1, 1));
+        assert_eq!(
+            layout(json!([{ "name": "other", "layout": { "shardsCount": 2 } }])),
+            (1, 1)
+        );
     }
 
     #[test]
     fn the_first_condition_that_ends_a_job_decides() {
-        let job = |conditions: Value| read::<BatchJob>(&json!({ "metadata": {}, "status": { "conditions": conditions } }));
-        let condition = |of: &str, status: &str| json!({ "type": of, "status": status, "message": "why" });
+        let job = |conditions: Value| {
+            read::<BatchJob>(&json!({ "metadata": {}, "status": { "conditions": conditions } }))
+        };
+        let condition =
+            |of: &str, status: &str| json!({ "type": of, "status": status, "message": "why" });
         assert_eq!(job(json!([])).completion(), Completion::Running);
-        assert_eq!(job(json!([condition("SuccessCriteriaMet", "True")])).completion(), Completion::Running);
-        assert_eq!(job(json!([condition("Failed", "False")])).completion(), Completion::Running);
-        let ended = json!([condition("FailureTarget", "True"), condition("Failed", "True")]);
+        assert_eq!(
+            job(json!([condition("SuccessCriteriaMet", "True")])).completion(),
+            Completion::Running
+        );
+        assert_eq!(
+            job(json!([condition("Failed", "False")])).completion(),
+            Completion::Running
+        );
+        let ended = json!([
+            condition("FailureTarget", "True"),
+            condition("Failed", "True")
+        ]);
         assert_eq!(job(ended).completion(), Completion::Failed("why"));
-        assert_eq!(job(json!([condition("Complete", "True")])).completion(), Completion::Done);
+        assert_eq!(
+            job(json!([condition("Complete", "True")])).completion(),
+            Completion::Done
+        );
     }
 
     #[test]
@@ -366,14 +435,32 @@ mod tests {
                 "spec": { "containers": [{ "name": "clickhouse-backup", "image": "a/clickhouse-backup:2.7.4" }] },
                 "status": { "containerStatuses": [{ "name": "clickhouse-backup", "imageID": id }] },
             }));
-            let sidecar = Sidecar { shard: 0, is_first: true, pod, address: String::new() };
-            let sidecars = Sidecars { all: vec![sidecar], shards: 1, replicas: 1 };
+            let sidecar = Sidecar {
+                shard: 0,
+                is_first: true,
+                pod,
+                address: String::new(),
+            };
+            let sidecars = Sidecars {
+                all: vec![sidecar],
+                shards: 1,
+                replicas: 1,
+            };
             sidecars.image().map(ToOwned::to_owned)
         };
-        assert_eq!(image("a/clickhouse-backup@sha256:0f").as_deref(), Some("a/clickhouse-backup@sha256:0f"));
-        assert_eq!(image("docker-pullable://a/b@sha256:0f").as_deref(), Some("a/b@sha256:0f"));
+        assert_eq!(
+            image("a/clickhouse-backup@sha256:0f").as_deref(),
+            Some("a/clickhouse-backup@sha256:0f")
+        );
+        assert_eq!(
+            image("docker-pullable://a/b@sha256:0f").as_deref(),
+            Some("a/b@sha256:0f")
+        );
         // The ID of an image that was never pulled names no registry.
-        assert_eq!(image("sha256:0f").as_deref(), Some("a/clickhouse-backup:2.7.4"));
+        assert_eq!(
+            image("sha256:0f").as_deref(),
+            Some("a/clickhouse-backup:2.7.4")
+        );
         assert_eq!(image("").as_deref(), Some("a/clickhouse-backup:2.7.4"));
     }
 }

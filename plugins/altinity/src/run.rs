@@ -45,7 +45,9 @@ impl Run {
         decide: impl FnOnce(&Sidecars) -> Outcome<Self>,
     ) -> Outcome<(Self, BatchJob)> {
         let known = cx.state()?;
-        let tries_again = known.as_ref().is_some_and(|run: &Self| !run.outdated.is_empty());
+        let tries_again = known
+            .as_ref()
+            .is_some_and(|run: &Self| !run.outdated.is_empty());
         let name = job_name(cx, purpose.mode, tries_again);
         let (mut run, job) = match (known, cx.get::<BatchJob>(&name)?) {
             (Some(run), Some(job)) => (run, job),
@@ -78,7 +80,14 @@ impl Run {
         }
     }
 
-    fn order(&self, cx: &Context<Altinity>, name: String, mode: &str, settings: &Settings, sidecars: &Sidecars) -> Outcome<BatchJob> {
+    fn order(
+        &self,
+        cx: &Context<Altinity>,
+        name: String,
+        mode: &str,
+        settings: &Settings,
+        sidecars: &Sidecars,
+    ) -> Outcome<BatchJob> {
         let order = Order {
             name,
             mode,
@@ -95,7 +104,11 @@ impl Run {
 
 /// The name of the Job: the same for every evaluation of a job, and another where it is tried once more.
 fn job_name(cx: &Context<Altinity>, mode: &str, again: bool) -> String {
-    if again { cx.child_name(&format!("{mode}-again")) } else { cx.child_name(mode) }
+    if again {
+        cx.child_name(&format!("{mode}-again"))
+    } else {
+        cx.child_name(mode)
+    }
 }
 
 /// The settings of a run. A strategy object that is gone has none.
@@ -143,14 +156,31 @@ pub fn undo(cx: &Context<Altinity>, mode: &'static str, data: bool) -> Outcome<(
             Some(job) => job,
             None => {
                 let remote = data && run.archive.bucket.is_none();
-                let steps = steps(cx, &run.archive, &sidecars)?.undo(&run.steps, &run.archive, &sidecars, remote);
-                let settings = Settings { deadline: 10.minutes(), ..settings };
-                let run = Run { steps, ..run.clone() };
+                let steps = steps(cx, &run.archive, &sidecars)?.undo(
+                    &run.steps,
+                    &run.archive,
+                    &sidecars,
+                    remote,
+                );
+                let settings = Settings {
+                    deadline: 10.minutes(),
+                    ..settings
+                };
+                let run = Run {
+                    steps,
+                    ..run.clone()
+                };
                 run.order(cx, name.clone(), "undo", &settings, &sidecars)?
             }
         };
         // However it ends: what it was for can be removed no other way.
-        job::ended(cx, &job, 5.minutes(), "Undoing", "what was begun in clickhouse-backup is being stopped")?;
+        job::ended(
+            cx,
+            &job,
+            5.minutes(),
+            "Undoing",
+            "what was begun in clickhouse-backup is being stopped",
+        )?;
         if cx.subject().namespace != cx.job().namespace {
             without_job(cx, &name)?;
         }

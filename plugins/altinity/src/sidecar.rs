@@ -20,7 +20,11 @@ pub struct Outdated {
 /// The Pods of the sidecars that a run uses.
 pub fn outdated(sidecars: &Sidecars) -> Vec<Outdated> {
     let pods = sidecars.first().map(|sidecar| &sidecar.pod.metadata);
-    pods.map(|pod| Outdated { pod: pod.name.clone(), uid: pod.uid.clone() }).collect()
+    pods.map(|pod| Outdated {
+        pod: pod.name.clone(),
+        uid: pod.uid.clone(),
+    })
+    .collect()
 }
 
 /// Restarts Pods one after the other, each when the one before is ready again.
@@ -35,7 +39,9 @@ pub fn restarted(cx: &Context<Altinity>, outdated: &[Outdated]) -> Outcome<()> {
         }
         return wait(
             "SidecarRestarting",
-            format!("Pod {pod} is restarted, so that its clickhouse-backup reads the credentials anew"),
+            format!(
+                "Pod {pod} is restarted, so that its clickhouse-backup reads the credentials anew"
+            ),
         )
         .at_most(30.minutes());
     }
@@ -44,10 +50,18 @@ pub fn restarted(cx: &Context<Altinity>, outdated: &[Outdated]) -> Outcome<()> {
 
 /// What to do, for whom it may not be done.
 pub fn advice(sidecars: &Sidecars, report: &Report) -> String {
-    let failed = sidecars.all.iter().find(|sidecar| report.address.as_ref() == Some(&sidecar.address));
+    let failed = sidecars
+        .all
+        .iter()
+        .find(|sidecar| report.address.as_ref() == Some(&sidecar.address));
     let since = failed.and_then(|sidecar| sidecar.pod.sidecar_started_at());
-    let since = since.map(|since| format!(" (at {since})")).unwrap_or_default();
-    let pods: Vec<&str> = sidecars.first().map(|sidecar| sidecar.pod.metadata.name.as_str()).collect();
+    let since = since
+        .map(|since| format!(" (at {since})"))
+        .unwrap_or_default();
+    let pods: Vec<&str> = sidecars
+        .first()
+        .map(|sidecar| sidecar.pod.metadata.name.as_str())
+        .collect();
     format!(
         "the storage refuses the credentials of clickhouse-backup ({report}); it reads them when it starts{since}, and they \
          were handed out or changed since. Delete these Pods one after the other, each when the one before is ready again, \

@@ -66,6 +66,11 @@ pub struct Options {
     /// How many seconds the restore may take. As the strategy has it when absent, zero or less.
     #[serde(default)]
     pub restore_timeout_seconds: Option<i64>,
+    /// Namespace of the target application, where that is another one than the Backup's. Whoever asks for it needs the
+    /// right to create RestoreJobs there.
+    #[serde(default)]
+    #[allow(dead_code, reason = "the host reads it")]
+    pub target_namespace: Option<String>,
     /// Tables to restore, as patterns with commas between them: `shop.*,web.visits`. All tables when absent.
     #[serde(default)]
     #[schemars(regex(pattern = r"^[A-Za-z0-9_.*?,-]+$"))]
@@ -101,7 +106,9 @@ impl Settings {
 impl Options {
     /// How long the restore may take, where it asks for a time of its own.
     pub fn deadline(&self) -> Option<Duration> {
-        let seconds = self.restore_timeout_seconds.filter(|seconds| *seconds > 0)?;
+        let seconds = self
+            .restore_timeout_seconds
+            .filter(|seconds| *seconds > 0)?;
         let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
         Some(Duration::from_secs(seconds.max(SHORTEST).into()))
     }
@@ -128,7 +135,12 @@ pub fn problems(spec: &Spec, parameters: &Parameters) -> Vec<Problem> {
     let pinned = "is pinned by a digest, such as registry.example.org/clickhouse-backup@sha256: and 64 digits";
     let mut problems: Vec<Problem> = [
         Problem::unless(is_pinned, "/spec/image", spec.image.as_ref(), pinned),
-        Problem::unless(is_pinned, "/parameters/image", parameters.image.as_ref(), pinned),
+        Problem::unless(
+            is_pinned,
+            "/parameters/image",
+            parameters.image.as_ref(),
+            pinned,
+        ),
     ]
     .into_iter()
     .flatten()
@@ -142,7 +154,10 @@ pub fn problems(spec: &Spec, parameters: &Parameters) -> Vec<Problem> {
             problems.push(Problem::at(pointer, format!("is at least {SHORTEST}")));
         }
     }
-    let containers = spec.template.as_ref().map(|template| &template["spec"]["containers"]);
+    let containers = spec
+        .template
+        .as_ref()
+        .map(|template| &template["spec"]["containers"]);
     if containers.is_some_and(|containers| !containers.is_null() && !has_objects(containers)) {
         problems.push(Problem::at(
             "/spec/template/spec/containers",
@@ -158,7 +173,8 @@ fn is_pinned(image: &str) -> bool {
 }
 
 fn has_objects(list: &Value) -> bool {
-    list.as_array().is_some_and(|list| !list.is_empty() && list.iter().all(Value::is_object))
+    list.as_array()
+        .is_some_and(|list| !list.is_empty() && list.iter().all(Value::is_object))
 }
 
 #[cfg(test)]
@@ -168,7 +184,10 @@ mod tests {
     use super::*;
 
     fn pointers(spec: &Spec, parameters: &Parameters) -> Vec<String> {
-        problems(spec, parameters).into_iter().map(|problem| problem.path).collect()
+        problems(spec, parameters)
+            .into_iter()
+            .map(|problem| problem.path)
+            .collect()
     }
 
     #[test]
@@ -181,8 +200,15 @@ mod tests {
             ("registry.example.org/a:2.7.4", false),
             ("registry.example.org/a@sha256:0f", false),
         ] {
-            let spec = Spec { image: Some(image.into()), ..Spec::default() };
-            assert_eq!(pointers(&spec, &Parameters::default()).is_empty(), is_fine, "{image}");
+            let spec = Spec {
+                image: Some(image.into()),
+                ..Spec::default()
+            };
+            assert_eq!(
+                pointers(&spec, &Parameters::default()).is_empty(),
+                is_fine,
+                "{image}"
+            );
         }
     }
 
@@ -212,7 +238,14 @@ mod tests {
 
     #[test]
     fn a_pattern_of_tables_holds_no_other_words() {
-        let tables = |text: &str| Options { tables: Some(text.into()), ..Options::default() }.tables().is_ok();
+        let tables = |text: &str| {
+            Options {
+                tables: Some(text.into()),
+                ..Options::default()
+            }
+            .tables()
+            .is_ok()
+        };
         assert!(tables("shop.*,web.visits"));
         assert!(tables(""));
         for text in ["a b", "a\" --rm", "a\n", "a|b", "a;b", "a=b"] {
@@ -229,7 +262,10 @@ mod tests {
             ..Spec::default()
         };
         let own = Settings::of(spec(), Parameters::default()).unwrap();
-        assert_eq!((own.image.as_deref(), own.deadline.as_secs()), (Some("a"), 100));
+        assert_eq!(
+            (own.image.as_deref(), own.deadline.as_secs()),
+            (Some("a"), 100)
+        );
         assert!(own.restarts_sidecar);
         let parameters = Parameters {
             image: Some("b".into()),
@@ -237,7 +273,10 @@ mod tests {
             restart_sidecar: Some(RestartSidecar::Never),
         };
         let set = Settings::of(spec(), parameters).unwrap();
-        assert_eq!((set.image.as_deref(), set.deadline.as_secs()), (Some("b"), 200));
+        assert_eq!(
+            (set.image.as_deref(), set.deadline.as_secs()),
+            (Some("b"), 200)
+        );
         assert!(!set.restarts_sidecar);
     }
 }

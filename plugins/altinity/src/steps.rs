@@ -27,18 +27,32 @@ impl Steps {
             // The copy of the credentials has it without its scheme, which S3 clients refuse.
             say("S3_ENDPOINT", &platform.endpoint);
             say("S3_REGION", &platform.region);
-            say("S3_FORCE_PATH_STYLE", if platform.force_path_style { "true" } else { "false" });
+            say(
+                "S3_FORCE_PATH_STYLE",
+                if platform.force_path_style {
+                    "true"
+                } else {
+                    "false"
+                },
+            );
             say("S3_PATH", &archive.path);
         } else if own_path != Some(&archive.path) {
             say("S3_PATH", &archive.path);
         }
-        Self { flags, lines: Vec::new() }
+        Self {
+            flags,
+            lines: Vec::new(),
+        }
     }
 
     /// A backup: each shard's first replica writes an archive. That the storage lets them is tried first.
     pub fn backup(mut self, archive: &Archive, sidecars: &Sidecars) -> String {
         self.each(sidecars.first(), |_| "list".into(), |_| " remote".into());
-        self.each(sidecars.first(), |_| "create_remote".into(), |sidecar| format!(" {}", archive.of_shard(sidecar.shard)));
+        self.each(
+            sidecars.first(),
+            |_| "create_remote".into(),
+            |sidecar| format!(" {}", archive.of_shard(sidecar.shard)),
+        );
         self.tidy(archive, sidecars.first());
         self.text()
     }
@@ -48,19 +62,42 @@ impl Steps {
     /// A replicated table that one replica drops lives on in the others, and comes back from them as it was. So with
     /// several replicas tables are dropped and created in all of them at once; the data goes to the first of each shard,
     /// and from there to the others.
-    pub fn restore(mut self, archive: &Archive, sidecars: &Sidecars, tables: Option<&str>) -> String {
+    pub fn restore(
+        mut self,
+        archive: &Archive,
+        sidecars: &Sidecars,
+        tables: Option<&str>,
+    ) -> String {
         let name = |sidecar: &Sidecar| format!(" {}", archive.of_shard(sidecar.shard));
-        let tables = tables.map(|tables| format!(" --tables={tables}")).unwrap_or_default();
+        let tables = tables
+            .map(|tables| format!(" --tables={tables}"))
+            .unwrap_or_default();
         self.each(sidecars.first(), |_| "list".into(), |_| " remote".into());
-        self.each(sidecars.first(), |_| "download".into(), |sidecar| format!("{tables}{}", name(sidecar)));
+        self.each(
+            sidecars.first(),
+            |_| "download".into(),
+            |sidecar| format!("{tables}{}", name(sidecar)),
+        );
         if sidecars.replicas > 1 {
             for sidecar in sidecars.first() {
                 let on_cluster = format!("restore --env=RESTORE_SCHEMA_ON_CLUSTER={CLUSTER}");
-                self.each([sidecar].into_iter(), |_| on_cluster.clone(), |_| format!(" --schema --rm{tables}{}", name(sidecar)));
+                self.each(
+                    [sidecar].into_iter(),
+                    |_| on_cluster.clone(),
+                    |_| format!(" --schema --rm{tables}{}", name(sidecar)),
+                );
             }
-            self.each(sidecars.first(), |_| "restore".into(), |sidecar| format!(" --data{tables}{}", name(sidecar)));
+            self.each(
+                sidecars.first(),
+                |_| "restore".into(),
+                |sidecar| format!(" --data{tables}{}", name(sidecar)),
+            );
         } else {
-            self.each(sidecars.first(), |_| "restore".into(), |sidecar| format!(" --rm{tables}{}", name(sidecar)));
+            self.each(
+                sidecars.first(),
+                |_| "restore".into(),
+                |sidecar| format!(" --rm{tables}{}", name(sidecar)),
+            );
         }
         self.tidy(archive, sidecars.first());
         self.text()
@@ -68,22 +105,41 @@ impl Steps {
 
     /// The removal of archives from a storage that only clickhouse-backup can reach.
     pub fn removal(mut self, archive: &Archive, sidecars: &Sidecars) -> String {
-        self.each(sidecars.first(), |_| "delete".into(), |sidecar| format!(" remote {}", archive.of_shard(sidecar.shard)));
+        self.each(
+            sidecars.first(),
+            |_| "delete".into(),
+            |sidecar| format!(" remote {}", archive.of_shard(sidecar.shard)),
+        );
         self.text()
     }
 
     /// What is left of a run that came to nothing: what goes on is stopped, then what it made beside ClickHouse is
     /// removed, and with `remote` what it has written to a storage of the application's own.
-    pub fn undo(mut self, begun: &str, archive: &Archive, sidecars: &Sidecars, remote: bool) -> String {
+    pub fn undo(
+        mut self,
+        begun: &str,
+        archive: &Archive,
+        sidecars: &Sidecars,
+        remote: bool,
+    ) -> String {
         let here = |line: &&str| {
             let address = line.split('|').next().unwrap_or_default();
             !line.starts_with('-') && sidecars.first().any(|sidecar| sidecar.address == address)
         };
-        self.lines = begun.lines().filter(here).filter_map(|line| line.split_once('|')).map(|(address, command)| format!("-{address}|kill {command}")).collect();
+        self.lines = begun
+            .lines()
+            .filter(here)
+            .filter_map(|line| line.split_once('|'))
+            .map(|(address, command)| format!("-{address}|kill {command}"))
+            .collect();
         self.tidy(archive, sidecars.first());
         if remote {
             for sidecar in sidecars.first() {
-                let command = format!("delete{} remote {}", self.flags, archive.of_shard(sidecar.shard));
+                let command = format!(
+                    "delete{} remote {}",
+                    self.flags,
+                    archive.of_shard(sidecar.shard)
+                );
                 self.lines.push(format!("-{}|{command}", sidecar.address));
             }
         }
@@ -91,10 +147,16 @@ impl Steps {
     }
 
     /// A phase: a command for each of these.
-    fn each<'a>(&mut self, sidecars: impl Iterator<Item = &'a Sidecar>, verb: impl Fn(&Sidecar) -> String, rest: impl Fn(&Sidecar) -> String) {
+    fn each<'a>(
+        &mut self,
+        sidecars: impl Iterator<Item = &'a Sidecar>,
+        verb: impl Fn(&Sidecar) -> String,
+        rest: impl Fn(&Sidecar) -> String,
+    ) {
         for sidecar in sidecars {
             let (verb, rest) = (verb(sidecar), rest(sidecar));
-            self.lines.push(format!("{}|{verb}{}{rest}", sidecar.address, self.flags));
+            self.lines
+                .push(format!("{}|{verb}{}{rest}", sidecar.address, self.flags));
         }
         self.lines.push("--".into());
     }
@@ -102,7 +164,11 @@ impl Steps {
     /// The archives that were made, or fetched, beside ClickHouse take up its volume.
     fn tidy<'a>(&mut self, archive: &Archive, sidecars: impl Iterator<Item = &'a Sidecar>) {
         for sidecar in sidecars {
-            self.lines.push(format!("-{}|delete local {}", sidecar.address, archive.of_shard(sidecar.shard)));
+            self.lines.push(format!(
+                "-{}|delete local {}",
+                sidecar.address,
+                archive.of_shard(sidecar.shard)
+            ));
         }
     }
 
