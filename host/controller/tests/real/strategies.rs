@@ -3,6 +3,7 @@
 //!
 //! The stories run at the same time, against one host, each in a tenant's namespace of its own.
 
+mod altinity;
 mod cnpg;
 mod etcd;
 
@@ -15,7 +16,7 @@ use crate::{
 };
 
 /// The plugins with a story.
-const STRATEGIES: &[&str] = &["cnpg", "etcd"];
+const STRATEGIES: &[&str] = &["altinity", "cnpg", "etcd"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_strategy_carries_backups_from_end_to_end() {
@@ -32,5 +33,10 @@ async fn every_strategy_carries_backups_from_end_to_end() {
     for strategy in STRATEGIES {
         platform.plugin_is_ready(strategy).await;
     }
-    futures::future::join_all([cnpg::story().boxed_local(), etcd::story().boxed_local()]).await;
+    futures::future::join_all([
+        altinity::story().boxed_local(),
+        cnpg::story().boxed_local(),
+        etcd::story().boxed_local(),
+    ])
+    .await;
 }
