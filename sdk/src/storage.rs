@@ -117,16 +117,30 @@ fn parts(endpoint: &str) -> (&str, &str) {
 }
 
 impl<S: Strategy> Context<S> {
-    /// The path of what lies in a bucket, if that is the platform's bucket and a place of this application's, where it
-    /// can be looked at and removed: below one of [`prefixes`](Self::prefixes), and not the whole of one. A key that is
-    /// no path, which old settings could lead to, is out of sight.
+    /// The path of what lies in a bucket, if it can be looked at: in the platform's bucket, at one of
+    /// [`prefixes`](Self::prefixes) or inside the artifact of [`source`](Self::source). A key that is no path, which old
+    /// settings could lead to, is out of sight.
     #[must_use]
     pub fn in_sight<'a>(&self, bucket: &str, endpoint: &str, key: &'a str) -> Option<&'a str> {
+        let is_granted = || self.prefixes().iter().any(|prefix| covers(prefix, key));
+        let is_sources = || {
+            let artifact = self.source().and_then(|source| source.artifact);
+            let place = artifact
+                .as_ref()
+                .and_then(|artifact| bucket_and_key(&artifact.uri));
+            place.is_some_and(|place| place.0 == bucket && covers(place.1, key))
+        };
+        let is_visible =
+            is_path(key) && self.bucket().is(bucket, endpoint) && (is_granted() || is_sources());
+        is_visible.then_some(key)
+    }
+
+    /// The same, if it can be removed, too: below one of [`prefixes`](Self::prefixes), and not the whole of one.
+    #[must_use]
+    pub fn in_reach<'a>(&self, bucket: &str, endpoint: &str, key: &'a str) -> Option<&'a str> {
         let is_below = |prefix: &String| covers(prefix, key) && prefix.trim_end_matches('/') != key;
-        let visible = is_path(key)
-            && self.bucket().is(bucket, endpoint)
-            && self.prefixes().iter().any(is_below);
-        visible.then_some(key)
+        self.in_sight(bucket, endpoint, key)
+            .filter(|_| self.prefixes().iter().any(is_below))
     }
 
     /// The Secret, and its key, that hold the certificate authority of an endpoint: if it is the platform's, and has an
