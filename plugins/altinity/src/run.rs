@@ -3,6 +3,8 @@
 //! What the Job is to do is decided once, and remembered before the Job is ordered: a host that stops in between goes on
 //! with the same archive, and what is undone is what was begun.
 
+use std::time::Duration;
+
 use backup_strategy::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +17,12 @@ use crate::{
     spec::Settings,
     steps::Steps,
 };
+
+/// The host's label with the UID of whose an object is.
+const OWNER: &str = "backups.cozystack.io/owned-by.UID";
+
+/// How long it may take to stop what was begun: it is only told, and its copies are removed.
+const UNDOING: Duration = Duration::from_secs(10 * 60);
 
 /// What a job remembers.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -50,7 +58,10 @@ impl Run {
             .is_some_and(|run: &Self| !run.outdated.is_empty());
         let name = job_name(cx, purpose.mode, tries_again);
         let (mut run, job) = match (known, cx.get::<BatchJob>(&name)?) {
-            (Some(run), Some(job)) => (run, job),
+            (Some(run), Some(job)) => {
+                is_believed(cx, &job)?;
+                (run, job)
+            }
             (known, _) => {
                 if let Some(run) = &known {
                     sidecar::restarted(cx, &run.outdated)?;
@@ -100,6 +111,24 @@ impl Run {
         };
         order.ensure(cx)
     }
+}
+
+fn is_ours(cx: &Context<Altinity>, job: &BatchJob) -> bool {
+    job.metadata.labels.get(OWNER) == Some(&cx.job().uid)
+}
+
+/// Whoever may create Jobs could put one under the name that says it is done.
+fn is_believed(cx: &Context<Altinity>, job: &BatchJob) -> Outcome<()> {
+    if is_ours(cx, job) {
+        return Ok(());
+    }
+    let name = &job.metadata.name;
+    fail(
+        "ForeignJob",
+        format!(
+            "Job {name} is there already, and is not this job's; delete it, and order the job anew"
+        ),
+    )
 }
 
 /// The name of the Job: the same for every evaluation of a job, and another where it is tried once more.
@@ -163,7 +192,7 @@ pub fn undo(cx: &Context<Altinity>, mode: &'static str, data: bool) -> Outcome<(
                     remote,
                 );
                 let settings = Settings {
-                    deadline: 10.minutes(),
+                    deadline: UNDOING,
                     ..settings
                 };
                 let run = Run {
@@ -177,7 +206,7 @@ pub fn undo(cx: &Context<Altinity>, mode: &'static str, data: bool) -> Outcome<(
         job::ended(
             cx,
             &job,
-            5.minutes(),
+            UNDOING,
             "Undoing",
             "what was begun in clickhouse-backup is being stopped",
         )?;
@@ -193,7 +222,7 @@ pub fn undo(cx: &Context<Altinity>, mode: &'static str, data: bool) -> Outcome<(
 
 /// Deletes a Job and waits until it is gone with its Pod: only then nothing is told to clickhouse-backup any more.
 pub fn without_job(cx: &Context<Altinity>, name: &str) -> Outcome<()> {
-    let Some(job) = cx.get::<BatchJob>(name)? else {
+    let Some(job) = cx.get::<BatchJob>(name)?.filter(|job| is_ours(cx, job)) else {
         return Ok(());
     };
     if !job.metadata.is_being_deleted() {

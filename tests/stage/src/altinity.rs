@@ -265,7 +265,7 @@ impl ClickHouse {
         let container = &pod["spec"]["containers"][0];
         let script = container["args"].to_string();
         let word = script
-            .split([' ', '"', '\\'])
+            .split([' ', '"', '\\', '=', ';'])
             .find(|word| word.starts_with("clickhouse-") && word.ends_with('-'));
         let (namespace, prefix) = (
             text(pod, "/metadata/namespace"),

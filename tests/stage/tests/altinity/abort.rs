@@ -29,7 +29,7 @@ async fn deleted(stage: &mut Stage, around: &ClickHouse, kind: &str, job: &str) 
 // Section 7 of the sheet: what was begun ran on in clickhouse-backup.
 #[tokio::test]
 async fn a_backup_job_that_is_deleted_stops_what_it_began_and_takes_what_was_written() {
-    for turns in 0..5 {
+    for turns in 0..4 {
         let mut stage = stage();
         let around = play(&stage, AltinityFate::Completes);
         under_way(&mut stage, &around, turns).await;
@@ -37,7 +37,7 @@ async fn a_backup_job_that_is_deleted_stops_what_it_began_and_takes_what_was_wri
         assert!(stage.storage.keys().is_empty(), "after {turns} turns");
         stage.runner.settle().await.unwrap();
         assert!(jobs(&stage).is_empty(), "after {turns} turns");
-        if turns == 2 {
+        if turns == 3 {
             let told = around.told();
             assert!(
                 told.iter()
@@ -95,7 +95,7 @@ async fn a_restore_that_is_deleted_is_stopped_and_keeps_the_archive() {
 async fn a_job_whose_application_is_gone_is_undone_all_the_same() {
     let mut stage = stage();
     let around = play(&stage, AltinityFate::Completes);
-    under_way(&mut stage, &around, 4).await;
+    under_way(&mut stage, &around, 3).await;
     assert_eq!(archives(&stage, FOLDER).len(), 1);
     forget::gone(&stage).await;
     deleted(&mut stage, &around, "BackupJob", "ad-hoc").await;

@@ -65,7 +65,7 @@ async fn the_job_of_kubernetes_goes_with_the_backup_job() {
 #[tokio::test]
 async fn an_archive_that_is_whole_becomes_a_backup_that_says_where_it_is() {
     let mut stage = stage();
-    parameters(&stage, &json!({ "retention": "30d" }));
+    parameters(&stage, &json!({ "deadlineSeconds": "3600" }));
     let around = play(&stage, AltinityFate::Completes);
     let said = backed_up(&mut stage, &around, "ad-hoc").await;
     assert_eq!(said, "Succeeded BackupCompleted: Backup ad-hoc is complete");
@@ -77,8 +77,8 @@ async fn an_archive_that_is_whole_becomes_a_backup_that_says_where_it_is() {
     let backup = stage.read("Backup", TENANT, "ad-hoc");
     assert_eq!(backup["spec"]["strategyRef"]["kind"], "Altinity");
     assert_eq!(
-        backup["spec"]["driverMetadata"][format!("{METADATA}/parameter/retention")],
-        "30d"
+        backup["spec"]["driverMetadata"][format!("{METADATA}/parameter/deadlineSeconds")],
+        "3600"
     );
     assert_eq!(
         backup["spec"]["driverMetadata"][format!("{METADATA}/path")],
@@ -97,12 +97,18 @@ async fn an_archive_that_is_whole_becomes_a_backup_that_says_where_it_is() {
             && told[1].contains("|create_remote ")
             && told[2].contains("|delete local ")
     );
-    // The copy of the endpoint that the sidecar has is without its scheme, and S3 clients refuse that.
-    assert!(
-        told[1].contains(" --env=S3_ENDPOINT=https://s3.cozy.example "),
-        "{}",
-        told[1]
-    );
+}
+
+// Defect 5 of the sheet: the copy of the credentials has the endpoint without its scheme, and S3 clients refuse that.
+#[tokio::test]
+async fn the_endpoint_is_told_with_its_scheme() {
+    let mut stage = stage();
+    let around = play(&stage, AltinityFate::Completes);
+    backed_up(&mut stage, &around, "ad-hoc").await;
+    for told in around.told() {
+        let says = told.contains(" --env=S3_ENDPOINT=https://s3.cozy.example ");
+        assert!(says || told.contains("|delete local "), "{told}");
+    }
 }
 
 // TestReconcileAltinity_FailsOnJobFailed
@@ -313,6 +319,35 @@ async fn a_job_created_anew_under_an_old_name_writes_a_new_archive() {
     }
     assert_ne!(names[0], names[1]);
     assert!(jobs(&stage).is_empty());
+}
+
+// Defect 9 of the sheet: a tenant who may create Jobs could make a backup succeed.
+#[tokio::test]
+async fn a_job_that_somebody_else_put_under_the_name_is_not_believed() {
+    let mut stage = stage();
+    stage
+        .backup_job_of(TENANT, "ad-hoc", "ClickHouse", "events")
+        .unwrap();
+    stage.runner.settle().await.unwrap();
+    let name = jobs(&stage)[0]["metadata"]["name"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    stage
+        .delete_any("batch/v1", "Job", Some(TENANT), &name)
+        .await
+        .unwrap();
+    let forged = json!({
+        "apiVersion": "batch/v1", "kind": "Job", "metadata": { "name": name, "namespace": TENANT },
+        "status": { "conditions": [{ "type": "Complete", "status": "True" }] },
+    });
+    stage.cluster.put(forged).unwrap();
+    stage.runner.settle().await.unwrap();
+    let said = stage.job(TENANT, "ad-hoc");
+    assert!(
+        said.contains("ForeignJob") && said.contains("is not this job's"),
+        "{said}"
+    );
 }
 
 // Defect 11 of the sheet: the name of the job and `-backup` did not fit.

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Asks for a look, and gives back what the Backup says then: `<status> <reason>: <message>`.
-async fn checked(stage: &mut Stage, backup: &str) -> String {
+pub(crate) async fn checked(stage: &mut Stage, backup: &str) -> String {
     stage.cluster.advance(60);
     let mut object = stage.read("Backup", TENANT, backup);
     let now = stage.cluster.now().to_string();

@@ -12,7 +12,7 @@ fn reference() -> Value {
             "imagePullPolicy": "IfNotPresent",
             "command": ["/bin/sh", "-c"],
             "args": ["mode={{ .Mode }}; prefix=clickhouse-{{ .Release.Name }}-; \
-                      source={{ if .Backup }}clickhouse-{{ .Backup.ApplicationRef.Name }}-{{ end }}; keep={{ .Parameters.keep }}; run"],
+                      source={{ if .Backup }}clickhouse-{{ .Backup.ApplicationRef.Name }}-{{ end }}; keep={{ index .Parameters \"keep\" }}; run"],
             "env": [
                 { "name": "API_USERNAME", "valueFrom": { "secretKeyRef": { "name": "clickhouse-{{ .Release.Name }}-backup-api-auth", "key": "username" } } },
                 { "name": "API_PASSWORD", "valueFrom": { "secretKeyRef": { "name": "clickhouse-{{ .Release.Name }}-backup-api-auth", "key": "password" } } },
