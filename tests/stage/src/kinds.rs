@@ -32,6 +32,13 @@ const fn kind(
 const KINDS: &[Kind] = &[
     kind("apps.cozystack.io", "v1alpha1", "Postgres", "postgreses"),
     kind("apps.cozystack.io", "v1alpha1", "Etcd", "etcds"),
+    kind("apps.cozystack.io", "v1alpha1", "ClickHouse", "clickhouses"),
+    kind(
+        "clickhouse.altinity.com",
+        "v1",
+        "ClickHouseInstallation",
+        "clickhouseinstallations",
+    ),
     kind(
         "helm.toolkit.fluxcd.io",
         "v2",
