@@ -139,6 +139,11 @@ fn manifest<S: Built>() -> Value {
         "reads": reads.collect::<Value>(),
         "writes": writes.collect::<Value>(),
         "holds": holds.collect::<Value>(),
+        "asks": {
+            "storagePaths": S::STORAGE_PATHS,
+            "systemNamespaces": S::SYSTEM_NAMESPACES,
+            "podSecrets": S::POD_SECRETS,
+        },
         "suspendsReleases": S::SUSPENDS_RELEASES,
         "usesCredentialsBetweenJobs": S::USES_CREDENTIALS_BETWEEN_JOBS,
         "metadataVersions": S::METADATA_VERSIONS,

@@ -36,6 +36,13 @@ pub trait Strategy: Sized + 'static {
     const WRITES: &'static [Writes] = &[];
     /// Applications that a job works on beside its own: no other job works on them at the same time.
     const HOLDS: &'static [Holds] = &[];
+    /// Where its backups lie in the platform's bucket, the usual place first: what it asks an administrator to grant,
+    /// in the words of a StrategyPlugin.
+    const STORAGE_PATHS: &'static [&'static str] = &["{namespace}/{application}"];
+    /// Namespaces of the platform that it asks to work in, such as Velero's.
+    const SYSTEM_NAMESPACES: &'static [&'static str] = &[];
+    /// Patterns of the Secrets that its Pods use, which it asks to be granted.
+    const POD_SECRETS: &'static [&'static str] = &[];
     /// Whether it suspends the application's HelmRelease.
     const SUSPENDS_RELEASES: bool = false;
     /// Whether applications go on using the projected credentials when no job runs, as WAL archiving does.

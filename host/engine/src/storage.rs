@@ -108,6 +108,16 @@ impl MemoryStorage {
         self.lock().keys().cloned().collect()
     }
 
+    /// The keys that are there with their sizes in bytes, sorted.
+    #[must_use]
+    pub fn sizes(&self) -> Vec<(String, u64)> {
+        let objects = self.lock();
+        let sizes = objects
+            .values()
+            .map(|object| (object.key.clone(), object.size_bytes));
+        sizes.collect()
+    }
+
     /// Whether it answers, from now on.
     pub fn answers(&self, answers: bool) {
         self.is_silent.store(!answers, Ordering::Relaxed);

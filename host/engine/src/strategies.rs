@@ -12,7 +12,7 @@ use std::{
 };
 
 use backup_api::{
-    GrantedApplication, PluginAccount, PluginIdentity, PluginLimits, PluginSource,
+    GrantedApplication, PluginAccount, PluginIdentity, PluginLimits, PluginPods, PluginSource,
     StrategyPluginSpec,
 };
 use backup_sandbox::{Limits, Manifest, Strategy};
@@ -297,10 +297,19 @@ impl Strategies {
     }
 }
 
-/// What an administrator would grant a strategy that is what its manifest says: the usual place in storage, its own
-/// application kinds, an account of its own beside the host's.
+/// What an administrator would grant a strategy that is what its manifest says: what it asks for, in the usual place in
+/// storage where it asks for none, its own application kinds, an account of its own beside the host's.
 #[must_use]
 pub fn proposed_grant(manifest: &Manifest, file: &str, host_namespace: &str) -> StrategyPluginSpec {
+    let asks = manifest.asks.clone();
+    let storage_paths = match asks.storage_paths.is_empty() {
+        true => vec!["{namespace}/{application}".to_owned()],
+        false => asks.storage_paths,
+    };
+    let pods = (!asks.pod_secrets.is_empty()).then(|| PluginPods {
+        secrets: asks.pod_secrets,
+        ..PluginPods::default()
+    });
     StrategyPluginSpec {
         source: PluginSource {
             file: file.to_owned(),
@@ -315,15 +324,15 @@ pub fn proposed_grant(manifest: &Manifest, file: &str, host_namespace: &str) -> 
                 kind: application.kind.clone(),
             })
             .collect(),
-        storage_paths: vec!["{namespace}/{application}".to_owned()],
+        storage_paths,
         service_account: PluginAccount {
             namespace: host_namespace.to_owned(),
             name: format!("strategy-{}", manifest.name),
         },
-        system_namespaces: vec![],
+        system_namespaces: asks.system_namespaces,
         limits: None,
         max_running_jobs: None,
-        pods: None,
+        pods,
     }
 }
 

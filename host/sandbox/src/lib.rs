@@ -46,7 +46,9 @@ pub use evaluate::{Cost, Evaluation, Finished, Reply, Round};
 pub use imports::CONTRACT;
 pub use limits::Limits;
 pub use load::{Sandbox, Strategy};
-pub use manifest::{ApplicationKind, HeldKind, Manifest, ReadKind, StrategyKind, WrittenKind};
+pub use manifest::{
+    ApplicationKind, Asks, HeldKind, Manifest, ReadKind, StrategyKind, WrittenKind,
+};
 pub use plan::{Action, Condition, Event, LogLine, Plan};
 pub use request::{Question, Request};
 pub use snapshot::{Answer, Read, Snapshot};

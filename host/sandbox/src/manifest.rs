@@ -52,6 +52,9 @@ pub struct Manifest {
     /// Applications that a job works on beside its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<HeldKind>,
+    /// What it asks an administrator to grant.
+    #[serde(default)]
+    pub asks: Asks,
     /// Whether it suspends the application's HelmRelease.
     #[serde(default)]
     pub suspends_releases: bool,
@@ -84,6 +87,21 @@ pub struct ApplicationKind {
     pub group: String,
     /// `Postgres`.
     pub kind: String,
+}
+
+/// What a strategy asks an administrator to grant beside its account, in the words of a StrategyPlugin.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Asks {
+    /// Where its backups lie, the usual place first; the host's usual place when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub storage_paths: Vec<String>,
+    /// Namespaces of the platform that it works in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub system_namespaces: Vec<String>,
+    /// Patterns of the Secrets that its Pods use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pod_secrets: Vec<String>,
 }
 
 /// Applications that a job works on beside its own.

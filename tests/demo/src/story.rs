@@ -10,7 +10,7 @@ use backup_engine::cluster::{
 use backup_sandbox::Manifest;
 use jiff::Timestamp;
 use serde_json::Value;
-use stage::{Cnpg, Fate, Stage};
+use stage::{Cnpg, Fate, Operator as _, Stage};
 
 /// The job of the documentation.
 const JOB: &str = "\

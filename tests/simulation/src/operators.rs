@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use stage::{Cnpg, EtcdFate, EtcdOperator, Fate};
+use backup_engine::MemoryStorage;
+use stage::{Cnpg, EtcdFate, EtcdOperator, Fate, Operator as _, Workplace};
 
 use crate::ground::{Ground, unless_crashed};
 
@@ -34,6 +35,15 @@ impl Default for Operators {
 }
 
 impl Ground {
+    /// Where the operators work: everywhere, with the buckets that there are.
+    fn workplace(&self) -> Workplace {
+        let nowhere = Arc::new(MemoryStorage::default());
+        let buckets = self.storage.buckets();
+        buckets.fold(Workplace::new(nowhere), |place, (name, bucket)| {
+            place.with_bucket(name, Arc::clone(bucket))
+        })
+    }
+
     /// Gives the operators a turn. Gives back whether one of them did something.
     pub(crate) fn operators_turn(&self) -> bool {
         let operators = {
@@ -47,17 +57,11 @@ impl Ground {
         }
         let mut did = vec![];
         if let Some(fate) = operators.cnpg {
-            let mut operator = Cnpg::new(Arc::default(), fate);
-            for (name, bucket) in self.storage.buckets() {
-                operator = operator.with_bucket(name, Arc::clone(bucket));
-            }
+            let operator = Cnpg::at(self.workplace(), fate);
             did.push(unless_crashed(operator.step(&self.cluster, self.now())));
         }
         if let Some(fate) = operators.etcd {
-            let mut operator = EtcdOperator::new(Arc::default(), fate);
-            for (name, bucket) in self.storage.buckets() {
-                operator = operator.with_bucket(name, Arc::clone(bucket));
-            }
+            let operator = EtcdOperator::at(self.workplace(), fate);
             did.push(unless_crashed(operator.step(&self.cluster, self.now())));
         }
         let mut moved = false;

@@ -1,16 +1,18 @@
 //! CloudNativePG and its Barman Cloud plugin.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use backup_engine::{
-    MemoryStorage,
     cluster::{ApiError, Caller, Cluster, DeleteOptions},
     reference,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::play::{all, set_status, text};
+use crate::{
+    Bucket, Operator, Workplace,
+    play::{all, set_status, text},
+};
 
 const PLUGIN: &str = "barman-cloud.cloudnative-pg.io";
 const MANAGER: &str = "cloudnative-pg";
@@ -29,74 +31,43 @@ pub enum Fate {
 
 /// The operator: it brings Pods of a Cluster up to its spec, and takes base backups, one step at a time.
 pub struct Cnpg {
-    storage: Arc<MemoryStorage>,
+    place: Workplace,
     fate: Fate,
-    /// Buckets that have a storage of their own.
-    buckets: BTreeMap<String, Arc<MemoryStorage>>,
-    /// Where it looks; everywhere when none.
-    namespace: Option<String>,
+}
+
+impl Operator for Cnpg {
+    const WATCHES: &[(&str, &str)] = &[
+        ("postgresql.cnpg.io/v1", "Cluster"),
+        ("postgresql.cnpg.io/v1", "Backup"),
+    ];
+
+    async fn step<C: Cluster>(&self, cluster: &C, now: Timestamp) -> Result<Vec<String>, ApiError> {
+        let mut steps = vec![];
+        for found in all(cluster, "postgresql.cnpg.io/v1", "Cluster").await? {
+            if self.place.covers(&found) {
+                steps.extend(roll_out(cluster, &found).await?);
+            }
+        }
+        for found in all(cluster, "postgresql.cnpg.io/v1", "Backup").await? {
+            if self.place.covers(&found) {
+                steps.extend(self.back_up(cluster, &found, now).await?);
+            }
+        }
+        Ok(steps)
+    }
 }
 
 impl Cnpg {
     /// An operator that writes to a storage.
     #[must_use]
-    pub fn new(storage: Arc<MemoryStorage>, fate: Fate) -> Self {
-        Self {
-            storage,
-            fate,
-            buckets: BTreeMap::new(),
-            namespace: None,
-        }
+    pub fn new(storage: Arc<impl Bucket + 'static>, fate: Fate) -> Self {
+        Self::at(Workplace::new(storage), fate)
     }
 
-    /// The same operator, that looks at one namespace only.
+    /// An operator at a place.
     #[must_use]
-    pub fn of_namespace(mut self, namespace: &str) -> Self {
-        self.namespace = Some(namespace.to_owned());
-        self
-    }
-
-    /// The same operator, that finds this bucket in a storage of its own.
-    #[must_use]
-    pub fn with_bucket(mut self, name: &str, storage: Arc<MemoryStorage>) -> Self {
-        self.buckets.insert(name.to_owned(), storage);
-        self
-    }
-
-    fn bucket(&self, name: &str) -> &MemoryStorage {
-        self.buckets.get(name).unwrap_or(&self.storage)
-    }
-
-    fn looks_at(&self, object: &Value) -> bool {
-        let namespace = text(object, "/metadata/namespace");
-        self.namespace
-            .as_deref()
-            .is_none_or(|looked_at| looked_at == namespace)
-    }
-
-    /// One step of each object that has one to make, in words.
-    ///
-    /// # Errors
-    /// What the cluster refuses.
-    pub async fn step<C: Cluster>(
-        &self,
-        cluster: &C,
-        now: Timestamp,
-    ) -> Result<Vec<String>, ApiError> {
-        let mut steps = vec![];
-        for found in all(cluster, "postgresql.cnpg.io/v1", "Cluster").await? {
-            if !self.looks_at(&found) {
-                continue;
-            }
-            steps.extend(roll_out(cluster, &found).await?);
-        }
-        for found in all(cluster, "postgresql.cnpg.io/v1", "Backup").await? {
-            if !self.looks_at(&found) {
-                continue;
-            }
-            steps.extend(self.back_up(cluster, &found, now).await?);
-        }
-        Ok(steps)
+    pub fn at(place: Workplace, fate: Fate) -> Self {
+        Self { place, fate }
     }
 
     /// Takes a base backup one step further.
@@ -180,17 +151,19 @@ impl Cnpg {
         let Some((bucket, path)) = place.and_then(|rest| rest.split_once('/')) else {
             return Ok(false);
         };
-        let bucket = self.bucket(bucket);
+        let bucket = self.place.bucket(bucket);
         let server = text(&plugin, "/parameters/serverName");
-        let at = u64::try_from(now.as_second()).unwrap_or_default();
         let folder = format!("{}/{server}", path.trim_matches('/'));
-        bucket.put(&format!("{folder}/base/{id}/backup.info"), 1_204, at);
-        bucket.put(&format!("{folder}/base/{id}/data.tar.gz"), 4_194_304, at);
-        bucket.put(
-            &format!("{folder}/wals/0000000100000000/000000010000000000000003.gz"),
-            65_536,
-            at,
-        );
+        let wal = "wals/0000000100000000/000000010000000000000003.gz";
+        for (file, size_bytes) in [
+            (format!("base/{id}/backup.info"), 1_204),
+            (format!("base/{id}/data.tar.gz"), 4_194_304),
+            (wal.to_owned(), 65_536),
+        ] {
+            bucket
+                .put(&format!("{folder}/{file}"), size_bytes, now)
+                .await;
+        }
         Ok(true)
     }
 }

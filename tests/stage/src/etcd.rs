@@ -1,16 +1,18 @@
 //! The etcd operator, and Helm beside it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use backup_engine::{
-    MemoryStorage,
     cluster::{ApiError, Caller, Cluster, Part},
     reference,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::play::{all, set_status, text};
+use crate::{
+    Bucket, Operator, Workplace,
+    play::{all, set_status, text},
+};
 
 /// Of the operator's kinds.
 pub(crate) const API_VERSION: &str = "etcd-operator.cozystack.io/v1alpha2";
@@ -43,67 +45,20 @@ pub enum EtcdFate {
 /// The operator: it takes snapshots, brings clusters up, and sees members off, one step at a time. Helm renders a
 /// cluster that is missing, unless its release is suspended.
 pub struct EtcdOperator {
-    storage: Arc<MemoryStorage>,
+    place: Workplace,
     fate: EtcdFate,
-    /// Buckets that have a storage of their own.
-    buckets: BTreeMap<String, Arc<MemoryStorage>>,
-    /// Where it looks; everywhere when none.
-    namespace: Option<String>,
 }
 
-impl EtcdOperator {
-    /// An operator that writes to a storage.
-    #[must_use]
-    pub fn new(storage: Arc<MemoryStorage>, fate: EtcdFate) -> Self {
-        Self {
-            storage,
-            fate,
-            buckets: BTreeMap::new(),
-            namespace: None,
-        }
-    }
+impl Operator for EtcdOperator {
+    const WATCHES: &[(&str, &str)] = &[
+        (API_VERSION, "EtcdCluster"),
+        (API_VERSION, "EtcdSnapshot"),
+        (API_VERSION, "EtcdMember"),
+        ("v1", "PersistentVolumeClaim"),
+        ("helm.toolkit.fluxcd.io/v2", "HelmRelease"),
+    ];
 
-    /// The same operator, that looks at one namespace only.
-    #[must_use]
-    pub fn of_namespace(mut self, namespace: &str) -> Self {
-        self.namespace = Some(namespace.to_owned());
-        self
-    }
-
-    /// The same operator, that finds this bucket in a storage of its own.
-    #[must_use]
-    pub fn with_bucket(mut self, name: &str, storage: Arc<MemoryStorage>) -> Self {
-        self.buckets.insert(name.to_owned(), storage);
-        self
-    }
-
-    fn bucket(&self, name: &str) -> &MemoryStorage {
-        self.buckets.get(name).unwrap_or(&self.storage)
-    }
-
-    /// The objects of a kind where it looks.
-    async fn all<C: Cluster>(
-        &self,
-        cluster: &C,
-        api_version: &str,
-        kind: &str,
-    ) -> Result<Vec<Value>, ApiError> {
-        let mut found = all(cluster, api_version, kind).await?;
-        if let Some(namespace) = &self.namespace {
-            found.retain(|object| text(object, "/metadata/namespace") == namespace);
-        }
-        Ok(found)
-    }
-
-    /// One step of each object that has one to make, in words.
-    ///
-    /// # Errors
-    /// What the cluster refuses.
-    pub async fn step<C: Cluster>(
-        &self,
-        cluster: &C,
-        now: Timestamp,
-    ) -> Result<Vec<String>, ApiError> {
+    async fn step<C: Cluster>(&self, cluster: &C, now: Timestamp) -> Result<Vec<String>, ApiError> {
         let mut steps = vec![];
         for release in self
             .all(cluster, "helm.toolkit.fluxcd.io/v2", "HelmRelease")
@@ -126,6 +81,32 @@ impl EtcdOperator {
             steps.extend(self.take(cluster, &found, now).await?);
         }
         Ok(steps)
+    }
+}
+
+impl EtcdOperator {
+    /// An operator that writes to a storage.
+    #[must_use]
+    pub fn new(storage: Arc<impl Bucket + 'static>, fate: EtcdFate) -> Self {
+        Self::at(Workplace::new(storage), fate)
+    }
+
+    /// An operator at a place.
+    #[must_use]
+    pub fn at(place: Workplace, fate: EtcdFate) -> Self {
+        Self { place, fate }
+    }
+
+    /// The objects of a kind where it looks.
+    async fn all<C: Cluster>(
+        &self,
+        cluster: &C,
+        api_version: &str,
+        kind: &str,
+    ) -> Result<Vec<Value>, ApiError> {
+        let mut found = all(cluster, api_version, kind).await?;
+        found.retain(|object| self.place.covers(object));
+        Ok(found)
     }
 
     /// Takes a snapshot one step further.
@@ -166,8 +147,7 @@ impl EtcdOperator {
                     folder => format!("{folder}/{name}.db"),
                 };
                 let bucket = text(snapshot, &format!("{s3}/bucket"));
-                let at = u64::try_from(now.as_second()).unwrap_or_default();
-                self.bucket(bucket).put(&key, 20_512, at);
+                self.place.bucket(bucket).put(&key, 20_512, now).await;
                 json!({
                     "phase": "Complete",
                     "conditions": ready("True", "SnapshotStored", "the snapshot is stored"),
@@ -207,11 +187,8 @@ impl EtcdOperator {
         let from_snapshot = etcd.pointer(source).is_some();
         let key = text(etcd, &format!("{source}/key"));
         let bucket = text(etcd, &format!("{source}/bucket"));
-        let is_stored = self
-            .bucket(bucket)
-            .keys()
-            .iter()
-            .any(|stored| stored == key);
+        let stored = self.place.bucket(bucket).keys().await;
+        let is_stored = stored.iter().any(|stored| stored == key);
         let status = match (text(etcd, "/status/conditions/0/reason"), &self.fate) {
             ("", EtcdFate::BootstrapStalls) if from_snapshot => return Ok(None),
             ("", _) => {

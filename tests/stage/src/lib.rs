@@ -5,17 +5,25 @@
 //! [`Cluster`](backup_engine::cluster::Cluster): the same one plays against the cluster in memory and against a
 //! real API server.
 
+mod bucket;
 mod cnpg;
+mod emitted;
 mod etcd;
+mod kept;
 mod kinds;
+mod operator;
 mod play;
 mod policy;
 mod stage;
 
+pub use bucket::Bucket;
 pub use cnpg::{Cnpg, Fate};
 pub use etcd::{EtcdFate, EtcdOperator};
+pub use kept::Kept;
 pub use kinds::{Kind, crd, kinds};
+pub use operator::{Operator, Workplace};
 pub use policy::{RESTORE_POLICY, by_restore_policy, restore_policy};
 pub use stage::{
-    Stage, bundle, etcd_objects, platform_etcd_objects, platform_objects, postgres_objects, sandbox,
+    Stage, bundle, defaults, etcd_objects, platform_etcd_objects, platform_objects,
+    postgres_objects, sandbox,
 };

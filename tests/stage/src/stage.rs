@@ -83,28 +83,62 @@ fn storage_secret(access_key: &str, secret_key: &str) -> Value {
     })
 }
 
-/// The platform's own objects, for a cluster that is not a [`Stage`]'s.
+/// The platform's own objects, for a cluster that is not a [`Stage`]'s: its storage's Secret, and the default strategies
+/// of these plugins with the default class that binds them.
+///
+/// # Errors
+/// When the stage itself is not in order.
+pub fn defaults(
+    access_key: &str,
+    secret_key: &str,
+    strategies: &[&str],
+) -> anyhow::Result<Vec<Value>> {
+    let mut objects = vec![storage_secret(access_key, secret_key)];
+    objects.push(default_class(strategies)?);
+    for strategy in strategies {
+        objects.extend(default_strategy(strategy)?);
+    }
+    Ok(objects)
+}
+
+/// The class `cozy-default`, as far as it binds strategies of these plugins.
+fn default_class(plugins: &[&str]) -> anyhow::Result<Value> {
+    let mut class: Value = serde_saphyr::from_str(include_str!("class.yaml"))?;
+    let is_bound = |binding: &Value| {
+        let name = binding["strategyRef"]["name"].as_str().unwrap_or_default();
+        let name = name.strip_prefix("cozy-default-").unwrap_or_default();
+        plugins
+            .iter()
+            .any(|plugin| name.split('-').next() == Some(plugin))
+    };
+    if let Some(bindings) = class["spec"]["strategies"].as_array_mut() {
+        bindings.retain(is_bound);
+    }
+    Ok(class)
+}
+
+/// The default strategies of a plugin, from `strategies/<plugin>.yaml`.
+fn default_strategy(plugin: &str) -> anyhow::Result<Vec<Value>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("strategies");
+    let path = folder.join(plugin).with_extension("yaml");
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    Ok(serde_saphyr::from_multiple(&text)?)
+}
+
+/// The platform's own objects with the strategy for Postgres.
 ///
 /// # Errors
 /// When the stage itself is not in order.
 pub fn platform_objects(access_key: &str, secret_key: &str) -> anyhow::Result<Vec<Value>> {
-    let mut objects = vec![storage_secret(access_key, secret_key)];
-    objects.extend(serde_saphyr::from_multiple::<Value>(include_str!(
-        "platform.yaml"
-    ))?);
-    Ok(objects)
+    defaults(access_key, secret_key, &["cnpg"])
 }
 
-/// The same with the strategy for Etcd, and a class that binds both.
+/// The same with the strategy for Etcd.
 ///
 /// # Errors
 /// When the stage itself is not in order.
 pub fn platform_etcd_objects(access_key: &str, secret_key: &str) -> anyhow::Result<Vec<Value>> {
-    let mut objects = vec![storage_secret(access_key, secret_key)];
-    objects.extend(serde_saphyr::from_multiple::<Value>(include_str!(
-        "platform_etcd.yaml"
-    ))?);
-    Ok(objects)
+    defaults(access_key, secret_key, &["etcd"])
 }
 
 /// An Etcd application with its Helm release and its EtcdCluster, for a cluster that is not a [`Stage`]'s. Where
@@ -189,6 +223,7 @@ impl Stage {
             secret_key,
         };
         stage.namespace(HOST_NAMESPACE)?;
+        crate::emitted::kept(&stage.cluster)?;
         Ok(stage)
     }
 
@@ -281,8 +316,31 @@ impl Stage {
     /// # Errors
     /// When one is not accepted, as where no plugin has defined the strategy's kind.
     pub fn platform(&self) -> anyhow::Result<()> {
-        self.storage_secret()?;
-        self.apply(include_str!("platform.yaml"))
+        self.defaults(&["cnpg"])
+    }
+
+    /// The platform's own objects: its storage's Secret, and the default strategies of these plugins with the default
+    /// class that binds them.
+    ///
+    /// # Errors
+    /// When one is not accepted, as where no plugin has defined the strategy's kind.
+    pub fn defaults(&self, strategies: &[&str]) -> anyhow::Result<()> {
+        for object in defaults(&self.access_key, &self.secret_key, strategies)? {
+            self.cluster.put(object)?;
+        }
+        Ok(())
+    }
+
+    /// A stage on which the built strategy of this name serves, with its defaults and a tenant's namespace.
+    ///
+    /// # Errors
+    /// When it is not built, or something is not accepted.
+    pub fn of(strategy: &str, namespace: &str) -> anyhow::Result<Self> {
+        let stage = Self::new()?;
+        stage.serve(&Self::bundled(&format!("{strategy}.wasm"))?)?;
+        stage.defaults(&[strategy])?;
+        stage.namespace(namespace)?;
+        Ok(stage)
     }
 
     /// A tenant's namespace.
@@ -313,8 +371,7 @@ impl Stage {
     /// # Errors
     /// When one is not accepted, as where no plugin has defined the strategy's kind.
     pub fn platform_etcd(&self) -> anyhow::Result<()> {
-        self.storage_secret()?;
-        self.apply(include_str!("platform_etcd.yaml"))
+        self.defaults(&["etcd"])
     }
 
     /// An Etcd application with its Helm release, and its EtcdCluster with three members and their volumes. The
@@ -358,16 +415,7 @@ impl Stage {
     /// # Errors
     /// When it is not accepted.
     pub fn backup_job(&self, namespace: &str, name: &str, application: &str) -> anyhow::Result<()> {
-        self.cluster.put(json!({
-            "apiVersion": "backups.cozystack.io/v1alpha1",
-            "kind": "BackupJob",
-            "metadata": { "name": name, "namespace": namespace },
-            "spec": {
-                "backupClassName": "cozy-default",
-                "applicationRef": { "apiGroup": "apps.cozystack.io", "kind": "Postgres", "name": application },
-            },
-        }))?;
-        Ok(())
+        self.backup_job_of(namespace, name, "Postgres", application)
     }
 
     /// A BackupJob of an Etcd application, by the class `cozy-default`.
@@ -380,13 +428,52 @@ impl Stage {
         name: &str,
         application: &str,
     ) -> anyhow::Result<()> {
+        self.backup_job_of(namespace, name, "Etcd", application)
+    }
+
+    /// A BackupJob of an application of a kind, by the class `cozy-default`.
+    ///
+    /// # Errors
+    /// When it is not accepted.
+    pub fn backup_job_of(
+        &self,
+        namespace: &str,
+        name: &str,
+        kind: &str,
+        application: &str,
+    ) -> anyhow::Result<()> {
         self.cluster.put(json!({
             "apiVersion": "backups.cozystack.io/v1alpha1",
             "kind": "BackupJob",
             "metadata": { "name": name, "namespace": namespace },
             "spec": {
                 "backupClassName": "cozy-default",
-                "applicationRef": { "apiGroup": "apps.cozystack.io", "kind": "Etcd", "name": application },
+                "applicationRef": { "apiGroup": "apps.cozystack.io", "kind": kind, "name": application },
+            },
+        }))?;
+        Ok(())
+    }
+
+    /// A RestoreJob of a Backup to another application, with options.
+    ///
+    /// # Errors
+    /// When it is not accepted.
+    pub fn restore_job_to(
+        &self,
+        namespace: &str,
+        name: &str,
+        backup: &str,
+        (kind, application): (&str, &str),
+        options: &Value,
+    ) -> anyhow::Result<()> {
+        self.cluster.put(json!({
+            "apiVersion": "backups.cozystack.io/v1alpha1",
+            "kind": "RestoreJob",
+            "metadata": { "name": name, "namespace": namespace },
+            "spec": {
+                "backupRef": { "name": backup },
+                "targetApplicationRef": { "apiGroup": "apps.cozystack.io", "kind": kind, "name": application },
+                "options": options,
             },
         }))?;
         Ok(())

@@ -17,7 +17,7 @@ use backup_engine::cluster::{
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use stage::{Cnpg, Fate, Stage};
+use stage::{Cnpg, Fate, Operator as _, Stage};
 
 const TENANT: &str = "tenant-acme";
 

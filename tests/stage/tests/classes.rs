@@ -14,7 +14,7 @@ use std::sync::Arc;
 use guest::Guest;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use stage::{Cnpg, Fate, Stage};
+use stage::{Cnpg, Fate, Operator as _, Stage};
 
 const TENANT: &str = "tenant-acme";
 
@@ -76,14 +76,12 @@ async fn a_class_in_order_says_so_and_is_written_once() {
 async fn what_is_missing_is_told_and_looked_for() {
     let mut stage = Stage::new().unwrap();
     stage.storage_secret().unwrap();
-    stage
-        .apply(
-            include_str!("../src/platform.yaml")
-                .split("---")
-                .nth(1)
-                .unwrap(),
-        )
-        .unwrap();
+    let defaults = stage::defaults("an-access-key", "a-secret-key", &["cnpg"]).unwrap();
+    let of_kind = |kind: &str| {
+        let found = defaults.iter().find(|object| object["kind"] == kind);
+        found.unwrap().clone()
+    };
+    stage.cluster.put(of_kind("BackupClass")).unwrap();
     let (ready, bindings) = said(&mut stage).await;
     assert!(
         ready.starts_with("False BindingNotReady: Postgres: no plugin serves"),
@@ -99,14 +97,7 @@ async fn what_is_missing_is_told_and_looked_for() {
         "CNPG cozy-default-cnpg does not exist"
     );
 
-    stage
-        .apply(
-            include_str!("../src/platform.yaml")
-                .split("---")
-                .next()
-                .unwrap(),
-        )
-        .unwrap();
+    stage.cluster.put(of_kind("CNPG")).unwrap();
     let (ready, _) = said(&mut stage).await;
     assert_eq!(ready, "True BindingsReady: every binding is in order");
 }

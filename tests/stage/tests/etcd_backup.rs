@@ -17,7 +17,7 @@ use backup_engine::cluster::{
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use stage::{EtcdFate, EtcdOperator, Stage};
+use stage::{EtcdFate, EtcdOperator, Operator as _, Stage};
 
 const TENANT: &str = "tenant-acme";
 const OPERATOR: &str = "etcd-operator.cozystack.io/v1alpha2";

@@ -21,7 +21,7 @@ use backup_engine::cluster::{
 use backup_sandbox::contract::ObjectRef;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use stage::{EtcdFate, EtcdOperator, Stage};
+use stage::{EtcdFate, EtcdOperator, Operator as _, Stage};
 
 const TENANT: &str = "tenant-acme";
 const OPERATOR: &str = "etcd-operator.cozystack.io/v1alpha2";

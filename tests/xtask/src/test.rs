@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use crate::bundle;
 use crate::process;
 use crate::results::Tally;
+use crate::workspace::Workspace;
 
 /// What `cargo xtask test` is asked for.
 #[derive(Args)]
@@ -35,7 +36,12 @@ enum Step {
     Docs,
     /// Unit, component, integration and documentation tests
     Tests,
+    /// Does a real API server accept what the strategies have emitted in the tests?
+    Emitted,
 }
+
+/// Where the tests leave what the strategies emit, from the workspace's root.
+const EMITTED: &str = "target/emitted";
 
 impl Step {
     /// The name as `--only` takes it.
@@ -61,6 +67,15 @@ impl Step {
             ],
             Self::Docs => &["doc", "--workspace", "--no-deps", "--locked"],
             Self::Tests => &["test", "--workspace", "--locked"],
+            Self::Emitted => &[
+                "test",
+                "--workspace",
+                "--locked",
+                "--test",
+                "emitted",
+                "--",
+                "--ignored",
+            ],
         }
     }
 
@@ -68,6 +83,7 @@ impl Step {
     fn environment(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Docs => &[("RUSTDOCFLAGS", "-D warnings")],
+            Self::Tests | Self::Emitted => &[("EMITTED_OBJECTS", EMITTED)],
             _ => &[],
         }
     }
@@ -98,8 +114,14 @@ impl Step {
                 if keep_going {
                     command.arg("--no-fail-fast");
                 }
+                // What an earlier run has left says nothing of this one.
+                let left = Workspace::ours()?.root.join(EMITTED);
+                if left.is_dir() {
+                    std::fs::remove_dir_all(&left).with_context(|| left.display().to_string())?;
+                }
                 count(&mut command, &mut std::io::stdout(), tally)
             }
+            Self::Emitted => count(&mut command, &mut std::io::stdout(), tally),
         }
     }
 }
@@ -218,11 +240,9 @@ mod tests {
     }
 
     #[test]
-    fn formatting_comes_first_and_tests_last() {
+    fn formatting_comes_first_and_tests_last_with_what_they_leave_behind_them() {
         let steps = Step::value_variants();
-        assert_eq!(
-            (steps.first(), steps.last()),
-            (Some(&Step::Formatting), Some(&Step::Tests))
-        );
+        assert_eq!(steps.first(), Some(&Step::Formatting));
+        assert!(steps.ends_with(&[Step::Tests, Step::Emitted]));
     }
 }

@@ -25,13 +25,16 @@ use kube::{
     runtime::{WatchStreamExt as _, watcher},
 };
 use serde_json::{Value, json};
-use stage::{Cnpg, EtcdFate, EtcdOperator, Fate};
+use stage::{Cnpg, EtcdFate, EtcdOperator, Fate, Operator, Workplace};
 use tokio::{
     sync::{Mutex, MutexGuard},
     task::JoinHandle,
 };
 
-use crate::installed::{Installed, installed};
+use crate::{
+    bucket::bucket,
+    installed::{Installed, installed},
+};
 
 /// Longer than anything here takes on a slow machine. A bound for what hangs, not a measure.
 pub const BOUND: Duration = Duration::from_secs(60);
@@ -147,30 +150,30 @@ impl Scene {
         scene
     }
 
-    /// Lets the etcd operator play, with what it stores put where the host looks for it.
+    /// Lets the etcd operator play.
     fn play_etcd(&self) -> Played {
-        let (cluster, storage) = (self.cluster.clone(), Arc::new(MemoryStorage::default()));
-        let operator = EtcdOperator::new(Arc::clone(&storage), EtcdFate::Completes)
-            .of_namespace(&self.namespace);
-        let api = "etcd-operator.cozystack.io/v1alpha2";
-        let watched = [
-            (api, "EtcdCluster"),
-            (api, "EtcdSnapshot"),
-            (api, "EtcdMember"),
-            ("v1", "PersistentVolumeClaim"),
-            ("helm.toolkit.fluxcd.io/v2", "HelmRelease"),
-        ];
-        let watches = watched.map(|(api_version, kind)| Box::pin(self.watch(api_version, kind)));
+        let place = Workplace::new(bucket()).of_namespace(&self.namespace);
+        self.play(EtcdOperator::at(place, EtcdFate::Completes))
+    }
+
+    /// Lets an operator play: it makes a step whenever one of its objects in this tenant changes.
+    pub fn play(&self, operator: impl Operator + 'static) -> Played {
+        self.play_in(&[&self.namespace], operator)
+    }
+
+    /// The same with an eye on other namespaces.
+    pub fn play_in<O: Operator + 'static>(&self, namespaces: &[&str], operator: O) -> Played {
+        let cluster = self.cluster.clone();
+        let watches = namespaces.iter().flat_map(|namespace| {
+            O::WATCHES.iter().map(move |(api_version, kind)| {
+                Box::pin(self.watch_in(namespace, api_version, kind))
+            })
+        });
+        let mut changes = futures::stream::select_all(watches);
         Played(tokio::spawn(async move {
-            let mut changes = futures::stream::select_all(watches);
             while changes.next().await.is_some() {
                 // What somebody else changed in between is looked at again at its own change.
                 operator.step(&cluster, Timestamp::now()).await.ok();
-                for key in storage.keys() {
-                    let file = s3().root.join(&s3().bucket).join(key);
-                    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-                    std::fs::write(file, [0; 20_512]).unwrap();
-                }
             }
         }))
     }
@@ -198,7 +201,15 @@ impl Scene {
         .await;
     }
 
-    async fn job(&self, kind: &str, name: &str, spec: &Value) {
+    /// A BackupJob of an application of a kind, by the default class.
+    pub async fn backup_job_of(&self, name: &str, kind: &str, application: &str) {
+        let application = json!({ "kind": kind, "name": application });
+        let spec = json!({ "backupClassName": "cozy-default", "applicationRef": application });
+        self.job("BackupJob", name, &spec).await;
+    }
+
+    /// A job of a kind.
+    pub async fn job(&self, kind: &str, name: &str, spec: &Value) {
         let job = json!({
             "apiVersion": API, "kind": kind,
             "metadata": { "name": name, "namespace": self.namespace },
@@ -227,20 +238,11 @@ impl Scene {
         self.client.clone()
     }
 
-    /// Lets CloudNativePG play: it makes a step whenever one of its objects in this tenant changes.
+    /// Lets CloudNativePG play.
     pub fn play_cnpg(&self, fate: Fate) -> Played {
-        let cluster = self.cluster.clone();
-        let operator =
-            Cnpg::new(Arc::new(MemoryStorage::default()), fate).of_namespace(&self.namespace);
-        let watches = ["Cluster", "Backup"].map(|kind| self.watch("postgresql.cnpg.io/v1", kind));
-        Played(tokio::spawn(async move {
-            let [clusters, backups] = watches;
-            let mut changes = futures::stream::select(Box::pin(clusters), Box::pin(backups));
-            while changes.next().await.is_some() {
-                // What somebody else changed in between is looked at again at its own change.
-                operator.step(&cluster, Timestamp::now()).await.ok();
-            }
-        }))
+        let place =
+            Workplace::new(Arc::new(MemoryStorage::default())).of_namespace(&self.namespace);
+        self.play(Cnpg::at(place, fate))
     }
 
     /// A BackupJob of the tenant's database.
@@ -505,9 +507,18 @@ impl Scene {
         api_version: &str,
         kind: &str,
     ) -> impl futures::Stream<Item = ()> + Send + use<> {
+        self.watch_in(&self.namespace, api_version, kind)
+    }
+
+    /// Told of every change of a kind in a namespace.
+    pub fn watch_in(
+        &self,
+        namespace: &str,
+        api_version: &str,
+        kind: &str,
+    ) -> impl futures::Stream<Item = ()> + Send + use<> {
         let resource = resource(api_version, kind);
-        let api: Api<DynamicObject> =
-            Api::namespaced_with(self.client(), &self.namespace, &resource);
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client(), namespace, &resource);
         // Without pauses a watch that fails would keep its thread to itself.
         watcher(api, watcher::Config::default())
             .default_backoff()

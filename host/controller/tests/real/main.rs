@@ -10,6 +10,7 @@
 )]
 
 mod backups;
+mod bucket;
 mod chart;
 mod cluster;
 mod credentials;
@@ -28,6 +29,7 @@ mod policies;
 mod proxy;
 mod rbac;
 mod restore_target;
+mod strategies;
 mod walls;
 
 use cluster::{Scene, exclusively};

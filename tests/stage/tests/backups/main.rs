@@ -29,7 +29,7 @@ use backup_sandbox::contract::ObjectRef;
 use guest::Guest;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use stage::{EtcdFate, EtcdOperator, Stage};
+use stage::{EtcdFate, EtcdOperator, Operator as _, Stage};
 
 const TENANT: &str = "tenant-acme";
 const API: &str = "backups.cozystack.io/v1alpha1";

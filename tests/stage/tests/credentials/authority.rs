@@ -2,7 +2,7 @@
 
 use backup_engine::AuthoritySettings;
 use jiff::Timestamp;
-use stage::{Cnpg, Fate};
+use stage::{Cnpg, Fate, Operator as _};
 
 use super::*;
 

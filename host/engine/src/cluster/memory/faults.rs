@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::super::{Account, ApiError, Caller, Part};
 
 /// What a request asks for, in RBAC's words where it has them.
@@ -103,3 +105,7 @@ pub(super) type Policy = Arc<dyn Fn(&Operation) -> bool + Send + Sync>;
 /// Decides what fails. Called without the cluster's lock, so it may write to the cluster first, as somebody who
 /// came in between.
 pub(super) type Interceptor = Arc<dyn Fn(&Operation) -> Verdict + Send + Sync>;
+
+/// Is told of each object as a write has left it, or as one that only asks would leave it. Called without the
+/// cluster's lock.
+pub(super) type Listener = Arc<dyn Fn(&Operation, &Value) + Send + Sync>;

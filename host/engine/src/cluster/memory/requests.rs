@@ -106,6 +106,23 @@ impl MemoryCluster {
     }
 }
 
+impl MemoryCluster {
+    /// Carries out a write that leaves an object, and tells the listener of it.
+    fn write(
+        &self,
+        operation: Operation,
+        work: impl FnOnce(&mut State, &Kind, Result<(), ApiError>) -> Result<Value, ApiError>,
+    ) -> Result<Value, ApiError> {
+        let listener = self.lock().listener.clone();
+        let told = listener.map(|listener| (listener, operation.clone()));
+        let written = self.serve(operation, || Err(errors::no_such_resource()), work)?;
+        if let Some((listener, operation)) = told {
+            listener(&operation, &written);
+        }
+        Ok(written)
+    }
+}
+
 /// The request for one object.
 fn on_object(caller: &Caller, verb: Verb, target: &ObjectRef) -> Operation {
     Operation {
@@ -235,11 +252,9 @@ impl Cluster for MemoryCluster {
             part: Part::Main,
             dry_run,
         };
-        self.serve(
-            operation,
-            || Err(errors::no_such_resource()),
-            |state, kind, _| writes::create(state, kind, object, &write),
-        )
+        self.write(operation, |state, kind, _| {
+            writes::create(state, kind, object, &write)
+        })
     }
 
     async fn apply(
@@ -258,14 +273,10 @@ impl Cluster for MemoryCluster {
             part,
             dry_run: false,
         };
-        self.serve(
-            operation,
-            || Err(errors::no_such_resource()),
-            |state, kind, may_create| {
-                need_part(kind, super::object::text(object, "name"), part)?;
-                writes::apply(state, kind, object, &write, may_create)
-            },
-        )
+        self.write(operation, |state, kind, may_create| {
+            need_part(kind, super::object::text(object, "name"), part)?;
+            writes::apply(state, kind, object, &write, may_create)
+        })
     }
 
     async fn merge(
@@ -285,15 +296,11 @@ impl Cluster for MemoryCluster {
             part,
             dry_run: false,
         };
-        self.serve(
-            operation,
-            || Err(errors::no_such_resource()),
-            |state, kind, _| {
-                need_part(kind, &target.name, part)?;
-                let key = key(kind, target).ok_or_else(errors::no_such_resource)?;
-                writes::merge(state, kind, key, patch, &write)
-            },
-        )
+        self.write(operation, |state, kind, _| {
+            need_part(kind, &target.name, part)?;
+            let key = key(kind, target).ok_or_else(errors::no_such_resource)?;
+            writes::merge(state, kind, key, patch, &write)
+        })
     }
 
     async fn delete(

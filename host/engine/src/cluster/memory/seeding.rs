@@ -302,6 +302,12 @@ impl MemoryCluster {
         self.lock().interceptor = None;
     }
 
+    /// Tells somebody of each object that a request through the trait creates, applies or merges, from now on: as it is
+    /// behind the request, or as a request that only asks would leave it.
+    pub fn set_listener(&self, listener: impl Fn(&Operation, &Value) + Send + Sync + 'static) {
+        self.lock().listener = Some(Arc::new(listener));
+    }
+
     /// The requests through the trait, in order, also those that failed or were refused.
     #[must_use]
     pub fn requests(&self) -> Vec<Operation> {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     builtin,
-    faults::{Interceptor, Operation, Policy},
+    faults::{Interceptor, Listener, Operation, Policy},
     kinds::{Kind, Kinds},
     object,
     ownership::Owners,
@@ -70,6 +70,7 @@ pub(super) struct State {
     pub(super) requests: Vec<Operation>,
     pub(super) policy: Option<Policy>,
     pub(super) interceptor: Option<Interceptor>,
+    pub(super) listener: Option<Listener>,
     /// Garbage waits for `collect_garbage`.
     pub(super) defer_gc: bool,
     /// Something happened that may have made garbage.
@@ -92,6 +93,7 @@ impl State {
             requests: Vec::new(),
             policy: None,
             interceptor: None,
+            listener: None,
             defer_gc: false,
             gc_due: false,
         }

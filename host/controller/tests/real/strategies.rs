@@ -1,0 +1,36 @@
+//! Each strategy of the bundle from end to end: the real component and the real definitions, an S3 service that checks
+//! signatures, the operator played.
+//!
+//! The stories run at the same time, against one host, each in a tenant's namespace of its own.
+
+mod cnpg;
+mod etcd;
+
+use futures::FutureExt as _;
+use serde_json::Value;
+
+use crate::{
+    cluster::{Scene, exclusively, s3},
+    host::HostProcess,
+};
+
+/// The plugins with a story.
+const STRATEGIES: &[&str] = &["cnpg", "etcd"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_strategy_carries_backups_from_end_to_end() {
+    let _alone = exclusively().await;
+    let platform = Scene::with_storage().await;
+    let s3 = s3();
+    let defaults = stage::defaults(&s3.access_key, &s3.secret_key, STRATEGIES).unwrap();
+    let others: Vec<Value> = defaults
+        .into_iter()
+        .filter(|object| object["kind"] != "Secret")
+        .collect();
+    platform.put_with_status(others).await;
+    let _host = HostProcess::start(&platform.kubeconfig());
+    for strategy in STRATEGIES {
+        platform.plugin_is_ready(strategy).await;
+    }
+    futures::future::join_all([cnpg::story().boxed_local(), etcd::story().boxed_local()]).await;
+}

@@ -1,0 +1,143 @@
+//! Backups that were taken once and must be restored, checked and forgotten by every later version.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::{Bucket, Stage};
+
+/// Set to write what this version writes in the place of what is kept.
+const UPDATE: &str = "UPDATE_BACKUPS";
+
+/// A Backup with what lay in the bucket, from `backups/<strategy>/<version>.yaml`.
+///
+/// The file's first document is the Backup as the API server shows it; the second has a list `stored` of `key` and
+/// `sizeBytes`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kept {
+    /// The Backup, without what the API server says of it.
+    pub backup: Value,
+    /// Key and size of each object in the bucket.
+    pub stored: Vec<(String, u64)>,
+}
+
+impl Kept {
+    /// What is kept of a strategy, such as `Kept::of("etcd", "v0")`.
+    ///
+    /// # Errors
+    /// When nothing is, or it cannot be read.
+    pub fn of(strategy: &str, version: &str) -> anyhow::Result<Self> {
+        let path = file(strategy, version);
+        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let documents: Vec<Value> = serde_saphyr::from_multiple(&text)?;
+        let [backup, rest] = documents.as_slice() else {
+            anyhow::bail!("{} has not two documents", path.display());
+        };
+        let stored = rest["stored"].as_array().context("`stored` is missing")?;
+        let stored = stored.iter().map(|object| {
+            let key = object["key"].as_str().context("an object without a key")?;
+            let size = object["sizeBytes"].as_u64().context("no size")?;
+            Ok((key.to_owned(), size))
+        });
+        Ok(Self {
+            backup: backup.clone(),
+            stored: stored.collect::<anyhow::Result<_>>()?,
+        })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.backup["metadata"]["name"].as_str().unwrap_or_default()
+    }
+}
+
+impl Stage {
+    /// Puts a kept Backup into a namespace and its data into the bucket. The names of other objects in it are as they
+    /// were.
+    ///
+    /// # Errors
+    /// When the Backup is not accepted.
+    pub async fn put_kept(&self, kept: &Kept, namespace: &str) -> anyhow::Result<()> {
+        let mut backup = kept.backup.clone();
+        backup["metadata"]["namespace"] = json!(namespace);
+        self.cluster.put(backup)?;
+        for (key, size) in &kept.stored {
+            let at = Timestamp::from_second(self.cluster.now())?;
+            Bucket::put(self.storage.as_ref(), key, *size, at).await;
+        }
+        Ok(())
+    }
+
+    /// A Backup of this stage is as the one that is kept, but for what differs from run to run. With `UPDATE_BACKUPS`
+    /// set it is kept from now on.
+    ///
+    /// # Errors
+    /// When it differs, and when files cannot be read or written.
+    pub async fn is_as_kept(
+        &self,
+        strategy: &str,
+        version: &str,
+        namespace: &str,
+        name: &str,
+    ) -> anyhow::Result<()> {
+        let backup = without_the_run(self.read("Backup", namespace, name));
+        let stored: Vec<Value> = self
+            .storage
+            .sizes()
+            .into_iter()
+            .map(|(key, size)| json!({ "key": key, "sizeBytes": size }))
+            .collect();
+        let path = file(strategy, version);
+        if std::env::var_os(UPDATE).is_some() {
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder)?;
+            }
+            let text = format!(
+                "# Written by UPDATE_BACKUPS=1.\n{}---\n{}",
+                serde_saphyr::to_string(&backup)?,
+                serde_saphyr::to_string(&json!({ "stored": stored }))?
+            );
+            std::fs::write(&path, text)?;
+            return Ok(());
+        }
+        let kept = Kept::of(strategy, version)?;
+        ensure!(
+            kept.backup == backup,
+            "{} is not what this version writes:\n{}\nin place of\n{}",
+            path.display(),
+            serde_json::to_string_pretty(&backup)?,
+            serde_json::to_string_pretty(&kept.backup)?,
+        );
+        let kept: Vec<Value> = kept
+            .stored
+            .iter()
+            .map(|(key, size)| json!({ "key": key, "sizeBytes": size }))
+            .collect();
+        ensure!(
+            kept == stored,
+            "the bucket holds {stored:?} in place of {kept:?}"
+        );
+        Ok(())
+    }
+}
+
+fn file(strategy: &str, version: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("backups/{strategy}/{version}.yaml"))
+}
+
+/// Without what the API server says of an object, and without the plugin's digest, which each build changes.
+fn without_the_run(mut backup: Value) -> Value {
+    if let Some(metadata) = backup["metadata"].as_object_mut() {
+        for field in ["uid", "resourceVersion", "generation", "creationTimestamp"] {
+            metadata.remove(field);
+        }
+    }
+    if let Some(plugin) = backup["spec"]["plugin"].as_object_mut() {
+        plugin.remove("digest");
+        plugin.remove("version");
+    }
+    backup
+}
