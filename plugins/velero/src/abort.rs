@@ -30,7 +30,9 @@ pub fn backup(cx: &Context<Velero>) -> Outcome<()> {
     if backup.status.progress() == Progress::Running {
         return wait(
             "VeleroBackupRunning",
-            format!("Velero removes Backup {name} only when it has ended, and cannot be told to stop"),
+            format!(
+                "Velero removes Backup {name} only when it has ended, and cannot be told to stop"
+            ),
         )
         .at_most(55.minutes());
     }
@@ -147,7 +149,9 @@ fn all_of<K: Object + Named>(cx: &Context<Velero>, by: &[(&str, &str)]) -> Outco
     if !found.is_empty() {
         cx.delete_all::<K>(by, Propagation::Background);
     }
-    let names = found.iter().map(|one| format!("{} {}", K::KIND, one.metadata().name));
+    let names = found
+        .iter()
+        .map(|one| format!("{} {}", K::KIND, one.metadata().name));
     Ok(names.collect())
 }
 

@@ -27,10 +27,7 @@ pub fn check(cx: &Context<Velero>) -> Outcome<Verdict> {
     Ok(match (backup, stored) {
         (Some(backup), _) if backup.status.progress() != Progress::Done => Verdict::lost(
             "VeleroBackupUnusable",
-            format!(
-                "Velero says {} of its Backup {name}",
-                backup.status.phase
-            ),
+            format!("Velero says {} of its Backup {name}", backup.status.phase),
         ),
         // What is known to lie in the bucket must lie there.
         (_, Some(false)) if source.metadata(FOLDER).is_some() => lost(cx, &source, name),

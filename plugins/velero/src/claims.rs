@@ -27,12 +27,7 @@ pub struct Taker<'a> {
 }
 
 /// Gives `volume` from the claim `from` to another one, and waits until that is bound.
-pub fn hand_over(
-    cx: &Context<Velero>,
-    volume: &str,
-    from: &str,
-    to: &Taker<'_>,
-) -> Outcome<()> {
+pub fn hand_over(cx: &Context<Velero>, volume: &str, from: &str, to: &Taker<'_>) -> Outcome<()> {
     let found = cx.get::<Volume>(volume)?.or_fail(
         "VolumeMissing",
         format!("volume {volume} of volume claim {from} is gone"),

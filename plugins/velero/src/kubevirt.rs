@@ -244,7 +244,11 @@ impl Pod {
     /// Whether it is there for a virtual machine: the machine runs in it, or it holds a disk that was plugged in.
     pub fn is_of(&self, machine: &str) -> bool {
         let labels = &self.metadata.labels;
-        labels.get("vm.kubevirt.io/name").is_some_and(|name| name == machine)
-            || labels.get("kubevirt.io").is_some_and(|what| what == "hotplug-disk")
+        labels
+            .get("vm.kubevirt.io/name")
+            .is_some_and(|name| name == machine)
+            || labels
+                .get("kubevirt.io")
+                .is_some_and(|what| what == "hotplug-disk")
     }
 }

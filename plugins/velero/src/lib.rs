@@ -35,7 +35,9 @@ use found::Memory;
 use kubevirt::{
     Claim, DataVolume, HelmRelease, Pod, VirtualMachine, VirtualMachineInstance, Volume,
 };
-use velero::{Backup, DataDownload, DataUpload, DeleteBackupRequest, Movement, NAMESPACE, Progress};
+use velero::{
+    Backup, DataDownload, DataUpload, DeleteBackupRequest, Movement, NAMESPACE, Progress,
+};
 
 /// The strategy.
 pub struct Velero;
@@ -86,6 +88,9 @@ impl Strategy for Velero {
         kind: "apps.cozystack.io/VMDisk",
         names: "/spec/disks/*/name",
     }];
+    // Velero shares its folder between all tenants, and its repository between the applications of a namespace.
+    const STORAGE_PATHS: &[&str] = &["velero"];
+    const SYSTEM_NAMESPACES: &[&str] = &[NAMESPACE];
     const SUSPENDS_RELEASES: bool = true;
     const METADATA_VERSIONS: &[u32] = &[0, 1];
     const STATE_VERSIONS: &[u32] = &[1];
@@ -224,7 +229,11 @@ fn success(
         artifact = artifact.with_size(described + moved);
     }
     let success = Success::of(artifact)
-        .taken_at(status.start_timestamp.or(backup.metadata.creation_timestamp))
+        .taken_at(
+            status
+                .start_timestamp
+                .or(backup.metadata.creation_timestamp),
+        )
         .metadata(metadata::VERSION, Some("1".to_owned()))
         .metadata(metadata::BACKUP_NAME, Some(name.to_owned()))
         .metadata(metadata::BACKUP_NAMESPACE, Some(NAMESPACE.to_owned()))

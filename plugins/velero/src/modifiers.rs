@@ -59,7 +59,9 @@ fn addresses(target: &Target) -> Option<Value> {
         return None;
     }
     if !target.options.keeps_addresses(target.is_copy()) {
-        return Some(json!({ "ovn.kubernetes.io/ip_address": null, "ovn.kubernetes.io/mac_address": null }));
+        return Some(
+            json!({ "ovn.kubernetes.io/ip_address": null, "ovn.kubernetes.io/mac_address": null }),
+        );
     }
     let set = |address: &String| Some(address.clone()).filter(|address| !address.is_empty());
     let addresses = pruned(json!({

@@ -35,7 +35,10 @@ pub fn finish(cx: &Context<Velero>, target: &Target, found: &Found) -> Outcome<(
         return Ok(());
     };
     if renamed.is_none() {
-        cx.create(Lifetime::Kept, &under(&release, &target.name, &new, &target.namespace));
+        cx.create(
+            Lifetime::Kept,
+            &under(&release, &target.name, &new, &target.namespace),
+        );
     }
     if !release.metadata.is_being_deleted() {
         cx.delete::<HelmRelease>(&old, Some(&release.metadata.uid), Propagation::Background);
@@ -101,7 +104,9 @@ fn name_labels(labels: &mut BTreeMap<String, String>, release: &str, application
 /// A release under another name, that goes on at once.
 fn under(release: &HelmRelease, application: &str, name: &str, namespace: &str) -> Value {
     let mut labels = release.metadata.labels.clone();
-    labels.retain(|key, _| !MARKS.contains(&key.as_str()) && !key.starts_with("backups.cozystack.io/"));
+    labels.retain(|key, _| {
+        !MARKS.contains(&key.as_str()) && !key.starts_with("backups.cozystack.io/")
+    });
     for (label, value) in [
         ("apps.cozystack.io/application.name", application),
         ("app.kubernetes.io/instance", name),

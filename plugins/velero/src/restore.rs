@@ -133,12 +133,7 @@ fn running(cx: &Context<Velero>, restore: &Restore) -> Outcome<()> {
 }
 
 /// What Velero has restored goes on, and what was put aside stays or goes.
-fn finish(
-    cx: &Context<Velero>,
-    target: &Target,
-    found: &Found,
-    restore: &Restore,
-) -> Outcome<()> {
+fn finish(cx: &Context<Velero>, target: &Target, found: &Found, restore: &Restore) -> Outcome<()> {
     is_restored(cx, target, found)?;
     if target.is_renamed() {
         rename::finish(cx, target, found)?;
@@ -178,7 +173,12 @@ fn is_restored(cx: &Context<Velero>, target: &Target, found: &Found) -> Outcome<
             continue;
         }
         let claim = cx.get::<Claim>(&disk)?;
-        let is_old = |claim: &Claim| found.disks.iter().any(|kept| kept.uid == claim.metadata.uid);
+        let is_old = |claim: &Claim| {
+            found
+                .disks
+                .iter()
+                .any(|kept| kept.uid == claim.metadata.uid)
+        };
         if claim.is_none_or(|claim| is_old(&claim)) {
             return fail(
                 "DiskNotRestored",

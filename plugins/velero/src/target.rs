@@ -124,7 +124,8 @@ impl Target {
         }
         if self.is_machine() && self.resources == Resources::default() {
             let captured = backup.metadata.annotations.get(CAPTURED);
-            self.resources = captured.map_or(Ok(Resources::default()), |text| of_annotation(text))?;
+            self.resources =
+                captured.map_or(Ok(Resources::default()), |text| of_annotation(text))?;
         }
         Ok(())
     }

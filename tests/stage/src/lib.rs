@@ -15,6 +15,7 @@ mod operator;
 mod play;
 mod policy;
 mod stage;
+mod velero;
 
 pub use bucket::Bucket;
 pub use cnpg::{Cnpg, Fate};
@@ -25,5 +26,6 @@ pub use operator::{Operator, Workplace};
 pub use policy::{RESTORE_POLICY, by_restore_policy, restore_policy};
 pub use stage::{
     Stage, bundle, defaults, etcd_objects, platform_etcd_objects, platform_objects,
-    postgres_objects, sandbox,
+    postgres_objects, sandbox, storage_location, virtual_machine_objects,
 };
+pub use velero::{Archive, VeleroFate, VeleroServer};
