@@ -95,7 +95,8 @@
 //! | [`Context`] | everything that can be asked, and the plan |
 //! | [`Outcome`], [`wait`], [`fail`], [`OrStop`], [`Waiting`] | early returns |
 //! | [`Object`], [`Metadata`], [`Condition`], [`json!`], [`pruned`] | objects that are read and written |
-//! | [`schema`], [`Templated`], `build` (a feature) | settings and their schemas |
+//! | [`schema`], [`Templated`], [`Parsed`], [`set`], [`Problem::unless`], `build` (a feature) | settings and their schemas |
+//! | [`HelmRelease`], [`Pod`] | what stands around an operator's objects |
 //! | [`export!`] | makes it a component |
 
 #[doc(hidden)]
@@ -108,8 +109,12 @@ pub mod guest;
 mod json;
 mod object;
 mod outcome;
+mod parsed;
 mod plan;
+mod pod;
+mod release;
 pub mod schema;
+mod settings;
 mod storage;
 mod strategy;
 mod templated;
@@ -122,8 +127,12 @@ pub use context::{ApplicationRef, Context, FinishedBackup, Job, Level, Refusal, 
 pub use json::{array_of, object_of, pruned, value_of};
 pub use object::{Action, Condition, Holds, Metadata, Object, Reads, Writes};
 pub use outcome::{Failure, OrStop, Outcome, Stop, Units, Wait, Waiting, fail, wait};
+pub use parsed::{Parsed, Spelt};
 pub use plan::{Lifetime, Propagation, Severity};
-pub use storage::{Bucket, StoredObject, StoredObjects, covers, is_path};
+pub use pod::Pod;
+pub use release::HelmRelease;
+pub use settings::{is_bucket_name, is_folder, is_url, set};
+pub use storage::{Bucket, StoredObject, StoredObjects, bucket_and_key, covers, is_path};
 pub use strategy::{Artifact, Nothing, Path, Problem, Question, Strategy, Success, Verdict};
 pub use templated::Templated;
 pub use time::Timestamp;

@@ -73,6 +73,23 @@ impl<S: Strategy> Context<S> {
         plan::create(&object.to_string(), lifetime);
     }
 
+    /// Ends the work where an action of the last plan was refused as invalid: what the API server has refused so it
+    /// refuses for good, and to order it once more would only repeat that. Other refusals pass, or the next look shows
+    /// why.
+    ///
+    /// # Errors
+    ///
+    /// With a failure `Refused` that says what was refused and why.
+    pub fn is_accepted(&self) -> Outcome<()> {
+        match self.refused().filter(|refusal| refusal.reason == "Invalid") {
+            Some(refusal) => fail(
+                "Refused",
+                format!("{} was refused: {}", refusal.action, refusal.message),
+            ),
+            None => Ok(()),
+        }
+    }
+
     /// Asks the API server whether it would accept this new object, and ends the run where it would not. To be
     /// written down before the deletion that makes room for the object.
     pub fn dry_run(&self, object: &Value) {

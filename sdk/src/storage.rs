@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::{
-    Timestamp,
+    Context, Strategy, Timestamp,
     bindings::cozystack::backup_strategy::{storage, types::Artifact},
 };
 
@@ -84,6 +84,88 @@ impl Iterator for StoredObjects {
         }
         self.page.pop_front()
     }
+}
+
+impl Bucket {
+    /// Whether these name this bucket: another service may have one of the same name.
+    #[must_use]
+    pub fn is(&self, name: &str, endpoint: &str) -> bool {
+        self.name == name && self.is_at(endpoint)
+    }
+
+    /// Whether this is the endpoint of the service that has this bucket. Operators write it with or without its scheme.
+    ///
+    /// ```
+    /// # use backup_strategy::Bucket;
+    /// # let bucket = Bucket { name: "b".into(), endpoint: "https://s3.example.org".into(), region: "eu-1".into(), force_path_style: true, credentials_secret: "s".into() };
+    /// assert!(bucket.is_at("https://s3.example.org/"));
+    /// assert!(bucket.is_at("s3.example.org"));
+    /// assert!(!bucket.is_at("http://s3.example.org"));
+    /// ```
+    #[must_use]
+    pub fn is_at(&self, endpoint: &str) -> bool {
+        let (own, other) = (parts(&self.endpoint), parts(endpoint));
+        own.1.eq_ignore_ascii_case(other.1)
+            && (own.0 == other.0 || own.0.is_empty() || other.0.is_empty())
+    }
+}
+
+/// Scheme, empty where there is none, and host of an endpoint.
+fn parts(endpoint: &str) -> (&str, &str) {
+    let (scheme, host) = endpoint.split_once("://").unwrap_or(("", endpoint));
+    (scheme, host.trim_end_matches('/'))
+}
+
+impl<S: Strategy> Context<S> {
+    /// The path of what lies in a bucket, if it can be looked at: in the platform's bucket, at one of
+    /// [`prefixes`](Self::prefixes) or inside the artifact of [`source`](Self::source). A key that is no path, which old
+    /// settings could lead to, is out of sight.
+    #[must_use]
+    pub fn in_sight<'a>(&self, bucket: &str, endpoint: &str, key: &'a str) -> Option<&'a str> {
+        let is_granted = || self.prefixes().iter().any(|prefix| covers(prefix, key));
+        let is_sources = || {
+            let artifact = self.source().and_then(|source| source.artifact);
+            let place = artifact
+                .as_ref()
+                .and_then(|artifact| bucket_and_key(&artifact.uri));
+            place.is_some_and(|place| place.0 == bucket && covers(place.1, key))
+        };
+        let is_visible =
+            is_path(key) && self.bucket().is(bucket, endpoint) && (is_granted() || is_sources());
+        is_visible.then_some(key)
+    }
+
+    /// The same, if it can be removed, too: below one of [`prefixes`](Self::prefixes), and not the whole of one.
+    #[must_use]
+    pub fn in_reach<'a>(&self, bucket: &str, endpoint: &str, key: &'a str) -> Option<&'a str> {
+        let is_below = |prefix: &String| covers(prefix, key) && prefix.trim_end_matches('/') != key;
+        self.in_sight(bucket, endpoint, key)
+            .filter(|_| self.prefixes().iter().any(is_below))
+    }
+
+    /// The Secret, and its key, that hold the certificate authority of an endpoint: if it is the platform's, and has an
+    /// authority of its own. An operator that cannot be given one cannot use the endpoint.
+    #[must_use]
+    pub fn authority_of(&self, endpoint: &str) -> Option<(String, String)> {
+        let bucket = self.bucket();
+        let key = self.ca_key().filter(|_| bucket.is_at(endpoint))?;
+        Some((bucket.credentials_secret, key))
+    }
+}
+
+/// Bucket and key of a URI such as `s3://bucket/folder/file`; none where it names no key.
+///
+/// ```
+/// use backup_strategy::bucket_and_key;
+///
+/// assert_eq!(bucket_and_key("s3://b/a/f.db"), Some(("b", "a/f.db")));
+/// assert_eq!(bucket_and_key("s3://b/"), None);
+/// assert_eq!(bucket_and_key("file:///b/f.db"), None);
+/// ```
+#[must_use]
+pub fn bucket_and_key(uri: &str) -> Option<(&str, &str)> {
+    let (bucket, key) = uri.strip_prefix("s3://")?.split_once('/')?;
+    (!bucket.is_empty() && !key.is_empty()).then_some((bucket, key))
 }
 
 impl Artifact {

@@ -209,6 +209,15 @@ impl Success {
         self
     }
 
+    /// Several at once; what is absent or empty is not kept.
+    #[must_use]
+    pub fn metadata_of(mut self, entries: &[(&str, Option<&str>)]) -> Self {
+        for (key, value) in entries {
+            self.keep(key, crate::set(*value).map(Into::into));
+        }
+        self
+    }
+
     #[inline(never)]
     fn keep(&mut self, key: &str, value: Option<String>) {
         if let Some(value) = value {

@@ -130,6 +130,18 @@ impl<C: Cluster> Host<C> {
         })
     }
 
+    /// What to say of a job that an earlier pass let go of, with its Backup complete, where somebody has deleted the
+    /// Backup before the job's end was written. To make it anew would bring back what a user has removed.
+    pub(crate) async fn deleted_since(&self, job: &BackupJob) -> Result<Option<String>, ApiError> {
+        let name = job.metadata.name.as_deref().unwrap_or_default();
+        Ok(match self.backup_left_by(job).await? {
+            Left::Nothing => Some(format!(
+                "Backup {name} was complete, and has been deleted since"
+            )),
+            Left::Unfinished(_) | Left::Complete => None,
+        })
+    }
+
     /// A Backup has its job's name. One that another job left there is not overwritten, and not taken for this
     /// job's.
     pub(crate) async fn name_is_free(&self, job: &BackupJob) -> Result<(), Stop> {

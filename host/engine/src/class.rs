@@ -15,7 +15,7 @@ use crate::{
     cluster::{ApiError, Caller, Cluster},
     host::{Evaluator, Host},
     interest::{Interest, Next},
-    object,
+    object, parameters,
     queue::Key,
     secrets,
     stop::Stop,
@@ -121,8 +121,7 @@ impl<C: Cluster> Host<C> {
         if let Some(problem) = secrets::in_parameters(&binding.parameters) {
             return Err(Stop::setback(Reason::ParametersInvalid, problem));
         }
-        let schema = serving.strategy.manifest().parameters.as_ref();
-        if let Some(problem) = schema.and_then(|schema| disagreement(schema, binding)) {
+        if let Some(problem) = parameters::problem(&serving, &strategy, binding) {
             return Err(Stop::setback(Reason::ParametersInvalid, problem));
         }
         self.documents.compiled(&strategy)?;
@@ -186,22 +185,4 @@ fn ready(strategies: &[BindingStatus], selector: Option<String>) -> (Reason, Str
         return (Reason::BindingsReady, message);
     }
     (Reason::BindingNotReady, broken.join("; "))
-}
-
-/// Where a binding's parameters are not what the strategy's schema asks for.
-fn disagreement(schema: &Value, binding: &StrategyBinding) -> Option<String> {
-    let validator = match jsonschema::validator_for(schema) {
-        Ok(validator) => validator,
-        Err(error) => {
-            return Some(format!(
-                "the plugin's schema of parameters is not valid: {error}"
-            ));
-        }
-    };
-    let parameters = json!(binding.parameters);
-    let problems: Vec<String> = validator
-        .iter_errors(&parameters)
-        .map(|error| format!("parameters{}: {error}", error.instance_path()))
-        .collect();
-    (!problems.is_empty()).then(|| problems.join("; "))
 }

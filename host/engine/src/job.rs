@@ -241,8 +241,16 @@ impl<C: Cluster> Host<C> {
         let finished = self.evaluate(&case, question).await?;
         interest.reads(&case, &finished.reads);
         self.guard(&case, &finished)?;
-        if ledger.job.started_at.is_none() && answers_abort(&case) {
-            ledger.hold(&self.cluster, target).await?;
+        if answers_abort(&case) && !ledger.is_held() {
+            let is_success = matches!(finished.answer, Reply::Progress(Progress::Succeeded(_)));
+            match job {
+                Job::Backup(job) if has_begun && is_success => {
+                    if let Some(message) = self.deleted_since(job).await? {
+                        return Ok(Pass::Done(message));
+                    }
+                }
+                _ => ledger.hold(&self.cluster, target).await?,
+            }
         }
         self.carry_out(&case, question, &finished, ledger).await?;
         match &finished.answer {

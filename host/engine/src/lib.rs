@@ -38,6 +38,7 @@ mod noted;
 mod notice;
 mod object;
 mod observe;
+mod parameters;
 mod plan;
 mod plugin;
 mod queue;

@@ -15,7 +15,7 @@ use crate::{
     host::Host,
     interest::Interest,
     noted::Begun,
-    object,
+    object, parameters,
     stop::Stop,
     strategies::Serving,
 };
@@ -71,6 +71,17 @@ impl<C: Cluster> Host<C> {
         let (serving, strategy) = self
             .plugin_and_strategy(&strategy_ref, begun, application.group(), &application.kind)
             .await?;
+        // What changes while a job runs is for the next one.
+        let problem = match begun {
+            None => parameters::problem(&serving, &strategy, binding),
+            Some(_) => None,
+        };
+        if let Some(problem) = problem {
+            return Err(Stop::fail(format!(
+                "{}: BackupClass {class}: {problem}; tell the platform's operator",
+                Reason::ParametersInvalid
+            )));
+        }
         Ok(Binding {
             class: class.to_owned(),
             strategy_ref,

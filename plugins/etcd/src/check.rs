@@ -52,7 +52,7 @@ pub fn stored(cx: &Context<Etcd>, s3: &S3) -> Sight {
     let Some(key) = s3.in_sight(cx) else {
         return Sight::Hidden;
     };
-    match cx.stored_below(&key).find(|object| object.key == key) {
+    match cx.stored_below(key).find(|object| object.key == key) {
         Some(object) => Sight::Seen(object),
         None => Sight::Missing,
     }

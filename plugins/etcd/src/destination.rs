@@ -1,9 +1,9 @@
 //! Where snapshots lie.
 
-use backup_strategy::{covers, is_path, prelude::*};
+use backup_strategy::{bucket_and_key, prelude::*, set};
 use serde::{Deserialize, Serialize};
 
-use crate::{Etcd, metadata, spec::Switch};
+use crate::{Etcd, metadata};
 
 /// The document that is kept with a Backup.
 const RESOURCES: (&str, &str) = ("backups.cozystack.io/v1alpha1", "EtcdBackupSnapshot");
@@ -40,16 +40,14 @@ impl S3 {
         let platform = cx.bucket();
 
         let named = settings.credentials_secret_ref.map(|secret| secret.name);
-        let secret = first(parameters.secret, named);
+        let secret = set(parameters.secret).or(set(named));
         // Settings with credentials of their own are about a storage of their own.
         let follows = secret
             .as_ref()
             .is_none_or(|name| *name == platform.credentials_secret);
         let platforms = |text: &str| follows.then(|| text.to_owned());
-        let switch = parameters
-            .force_path_style
-            .map(|switch| switch == Switch::True);
-        let style = switch.or(settings.force_path_style);
+        let style = parameters.force_path_style.map(|style| style.0);
+        let style = style.or(settings.force_path_style);
 
         let missing = |field: &str| {
             format!(
@@ -57,25 +55,21 @@ impl S3 {
             )
         };
         let s3 = Self {
-            bucket: first(
-                first(parameters.bucket, settings.bucket),
-                platforms(&platform.name),
-            )
-            .or_fail("InvalidSpec", missing("bucket"))?,
-            endpoint: first(
-                first(parameters.endpoint, settings.endpoint),
-                platforms(&platform.endpoint),
-            )
-            .or_fail("InvalidSpec", missing("endpoint"))?,
-            key: first(
-                first(parameters.key, settings.key),
-                cx.prefixes().first().cloned(),
-            )
-            .map(|key| folder(&key)),
-            region: first(
-                first(parameters.region, settings.region),
-                platforms(&platform.region),
-            ),
+            bucket: set(parameters.bucket)
+                .or(set(settings.bucket))
+                .or(platforms(&platform.name))
+                .or_fail("InvalidSpec", missing("bucket"))?,
+            endpoint: set(parameters.endpoint)
+                .or(set(settings.endpoint))
+                .or(platforms(&platform.endpoint))
+                .or_fail("InvalidSpec", missing("endpoint"))?,
+            key: set(parameters.key)
+                .or(set(settings.key))
+                .or(cx.prefixes().first().cloned())
+                .map(|key| folder(&key)),
+            region: set(parameters.region)
+                .or(set(settings.region))
+                .or(platforms(&platform.region)),
             force_path_style: style.or(follows.then_some(platform.force_path_style)),
             credentials_secret_ref: SecretRef {
                 name: secret.unwrap_or(platform.credentials_secret),
@@ -148,8 +142,8 @@ impl S3 {
 
     /// The key of a URI, if it is a file in this bucket.
     fn file_of(&self, uri: &str) -> Option<String> {
-        let (bucket, key) = uri.strip_prefix("s3://")?.split_once('/')?;
-        (bucket == self.bucket && !key.is_empty() && !key.ends_with('/')).then(|| key.to_owned())
+        let (bucket, key) = bucket_and_key(uri)?;
+        (bucket == self.bucket && !key.ends_with('/')).then(|| key.to_owned())
     }
 
     pub fn uri(&self) -> String {
@@ -160,35 +154,29 @@ impl S3 {
         )
     }
 
-    /// The path of the file in the platform's bucket, if that is where it lies and where this strategy may look. A key
-    /// with an empty segment, which old settings could lead to, is no path.
-    pub fn in_sight(&self, cx: &Context<Etcd>) -> Option<String> {
-        let key = self.key.clone()?;
-        let granted = cx
-            .prefixes()
-            .iter()
-            .any(|prefix| covers(prefix, &key) && *prefix != key);
-        (is_path(&key) && granted && self.is_platforms(&cx.bucket())).then_some(key)
+    /// The path of the file in the platform's bucket, if this strategy may look at it.
+    pub fn in_sight(&self, cx: &Context<Etcd>) -> Option<&str> {
+        cx.in_sight(&self.bucket, &self.endpoint, self.key.as_deref()?)
     }
 
-    /// Whether it lies in the platform's bucket. Another service may have a bucket of the same name.
-    fn is_platforms(&self, platform: &Bucket) -> bool {
-        self.bucket == platform.name && same_service(&self.endpoint, &platform.endpoint)
+    /// The same, if it may remove it.
+    pub fn in_reach(&self, cx: &Context<Etcd>) -> Option<&str> {
+        cx.in_reach(&self.bucket, &self.endpoint, self.key.as_deref()?)
     }
 
     /// The operator trusts public certificate authorities only and cannot be given another.
     pub fn is_trusted(&self, cx: &Context<Etcd>) -> Outcome<()> {
-        if same_service(&self.endpoint, &cx.bucket().endpoint) && cx.ca_key().is_some() {
-            return fail(
-                "PrivateCAUnsupported",
-                format!(
-                    "{} has a certificate of a private authority, and the etcd operator cannot be told to trust it; \
-                     give the storage a certificate of a public authority",
-                    self.endpoint
-                ),
-            );
+        if cx.authority_of(&self.endpoint).is_none() {
+            return Ok(());
         }
-        Ok(())
+        fail(
+            "PrivateCAUnsupported",
+            format!(
+                "{} has a certificate of a private authority, and the etcd operator cannot be told to trust it; give \
+                 the storage a certificate of a public authority",
+                self.endpoint
+            ),
+        )
     }
 
     /// Kept with the Backup.
@@ -251,20 +239,9 @@ pub fn is_malformed(source: &FinishedBackup) -> bool {
     source.resources::<Header>().is_err() || source.resources::<Resources>().is_err()
 }
 
-/// The first that is set: a template that has nothing to set renders to an empty text.
-fn first(one: Option<String>, other: Option<String>) -> Option<String> {
-    one.filter(|text| !text.is_empty())
-        .or(other)
-        .filter(|text| !text.is_empty())
-}
-
 /// Operator and host put it together with the file's name in the same way only if it ends in one slash.
 fn folder(key: &str) -> String {
     format!("{}/", key.trim_matches('/'))
-}
-
-fn same_service(one: &str, other: &str) -> bool {
-    one.trim_end_matches('/') == other.trim_end_matches('/')
 }
 
 #[cfg(test)]

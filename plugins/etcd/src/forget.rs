@@ -13,9 +13,9 @@ pub fn forget(cx: &Context<Etcd>) -> Outcome<()> {
         without_snapshot(cx, name)?;
     }
     let s3 = S3::of_backup(&source)?;
-    match s3.in_sight(cx) {
+    match s3.in_reach(cx) {
         Some(key) => {
-            cx.purge(&key);
+            cx.purge(key);
             Ok(())
         }
         None => fail(
@@ -35,8 +35,8 @@ pub fn unfinished(cx: &Context<Etcd>, name: &str) -> Outcome<()> {
     // Settings that cannot be read are why the job came to nothing, or else a snapshot was never asked for.
     if let Ok(mut s3) = S3::of_settings(cx) {
         s3.key = s3.file(Some(name));
-        if let Some(key) = s3.in_sight(cx) {
-            cx.purge(&key);
+        if let Some(key) = s3.in_reach(cx) {
+            cx.purge(key);
         }
     }
     Ok(())

@@ -19,12 +19,10 @@ mod operator;
 mod restore;
 mod spec;
 
-use backup_strategy::prelude::*;
+use backup_strategy::{HelmRelease, Pod, prelude::*};
 
 use destination::S3;
-use operator::{
-    CLUSTER, Captured, Completion, EtcdCluster, EtcdMember, EtcdSnapshot, HelmRelease, Pod, Volume,
-};
+use operator::{CLUSTER, Captured, Completion, EtcdCluster, EtcdMember, EtcdSnapshot, Volume};
 
 /// The strategy.
 pub struct Etcd;
@@ -50,7 +48,7 @@ impl Strategy for Etcd {
         Reads::of::<EtcdMember>().small(),
         Reads::of::<Volume>(),
         Reads::of::<HelmRelease>(),
-        Reads::of::<Pod>(),
+        Reads::of::<Pod>().with_logs(),
     ];
     const WRITES: &[Writes] = &[
         Writes::of::<EtcdSnapshot>(&[Action::Create, Action::Delete])
@@ -78,12 +76,7 @@ impl Strategy for Etcd {
     }
 
     fn backup(cx: &Context<Self>) -> Outcome<Success> {
-        if let Some(refusal) = cx.refused().filter(|refusal| refusal.reason == "Invalid") {
-            return fail(
-                "Refused",
-                format!("{} was refused: {}", refusal.action, refusal.message),
-            );
-        }
+        cx.is_accepted()?;
         is_the_charts(&cx.subject())?;
 
         let name = snapshot_name(cx);
@@ -108,10 +101,14 @@ impl Strategy for Etcd {
                 )
                 .at_most(35.minutes())
             }
-            Completion::Failed(why) => fail(
-                "EtcdBackupFailed",
-                format!("the etcd operator has failed: {why}"),
-            ),
+            Completion::Failed(why) => {
+                let remedy = operator::remedy(cx, &name)?;
+                let remedy = remedy.map_or_else(String::new, |remedy| format!("; {remedy}"));
+                fail(
+                    "EtcdBackupFailed",
+                    format!("the etcd operator has failed: {why}{remedy}"),
+                )
+            }
             Completion::Done => success(cx, &snapshot),
         }
     }
@@ -177,8 +174,7 @@ fn cluster_is_available(cx: &Context<Etcd>) -> Outcome<()> {
 /// A Secret that is missing does not make a Job fail: its Pod just never starts.
 fn job_can_start(cx: &Context<Etcd>, snapshot: &str) -> Outcome<()> {
     let job = operator::job_of(snapshot);
-    let pods = cx.find::<Pod>(&[("batch.kubernetes.io/job-name", &job)])?;
-    match pods.iter().find_map(Pod::obstacle) {
+    match cx.obstacle_of_job(&job)? {
         Some(why) => wait(
             "EtcdSnapshotStuck",
             format!("the Pod of Job {job} cannot start: {why}"),
@@ -193,25 +189,21 @@ fn success(cx: &Context<Etcd>, snapshot: &EtcdSnapshot) -> Outcome<Success> {
         "DestinationMissing",
         "the EtcdSnapshot no longer says where it was stored",
     )?;
-    let set = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let style = destination.force_path_style.map(|style| style.to_string());
     Ok(Success::of(snapshot.artifact())
         .taken_at(snapshot.stored_at())
-        .metadata(metadata::VERSION, set("1"))
-        .metadata(metadata::BACKUP_NAME, set(&snapshot.metadata.name))
-        .metadata(metadata::BUCKET, set(&destination.bucket))
-        .metadata(metadata::ENDPOINT, set(&destination.endpoint))
-        .metadata(metadata::KEY, destination.key.as_deref().and_then(set))
-        .metadata(
-            metadata::REGION,
-            destination.region.as_deref().and_then(set),
-        )
-        .metadata(
-            metadata::FORCE_PATH_STYLE,
-            destination.force_path_style.map(|style| style.to_string()),
-        )
-        .metadata(
-            metadata::SECRET,
-            set(&destination.credentials_secret_ref.name),
-        )
+        .metadata_of(&[
+            (metadata::VERSION, Some("1")),
+            (metadata::BACKUP_NAME, Some(&snapshot.metadata.name)),
+            (metadata::BUCKET, Some(&destination.bucket)),
+            (metadata::ENDPOINT, Some(&destination.endpoint)),
+            (metadata::KEY, destination.key.as_deref()),
+            (metadata::REGION, destination.region.as_deref()),
+            (metadata::FORCE_PATH_STYLE, style.as_deref()),
+            (
+                metadata::SECRET,
+                Some(&destination.credentials_secret_ref.name),
+            ),
+        ])
         .resources(&destination.resources(&json!(cx.all_parameters()))))
 }

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use backup_strategy::prelude::*;
+use backup_strategy::{Pod, prelude::*};
 use serde::{Deserialize, Serialize};
 
-use crate::destination::{Destination, S3};
+use crate::{
+    Etcd,
+    destination::{Destination, S3},
+};
 
 /// The chart's EtcdCluster has this name whatever the application is called, so that there is one in a namespace.
 pub const CLUSTER: &str = "etcd";
@@ -17,6 +20,16 @@ const PROGRESS_DEADLINE: i64 = 600;
 const JOB_SUFFIX: &str = "-snapshot";
 /// The longest name of a snapshot: its Job's name becomes a label of the Pod.
 pub const SNAPSHOT_NAME: u32 = 63 - 9;
+/// What the operator puts on the Pods and volumes of the cluster. The first alone would match those of a Helm release of
+/// that name, too.
+pub const OF_CLUSTER: &[(&str, &str)] = &[
+    ("app.kubernetes.io/instance", CLUSTER),
+    ("app.kubernetes.io/managed-by", "etcd-operator"),
+];
+/// The container of a snapshot's Job that does the work.
+const AGENT: &str = "snapshot-agent";
+/// Lines of its log that are looked at.
+const LOG_LINES: u32 = 20;
 /// Labels under this prefix tell whose an object is, and are the host's to set: a restored cluster carries those of the
 /// RestoreJob that made it.
 const HOST_LABELS: &str = "backups.cozystack.io/";
@@ -278,61 +291,29 @@ pub fn job_of(snapshot: &str) -> String {
     format!("{snapshot}{JOB_SUFFIX}")
 }
 
-/// A Pod of a snapshot's Job.
-#[derive(Deserialize)]
-pub struct Pod {
-    #[serde(default)]
-    status: PodStatus,
+/// What to do about a snapshot's Job that has failed, where its log tells: the operator says only that it has. The log
+/// itself is not quoted, for what stands in it nobody knows.
+pub fn remedy(cx: &Context<Etcd>, snapshot: &str) -> Outcome<Option<String>> {
+    let job = job_of(snapshot);
+    let pods = cx.find::<Pod>(&[("batch.kubernetes.io/job-name", &job)])?;
+    let mut logs = pods
+        .iter()
+        .filter_map(|pod| cx.log_tail(&pod.metadata.name, AGENT, false, LOG_LINES));
+    let host = format!("{CLUSTER}-client.{}.svc", cx.subject().namespace);
+    Ok(logs.find_map(|log| remedy_in(&log, &host)))
 }
 
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct PodStatus {
-    container_statuses: Vec<ContainerStatus>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct ContainerStatus {
-    state: ContainerState,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct ContainerState {
-    waiting: Option<ContainerWaiting>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct ContainerWaiting {
-    reason: String,
-    message: String,
-}
-
-impl Object for Pod {
-    const API_VERSION: &str = "v1";
-    const KIND: &str = "Pod";
-}
-
-impl Pod {
-    /// Why it cannot start, if somebody has to do something about it, such as create a Secret.
-    pub fn obstacle(&self) -> Option<String> {
-        let stuck = [
-            "CreateContainerConfigError",
-            "ErrImagePull",
-            "ImagePullBackOff",
-            "InvalidImageName",
-        ];
-        let waiting = self
-            .status
-            .container_statuses
-            .iter()
-            .find_map(|container| container.state.waiting.as_ref());
-        waiting
-            .filter(|waiting| stuck.contains(&waiting.reason.as_str()))
-            .map(|waiting| format!("{}: {}", waiting.reason, waiting.message))
+/// The agent reaches the cluster by `host`, which the certificates of older charts do not name.
+fn remedy_in(log: &str, host: &str) -> Option<String> {
+    if log.contains("certificate is valid for") && log.contains(host) {
+        return Some(format!(
+            "the certificate of the EtcdCluster does not name {host}, by which the operator reaches it: add that to its \
+             names"
+        ));
     }
+    log.contains("certificate signed by unknown authority").then(|| {
+        "a certificate is of an authority that the operator does not know: that of the storage has to be a public one".into()
+    })
 }
 
 /// A member of a cluster. Its finalizer holds it until it has left.
@@ -369,52 +350,6 @@ pub struct Volume {
 impl Object for Volume {
     const API_VERSION: &str = "v1";
     const KIND: &str = "PersistentVolumeClaim";
-}
-
-impl Volume {
-    /// The labels that the operator puts on the volumes of the cluster. The first alone would match those of a Helm
-    /// release of that name, too.
-    pub const LABELS: &'static [(&'static str, &'static str)] = &[
-        ("app.kubernetes.io/instance", CLUSTER),
-        ("app.kubernetes.io/managed-by", "etcd-operator"),
-    ];
-}
-
-/// The Helm release of an application.
-#[derive(Deserialize)]
-pub struct HelmRelease {
-    #[serde(default)]
-    spec: ReleaseSpec,
-    #[serde(default)]
-    status: ReleaseStatus,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct ReleaseSpec {
-    suspend: bool,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct ReleaseStatus {
-    conditions: Vec<Condition>,
-}
-
-impl Object for HelmRelease {
-    const API_VERSION: &str = "helm.toolkit.fluxcd.io/v2";
-    const KIND: &str = "HelmRelease";
-}
-
-impl HelmRelease {
-    pub fn is_suspended(&self) -> bool {
-        self.spec.suspend
-    }
-
-    /// Whether Helm is at work. What it has begun it finishes, also after it was suspended.
-    pub fn is_busy(&self) -> bool {
-        Condition::named(&self.status.conditions, "Reconciling").is_some_and(Condition::is_true)
-    }
 }
 
 #[cfg(test)]
@@ -552,6 +487,17 @@ mod tests {
             "the Job failed (JobFailed)"
         );
         assert_eq!(explained(vec![]), "the operator gives no reason");
+    }
+
+    #[test]
+    fn the_log_of_a_failed_job_tells_what_to_do() {
+        let host = "etcd-client.tenant-acme.svc";
+        let remedy = |log| remedy_in(log, host).unwrap_or_default();
+        let names =
+            "x509: certificate is valid for etcd, localhost, not etcd-client.tenant-acme.svc";
+        assert!(remedy(names).contains("does not name etcd-client.tenant-acme.svc"));
+        assert!(remedy("x509: certificate signed by unknown authority").contains("a public one"));
+        assert_eq!(remedy("context deadline exceeded"), "");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Restores a cluster in place: it is deleted with its data and created again from a snapshot.
+//! Restores a cluster: it is deleted with its data and created again from a snapshot, its own or that of another
+//! namespace's etcd.
 //!
 //! | | what the cluster shows | what is done |
 //! |---|---|---|
@@ -15,14 +16,13 @@
 //! Every evaluation goes by what it sees, and by what was remembered before the deletion. So it does not matter where
 //! the last one was cut off.
 
-use backup_strategy::prelude::*;
+use backup_strategy::{Pod, prelude::*};
 
 use crate::{
     Etcd,
     check::{Sight, stored},
     destination::{self, S3},
-    is_the_charts,
-    operator::{CLUSTER, Captured, EtcdCluster, EtcdMember, HelmRelease, Volume},
+    operator::{self, CLUSTER, Captured, EtcdCluster, EtcdMember, Volume},
 };
 
 /// What the host keeps is at most 64 KiB; some of it is for what surrounds the spec.
@@ -32,7 +32,7 @@ pub fn restore(cx: &Context<Etcd>) -> Outcome<()> {
     let source = cx
         .source()
         .or_fail("NoBackup", "there is no backup to restore")?;
-    is_in_place(&source.application, &cx.subject())?;
+    is_possible(&source.application, &cx.subject())?;
     is_accepted(cx)?;
     let options = cx.options()?;
     let snapshot = S3::of_backup(&source)?;
@@ -49,14 +49,14 @@ pub fn restore(cx: &Context<Etcd>) -> Outcome<()> {
         let cluster = found.filter(|cluster| !cluster.metadata.is_being_deleted()).or_fail(
             "EtcdClusterNotFound",
             format!(
-                "there is no EtcdCluster {namespace}/{CLUSTER} to restore in place; create the application again, then \
-                 restore into it"
+                "there is no EtcdCluster {namespace}/{CLUSTER} to restore into; create the application, then restore \
+                 into it"
             ),
         )?;
         is_stored(cx, &snapshot)?;
         let captured = capture(&cluster)?;
-        release_is_held(cx)?;
-        release_is_idle(cx)?;
+        cx.hold_release(&release(cx))?;
+        cx.rest_of_release(&release(cx))?;
         cx.remember(&captured)?;
         return replace(
             cx,
@@ -70,12 +70,12 @@ pub fn restore(cx: &Context<Etcd>) -> Outcome<()> {
     match found {
         Some(cluster) if captured.is_restored_as(&cluster, &snapshot) => {
             is_purged(cx);
-            is_complete(&cluster, &options)?;
+            is_complete(cx, &cluster, &options)?;
             cx.resume(&release(cx));
             Ok(())
         }
         other => {
-            release_is_held(cx)?;
+            cx.hold_release(&release(cx))?;
             let restored = captured.cluster_from(&namespace, &snapshot, options.seconds());
             if let Some(cluster) = other {
                 return replace(cx, &cluster, &restored);
@@ -116,8 +116,9 @@ pub fn abort(cx: &Context<Etcd>) -> Outcome<()> {
     Ok(())
 }
 
-/// A reference to a target names no namespace, and there is one etcd in each.
-fn is_in_place(source: &ApplicationRef, target: &ApplicationRef) -> Outcome<()> {
+/// There is one etcd in each namespace, always by the same name: a backup goes back into it, or into that of another
+/// namespace.
+fn is_possible(source: &ApplicationRef, target: &ApplicationRef) -> Outcome<()> {
     if (&source.group, &source.kind) != (&target.group, &target.kind) {
         return fail(
             "UnsupportedTarget",
@@ -127,17 +128,18 @@ fn is_in_place(source: &ApplicationRef, target: &ApplicationRef) -> Outcome<()> 
             ),
         );
     }
-    if (&source.namespace, &source.name) != (&target.namespace, &target.name) {
+    if target.name != CLUSTER {
         return fail(
             "ToCopyUnsupported",
             format!(
-                "an etcd can be restored in place only, not to-copy: the backup is of {}, the target is {}; leave \
-                 targetApplicationRef out",
-                source.name, target.name
+                "an etcd cannot be restored to-copy into {}: the chart makes one EtcdCluster in a namespace and calls it \
+                 {CLUSTER}, so the target is the application {CLUSTER} of this namespace, or that of another one by \
+                 options.targetNamespace",
+                target.name
             ),
         );
     }
-    is_the_charts(target)
+    Ok(())
 }
 
 /// What the API server has refused as invalid it refuses for good. Refused otherwise, the next look shows why: another
@@ -222,7 +224,7 @@ fn nothing_is_left(cx: &Context<Etcd>) -> Outcome<()> {
     let members = cx.find::<EtcdMember>(&[])?.into_iter();
     let members = members.filter(|member| member.is_of(CLUSTER));
     let members = members.map(|member| member.metadata.name);
-    let volumes = cx.find::<Volume>(Volume::LABELS)?.into_iter();
+    let volumes = cx.find::<Volume>(operator::OF_CLUSTER)?.into_iter();
     let volumes = volumes.map(|volume| volume.metadata.name);
     let left: Vec<String> = members.chain(volumes).collect();
     if left.is_empty() {
@@ -251,7 +253,11 @@ fn is_purged(cx: &Context<Etcd>) {
 }
 
 /// Whether the new cluster is there with all of its members.
-fn is_complete(cluster: &EtcdCluster, options: &crate::spec::Options) -> Outcome<()> {
+fn is_complete(
+    cx: &Context<Etcd>,
+    cluster: &EtcdCluster,
+    options: &crate::spec::Options,
+) -> Outcome<()> {
     if cluster.has_failed_to_bootstrap() {
         return fail(
             "BootstrapFailed",
@@ -262,58 +268,32 @@ fn is_complete(cluster: &EtcdCluster, options: &crate::spec::Options) -> Outcome
             ),
         );
     }
-    if !cluster.is_available() {
-        return wait(
+    let (ready, wanted) = (cluster.ready_members(), cluster.replicas());
+    if cluster.is_available() && ready >= wanted {
+        return Ok(());
+    }
+    let pods = cx.find::<Pod>(operator::OF_CLUSTER)?;
+    let waiting = match pods.iter().find_map(Pod::obstacle) {
+        Some(why) => wait(
+            "EtcdMemberStuck",
+            format!("the Pod of a member cannot start: {why}"),
+        ),
+        None if cluster.is_available() => wait(
+            "EtcdMembersJoining",
+            format!("{ready} of {wanted} members have joined"),
+        ),
+        None => wait(
             "EtcdClusterBootstrapping",
             format!(
                 "the EtcdCluster comes up from the snapshot: {}",
                 cluster.state()
             ),
-        )
-        .at_most(options.deadline());
-    }
-    let (ready, wanted) = (cluster.ready_members(), cluster.replicas());
-    if ready < wanted {
-        return wait(
-            "EtcdMembersJoining",
-            format!("{ready} of {wanted} members have joined"),
-        )
-        .at_most(options.deadline());
-    }
-    Ok(())
+        ),
+    };
+    waiting.at_most(options.deadline())
 }
 
 /// The chart is released under the application's name.
 fn release(cx: &Context<Etcd>) -> String {
     cx.release().unwrap_or_else(|| cx.subject().name)
-}
-
-/// Sees to it that Helm renders nothing until the restore is over, also when somebody has resumed it in between.
-fn release_is_held(cx: &Context<Etcd>) -> Outcome<()> {
-    let name = release(cx);
-    match cx.get::<HelmRelease>(&name)? {
-        Some(release) if !release.is_suspended() => {
-            cx.suspend(&name);
-            wait(
-                "HelmReleaseSuspending",
-                format!("HelmRelease {name} is being suspended"),
-            )
-            .at_most(10.minutes())
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Waits for what Helm has begun. Not once the cluster is deleted: a word that was left behind by a Helm controller
-/// that crashed must not hold up what cannot wait any more.
-fn release_is_idle(cx: &Context<Etcd>) -> Outcome<()> {
-    let name = release(cx);
-    match cx.get::<HelmRelease>(&name)? {
-        Some(release) if release.is_busy() => wait(
-            "HelmReleaseBusy",
-            format!("HelmRelease {name} is being reconciled"),
-        )
-        .at_most(15.minutes()),
-        _ => Ok(()),
-    }
 }

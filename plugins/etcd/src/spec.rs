@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use backup_strategy::{Problem, schema::*};
-use serde::{Deserialize, Serialize};
+use backup_strategy::{Parsed, Problem, is_bucket_name, is_folder, is_url, schema::*};
+use serde::Deserialize;
 
 /// How long a restored cluster may take to come up, as the first controller had it.
 const RESTORE_DEADLINE: Duration = Duration::from_secs(30 * 60);
@@ -83,19 +83,10 @@ pub struct Parameters {
     pub region: Option<String>,
     /// Whether the bucket stands in the path rather than in the host name.
     #[serde(default, rename = "destination.s3.forcePathStyle")]
-    pub force_path_style: Option<Switch>,
+    pub force_path_style: Option<Parsed<bool>>,
     /// Secret of the application's namespace with the S3 keys.
     #[serde(default, rename = "destination.s3.credentialsSecretRef.name")]
     pub secret: Option<String>,
-}
-
-/// A boolean, as parameters have it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs, reason = "they say what they are")]
-pub enum Switch {
-    True,
-    False,
 }
 
 /// What a RestoreJob may ask for.
@@ -106,6 +97,11 @@ pub struct Options {
     /// gives up after 600 seconds, or after what the EtcdCluster says; this raises that, too.
     #[serde(default)]
     pub restore_timeout_seconds: Option<i64>,
+    /// Namespace whose etcd is to hold what the backup holds; that of the RestoreJob when absent. Its own data is lost.
+    /// The author of the RestoreJob needs the right to create RestoreJobs there.
+    #[serde(default)]
+    #[allow(dead_code, reason = "the host reads it: it tells who is restored into")]
+    pub target_namespace: Option<String>,
 }
 
 impl Options {
@@ -134,52 +130,43 @@ impl Options {
 pub fn problems(spec: &Spec, parameters: &Parameters) -> Vec<Problem> {
     let s3 = &spec.template.destination.s3;
     let mut problems = Vec::new();
-    let mut check = |pointer: &str, text: Option<&String>, fits: fn(&str) -> bool, rule: &str| {
-        if text.is_some_and(|text| !text.is_empty() && !text.contains("{{") && !fits(text)) {
-            problems.push(Problem::at(pointer, rule));
+    for (root, bucket, endpoint, key) in [
+        (
+            "/spec/template/destination/s3/",
+            &s3.bucket,
+            &s3.endpoint,
+            &s3.key,
+        ),
+        (
+            "/parameters/destination.s3.",
+            &parameters.bucket,
+            &parameters.endpoint,
+            &parameters.key,
+        ),
+    ] {
+        for (field, setting, fits, rule) in [
+            (
+                "bucket",
+                bucket,
+                is_bucket_name as fn(&str) -> bool,
+                "is a name; the folder is `key`",
+            ),
+            (
+                "endpoint",
+                endpoint,
+                is_url,
+                "begins with https:// or http://",
+            ),
+            (
+                "key",
+                key,
+                is_folder,
+                "is a folder of the bucket, such as tenant-acme/etcd/",
+            ),
+        ] {
+            let pointer = format!("{root}{field}");
+            problems.extend(Problem::unless(fits, &pointer, setting.as_ref(), rule));
         }
-    };
-    for (pointer, bucket) in [
-        ("/spec/template/destination/s3/bucket", &s3.bucket),
-        ("/parameters/destination.s3.bucket", &parameters.bucket),
-    ] {
-        let is_name = |text: &str| !text.contains(['/', ':']);
-        check(
-            pointer,
-            bucket.as_ref(),
-            is_name,
-            "is a name; the folder is `key`",
-        );
-    }
-    for (pointer, endpoint) in [
-        ("/spec/template/destination/s3/endpoint", &s3.endpoint),
-        ("/parameters/destination.s3.endpoint", &parameters.endpoint),
-    ] {
-        let is_url = |text: &str| text.starts_with("https://") || text.starts_with("http://");
-        check(
-            pointer,
-            endpoint.as_ref(),
-            is_url,
-            "begins with https:// or http://",
-        );
-    }
-    for (pointer, key) in [
-        ("/spec/template/destination/s3/key", &s3.key),
-        ("/parameters/destination.s3.key", &parameters.key),
-    ] {
-        let is_path = |text: &str| {
-            !text.contains("://")
-                && text
-                    .trim_matches('/')
-                    .split('/')
-                    .all(|part| !matches!(part, "" | "." | ".."))
-        };
-        check(
-            pointer,
-            key.as_ref(),
-            is_path,
-            "is a folder of the bucket, such as tenant-acme/etcd/",
-        );
     }
     problems
 }
@@ -252,6 +239,7 @@ mod tests {
         let asked = |seconds| {
             Options {
                 restore_timeout_seconds: seconds,
+                ..Options::default()
             }
             .deadline()
             .as_secs()

@@ -133,12 +133,17 @@ pub fn platform_objects(access_key: &str, secret_key: &str) -> anyhow::Result<Ve
     defaults(access_key, secret_key, &["cnpg"])
 }
 
-/// The same with the strategy for Etcd.
+/// The same with the strategy for Etcd, and a class that binds both.
 ///
 /// # Errors
 /// When the stage itself is not in order.
 pub fn platform_etcd_objects(access_key: &str, secret_key: &str) -> anyhow::Result<Vec<Value>> {
-    defaults(access_key, secret_key, &["etcd"])
+    let mut objects = vec![
+        storage_secret(access_key, secret_key),
+        default_class(&["cnpg", "etcd"])?,
+    ];
+    objects.extend(default_strategy("etcd")?);
+    Ok(objects)
 }
 
 /// An Etcd application with its Helm release and its EtcdCluster, for a cluster that is not a [`Stage`]'s. Where
@@ -397,7 +402,10 @@ impl Stage {
     /// # Errors
     /// When one is not accepted, as where no plugin has defined the strategy's kind.
     pub fn platform_etcd(&self) -> anyhow::Result<()> {
-        self.defaults(&["etcd"])
+        for object in platform_etcd_objects(&self.access_key, &self.secret_key)? {
+            self.cluster.put(object)?;
+        }
+        Ok(())
     }
 
     /// An Etcd application with its Helm release, and its EtcdCluster with three members and their volumes. The

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use backup_engine::cluster::{ApiError, ApiReason, memory::Verdict as Fault};
+use backup_engine::cluster::{ApiError, ApiReason, Part, memory::Verdict as Fault};
 
 use super::*;
 
@@ -131,4 +131,62 @@ async fn a_backup_is_made_once_and_held() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_backup_that_is_deleted_before_its_jobs_end_is_written_is_not_made_again() {
+    let mut stage = platform();
+    stage.etcd_backup_job(TENANT, "ad-hoc", "etcd").unwrap();
+    let cluster = stage.cluster.clone();
+    stage.cluster.set_interceptor(move |operation: &Operation| {
+        let is_status = operation.kind == "BackupJob" && operation.part == Part::Status;
+        let api = backup_api::names::API_VERSION;
+        let backup = cluster.read(api, "Backup", Some(TENANT), "ad-hoc");
+        if is_status && backup.is_some_and(|backup| backup["status"]["phase"] == "Ready") {
+            return Fault::Fail(ApiError::new(ApiReason::Unavailable, "the host crashes"));
+        }
+        Fault::Pass
+    });
+    loop {
+        match stage.runner.step().await {
+            Some(passed) if passed.failed.is_some() => break,
+            Some(_) => {}
+            None => turn(&stage).await,
+        }
+    }
+    assert_eq!(finalizers(&stage.read("BackupJob", TENANT, "ad-hoc")), 0);
+
+    let mut retained = backup(&stage, "ad-hoc");
+    retained["spec"]["deletionPolicy"] = json!("Retain");
+    stage.cluster.put(retained).unwrap();
+    stage.delete("Backup", TENANT, "ad-hoc").await.unwrap();
+    stage.cluster.clear_interceptor();
+    stage.restart();
+    stage.runner.settle().await.unwrap();
+    assert_eq!(
+        stage.job(TENANT, "ad-hoc"),
+        "Succeeded BackupCompleted: Backup ad-hoc was complete, and has been deleted since"
+    );
+    assert_eq!(backup(&stage, "ad-hoc"), Value::Null);
+    assert_eq!(stage.storage.keys().len(), 1, "the data was to stay");
+}
+
+#[tokio::test]
+async fn a_job_whose_finalizer_somebody_takes_away_is_held_again() {
+    let mut stage = platform();
+    stage.etcd_backup_job(TENANT, "ad-hoc", "etcd").unwrap();
+    stage.runner.settle().await.unwrap();
+    let mut job = stage.read("BackupJob", TENANT, "ad-hoc");
+    assert_eq!(finalizers(&job), 1);
+    job["metadata"]["finalizers"] = json!(null);
+    stage.cluster.put(job).unwrap();
+    turn(&stage).await;
+    stage.runner.settle().await.unwrap();
+    assert_eq!(finalizers(&stage.read("BackupJob", TENANT, "ad-hoc")), 1);
+}
+
+fn finalizers(object: &Value) -> usize {
+    object["metadata"]["finalizers"]
+        .as_array()
+        .map_or(0, Vec::len)
 }
