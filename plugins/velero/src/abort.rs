@@ -1,13 +1,17 @@
 //! Undoes what a job has left that came to nothing.
 
+use std::ops::Deref;
+
 use backup_strategy::prelude::*;
 
 use crate::{
     Velero, forget,
     found::Found,
     kubevirt::{self, Claim, DataVolume, HelmRelease, VirtualMachine},
-    restore::{self, RESTORED_BY, goes_on},
+    object::Thing,
+    restore::{self, RESTORED_BY},
     room,
+    target::Target,
     velero::{self, NAMESPACE, Progress, Restore},
 };
 
@@ -20,14 +24,14 @@ pub fn backup(cx: &Context<Velero>) -> Outcome<()> {
     let Some(backup) = cx.get_in::<velero::Backup>(NAMESPACE, &name)? else {
         return Ok(());
     };
-    if backup.status.has_stored_nothing() {
+    if backup.has_stored_nothing() {
         if !backup.metadata.is_being_deleted() {
             let uid = backup.metadata.uid.as_str();
             cx.delete_in::<velero::Backup>(NAMESPACE, &name, Some(uid), Propagation::Background);
         }
         return Ok(());
     }
-    if backup.status.progress() == Progress::Running {
+    if backup.progress() == Progress::Running {
         return wait(
             "VeleroBackupRunning",
             format!(
@@ -44,30 +48,31 @@ pub fn backup(cx: &Context<Velero>) -> Outcome<()> {
 pub fn restore(cx: &Context<Velero>) -> Outcome<()> {
     let name = restore::name(cx);
     is_over(cx, &name)?;
-    let Some(found) = cx.state()?.and_then(|memory| memory.found) else {
+    let Some(memory) = cx.state()? else {
         return Ok(());
     };
+    let mut found = memory.found.unwrap_or_default();
+    let mut target = Target::of(cx)?;
+    target.resources = memory.captured;
     if found.is_nothing() {
         return without_copy(cx, &name);
     }
-    let machine = machine(cx);
-    if found.running.is_some() && !found.disks.is_empty() {
-        // Velero may have started it on what it restored.
-        if let Some(machine) = &machine
-            && !disks_are_back(cx, &found)?
-        {
-            room::machine_rests(cx, machine)?;
+    let machine = target.restored_release();
+    // Velero may have started it on what it restored.
+    if target.is_machine() && found.disks.iter().any(|disk| disk.is_aside) {
+        room::machine_rests(cx, &machine)?;
+    }
+    for index in 0..found.disks.len() {
+        room::bring_back(cx, &target, &mut found, index)?;
+    }
+    for claim in cx.find::<Claim>(&[])? {
+        let name = &claim.metadata.name;
+        if found.disks.iter().any(|disk| disk.claim == *name) {
+            cx.merge::<Claim>(name, &kubevirt::adopted());
         }
     }
-    for disk in &found.disks {
-        room::bring_back(cx, disk)?;
-    }
-    if let Some(machine) = &machine {
-        run_as_before(cx, machine, &found);
-    }
-    for release in &found.releases {
-        goes_on(cx, release)?;
-    }
+    run_as_before(cx, &machine, &found);
+    restore::go_on(cx, &found.releases)?;
     restore::without_modifiers(cx);
     cx.event(
         Severity::Warning,
@@ -77,29 +82,12 @@ pub fn restore(cx: &Context<Velero>) -> Outcome<()> {
     Ok(())
 }
 
-/// The virtual machine that was to be restored.
-fn machine(cx: &Context<Velero>) -> Option<String> {
-    let source = cx.source()?.application;
-    (source.kind == kubevirt::MACHINE)
-        .then(|| kubevirt::release_of(kubevirt::MACHINE, &source.name))
-}
-
-fn disks_are_back(cx: &Context<Velero>, found: &Found) -> Outcome<bool> {
-    for disk in &found.disks {
-        let claim = cx.get::<Claim>(&disk.claim)?;
-        if !disk.volume.is_empty() && claim.is_none_or(|claim| claim.volume() != disk.volume) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
 /// Stops Velero, which goes on otherwise. What has ended stays until the Backup is forgotten: it tells why.
 fn is_over(cx: &Context<Velero>, name: &str) -> Outcome<()> {
     let Some(restore) = cx.get_in::<Restore>(NAMESPACE, name)? else {
         return Ok(());
     };
-    if matches!(restore.status.progress(), Progress::Done | Progress::Failed) {
+    if matches!(restore.progress(), Progress::Done | Progress::Failed) {
         return Ok(());
     }
     if !restore.metadata.is_being_deleted() {
@@ -144,30 +132,16 @@ fn without_copy(cx: &Context<Velero>, restore: &str) -> Outcome<()> {
 }
 
 /// Deletes the objects of a kind with a label, and names them.
-fn all_of<K: Object + Named>(cx: &Context<Velero>, by: &[(&str, &str)]) -> Outcome<Vec<String>> {
+fn all_of<K>(cx: &Context<Velero>, by: &[(&str, &str)]) -> Outcome<Vec<String>>
+where
+    K: Object + Deref<Target = Thing>,
+{
     let found = cx.find::<K>(by)?;
     if !found.is_empty() {
         cx.delete_all::<K>(by, Propagation::Background);
     }
     let names = found
         .iter()
-        .map(|one| format!("{} {}", K::KIND, one.metadata().name));
+        .map(|one| format!("{} {}", K::KIND, one.metadata.name));
     Ok(names.collect())
 }
-
-/// What has a name.
-trait Named {
-    fn metadata(&self) -> &Metadata;
-}
-
-macro_rules! named {
-    ($($kind:ty)*) => {$(
-        impl Named for $kind {
-            fn metadata(&self) -> &Metadata {
-                &self.metadata
-            }
-        }
-    )*};
-}
-
-named! { HelmRelease VirtualMachine DataVolume Claim }

@@ -55,7 +55,7 @@ impl Resources {
             format!("there is no {} {}", subject.kind, subject.name),
         )?;
         if subject.kind != kubevirt::MACHINE {
-            has_volume(cx, &Disk::of(&subject.name))?;
+            have_volumes(cx, &[Disk::of(&subject.name)])?;
             return Ok(Self::default());
         }
         let disks = application["spec"]["disks"].as_array();
@@ -64,9 +64,7 @@ impl Resources {
             .flatten()
             .filter_map(|disk| disk["name"].as_str().filter(|name| !name.is_empty()));
         let data_volumes: Vec<Disk> = names.map(Disk::of).collect();
-        data_volumes
-            .iter()
-            .try_for_each(|disk| has_volume(cx, disk))?;
+        have_volumes(cx, &data_volumes)?;
         let (ip, mac) = addresses(cx, &subject.name)?;
         Ok(Self {
             data_volumes,
@@ -88,19 +86,25 @@ impl Resources {
 }
 
 /// Without its claim a disk would be missing in the backup, and nobody would know.
-fn has_volume(cx: &Context<Velero>, disk: &Disk) -> Outcome<()> {
-    let name = &disk.data_volume_name;
-    cx.get::<Claim>(name)?
-        .or_wait(
+fn have_volumes(cx: &Context<Velero>, disks: &[Disk]) -> Outcome<()> {
+    let claims = cx.find::<Claim>(&[])?;
+    let has_volume = |disk: &&Disk| {
+        let mut claims = claims.iter();
+        claims.any(|claim| claim.metadata.name == disk.data_volume_name)
+    };
+    match disks.iter().find(|disk| !has_volume(disk)) {
+        None => Ok(()),
+        Some(disk) => wait(
             "DiskNotReady",
             format!(
-                "VMDisk {} has no volume claim {name} yet; if the disk was removed, take it out of the spec.disks of the \
+                "VMDisk {} has no volume claim {} yet; if the disk was removed, take it out of the spec.disks of the \
                  virtual machine",
-                disk.application_name
+                disk.application_name, disk.data_volume_name
             ),
         )
-        .at_most(15.minutes())
-        .map(|_| ())
+        .pending()
+        .at_most(15.minutes()),
+    }
 }
 
 /// The addresses of the Pod that the machine runs in: of two, while it moves to another node, the older.

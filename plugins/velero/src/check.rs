@@ -25,9 +25,9 @@ pub fn check(cx: &Context<Velero>) -> Outcome<Verdict> {
     let backup = cx.get_in::<Backup>(namespace, name)?;
     let stored = is_stored(cx, &source, name)?;
     Ok(match (backup, stored) {
-        (Some(backup), _) if backup.status.progress() != Progress::Done => Verdict::lost(
+        (Some(backup), _) if backup.progress() != Progress::Done => Verdict::lost(
             "VeleroBackupUnusable",
-            format!("Velero says {} of its Backup {name}", backup.status.phase),
+            format!("Velero says {} of its Backup {name}", backup.phase()),
         ),
         // What is known to lie in the bucket must lie there.
         (_, Some(false)) if source.metadata(FOLDER).is_some() => lost(cx, &source, name),

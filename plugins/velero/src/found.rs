@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Velero,
     capture::Resources,
-    kubevirt::{Claim, HelmRelease, VirtualMachine, Volume},
+    kubevirt::{Claim, HelmRelease, VirtualMachine},
     target::Target,
 };
 
-/// What a job remembers.
+/// What a job remembers. Also how far it is: a read takes a round, and a machine may have many disks.
 #[derive(Default, Deserialize, Serialize)]
 pub struct Memory {
     /// What the machine consists of, or did when it was backed up.
@@ -36,38 +36,47 @@ pub struct Found {
     pub renamed: Option<Kept>,
 }
 
-/// A volume claim, as it was.
+/// A disk, as it was.
 #[derive(Clone, Deserialize, Serialize)]
 pub struct Kept {
     pub claim: String,
     pub uid: String,
     /// The volume; empty where it had none.
     pub volume: String,
-    /// What becomes of the volume when its claim goes.
+    /// What becomes of the volume when its claim goes; empty until it is about to be given to another.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reclaim_policy: String,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// Whether the volume is another claim's by now.
+    #[serde(default)]
+    pub is_aside: bool,
 }
 
 impl Found {
     /// Looks for everything that a restore would replace.
     pub fn of(cx: &Context<Velero>, target: &Target) -> Outcome<Self> {
-        let mut found = Self::default();
-        for release in target.restored_releases() {
-            if cx.get::<HelmRelease>(&release)?.is_some() {
-                found.releases.push(release);
-            }
-        }
-        for disk in target.disks() {
-            if let Some(claim) = cx.get::<Claim>(&disk)? {
-                found.disks.push(Kept::of(cx, &claim)?);
-            }
-        }
-        if target.is_machine() {
-            let machine = cx.get::<VirtualMachine>(&target.restored_release())?;
-            found.running = machine.map(|machine| machine.running());
-        }
-        Ok(found)
+        let wanted = target.restored_releases();
+        let releases = cx.find::<HelmRelease>(&[])?.into_iter();
+        let releases = releases.map(|release| release.metadata.name.clone());
+        let disks = target.disks();
+        let claims = cx.find::<Claim>(&[])?;
+        let claims = claims.iter();
+        let machine = match target.is_machine() {
+            true => cx.get::<VirtualMachine>(&target.restored_release())?,
+            false => None,
+        };
+        Ok(Self {
+            releases: releases
+                .filter(|release| wanted.contains(release))
+                .collect(),
+            running: machine.map(|machine| machine.running()),
+            disks: claims
+                .filter(|claim| disks.contains(&claim.metadata.name))
+                .map(|claim| Kept::of(claim))
+                .collect(),
+            renamed: None,
+        })
     }
 
     /// Whether nothing was there.
@@ -77,31 +86,19 @@ impl Found {
 }
 
 impl Kept {
-    pub fn of(cx: &Context<Velero>, claim: &Claim) -> Outcome<Self> {
-        let volume = claim.volume();
-        let reclaim_policy = if volume.is_empty() {
-            String::new()
-        } else {
-            let found = cx.get::<Volume>(volume)?.or_fail(
-                "VolumeMissing",
-                format!(
-                    "volume claim {} names volume {volume}, which does not exist",
-                    claim.metadata.name
-                ),
-            )?;
-            found.reclaim_policy().into()
-        };
+    pub fn of(claim: &Claim) -> Self {
         let labels = claim.metadata.labels.clone().into_iter();
-        Ok(Self {
+        Self {
             claim: claim.metadata.name.clone(),
             uid: claim.metadata.uid.clone(),
-            volume: volume.into(),
-            reclaim_policy,
+            volume: claim.volume().into(),
+            reclaim_policy: String::new(),
             // Those of the host are the host's to set.
             labels: labels
                 .filter(|(key, _)| !key.starts_with("backups.cozystack.io/"))
                 .collect(),
-        })
+            is_aside: false,
+        }
     }
 
     /// The name under which the volume stays while and after the claim's name is used for another.
@@ -109,18 +106,5 @@ impl Kept {
         let name = cx.child_name("orig");
         let hash = name.rsplit('-').next().unwrap_or_default();
         format!("{}-orig-{hash}", self.claim)
-    }
-
-    /// Lets the volume go with its claim again, if it did.
-    pub fn put_policy_back(&self, cx: &Context<Velero>) -> Outcome<()> {
-        if self.volume.is_empty() || self.reclaim_policy.is_empty() {
-            return Ok(());
-        }
-        let volume = cx.get::<Volume>(&self.volume)?;
-        if volume.is_some_and(|volume| volume.reclaim_policy() != self.reclaim_policy) {
-            let patch = json!({ "spec": { "persistentVolumeReclaimPolicy": self.reclaim_policy } });
-            cx.merge::<Volume>(&self.volume, &patch);
-        }
-        Ok(())
     }
 }

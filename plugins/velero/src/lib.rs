@@ -20,7 +20,9 @@ mod found;
 mod kubevirt;
 mod metadata;
 mod modifiers;
+mod object;
 mod order;
+mod parameters;
 mod rename;
 mod restore;
 mod room;
@@ -35,6 +37,7 @@ use found::Memory;
 use kubevirt::{
     Claim, DataVolume, HelmRelease, Pod, VirtualMachine, VirtualMachineInstance, Volume,
 };
+use parameters::Parameters;
 use velero::{
     Backup, DataDownload, DataUpload, DeleteBackupRequest, Movement, NAMESPACE, Progress,
 };
@@ -96,12 +99,14 @@ impl Strategy for Velero {
     const STATE_VERSIONS: &[u32] = &[1];
 
     type Spec = spec::Spec;
-    type Parameters = spec::Parameters;
+    type Parameters = Parameters;
     type Options = spec::Options;
     type State = Memory;
 
     fn validate(spec: &Self::Spec, parameters: &Self::Parameters) -> Vec<Problem> {
-        spec::problems(spec, parameters)
+        let mut problems = spec::problems(spec);
+        problems.extend(parameters.problems());
+        problems
     }
 
     fn paths(cx: &Context<Self>) -> Outcome<Vec<Path>> {
@@ -122,18 +127,13 @@ impl Strategy for Velero {
     }
 
     fn backup(cx: &Context<Self>) -> Outcome<Success> {
-        if let Some(refusal) = cx.refused().filter(|refusal| refusal.reason == "Invalid") {
-            return fail(
-                "Refused",
-                format!("{} was refused: {}", refusal.action, refusal.message),
-            );
-        }
+        cx.is_accepted()?;
         let name = velero::name(cx, "backup");
         let captured = cx.state()?.map(|memory| memory.captured);
         let Some(backup) = cx.get_in::<Backup>(NAMESPACE, &name)? else {
             return begin(cx, &name, captured);
         };
-        match backup.status.progress() {
+        match backup.progress() {
             Progress::New => unseen(&name),
             // Velero takes one backup at a time, and one may take hours.
             Progress::Queued => wait(
@@ -143,15 +143,12 @@ impl Strategy for Velero {
             .at_most(12.hours()),
             Progress::Running => wait(
                 "VeleroBackupRunning",
-                format!(
-                    "Velero is taking the backup (phase: {})",
-                    backup.status.phase
-                ),
+                format!("Velero is taking the backup (phase: {})", backup.phase()),
             )
             .at_most(24.hours()),
             Progress::Failed => {
                 let movements = Movement::uploads(cx, &backup)?;
-                let why = backup.status.explanation(&movements);
+                let why = backup.explanation(&movements);
                 fail("VeleroBackupFailed", format!("Backup {name}: {why}"))
             }
             Progress::Deleting => fail(
@@ -218,10 +215,9 @@ fn success(
     captured: Option<&Resources>,
 ) -> Outcome<Success> {
     let name = backup.metadata.name.as_str();
-    let status = &backup.status;
     let mut artifact = Artifact::at(format!("velero://{NAMESPACE}/{name}"));
     let folder = check::folder_of(cx, name)
-        .filter(|_| backup.spec.storage_location == velero::STORAGE_LOCATION);
+        .filter(|_| object::text(&backup.spec, "/storageLocation") == velero::STORAGE_LOCATION);
     let stored = folder.as_ref().and_then(|folder| check::size(cx, folder));
     if let Some(described) = stored {
         let movements = Movement::uploads(cx, backup)?;
@@ -230,8 +226,8 @@ fn success(
     }
     let success = Success::of(artifact)
         .taken_at(
-            status
-                .start_timestamp
+            backup
+                .moment("startTimestamp")
                 .or(backup.metadata.creation_timestamp),
         )
         .metadata(metadata::VERSION, Some("1".to_owned()))
@@ -240,7 +236,7 @@ fn success(
         .metadata(metadata::FOLDER, folder.filter(|_| stored.is_some()))
         .metadata(
             metadata::EXPIRES_AT,
-            status.expiration.map(|moment| moment.to_string()),
+            backup.moment("expiration").map(|moment| moment.to_string()),
         );
     Ok(match captured.and_then(Resources::document) {
         Some(document) => success.resources(&document),

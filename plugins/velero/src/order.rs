@@ -27,7 +27,7 @@ const NAMED_AFTER_THE_MACHINE: [&str; 7] = [
 pub fn backup(cx: &Context<Velero>, name: &str, resources: &Resources) -> Outcome<Value> {
     let application = cx.subject();
     let mut spec = cx.spec()?.template.spec;
-    set(&mut spec, cx.parameters()?.of_backup());
+    set(&mut spec, cx.parameters()?.of(""));
     within(&mut spec, "spec", &application.namespace)?;
     select(
         &mut spec,
@@ -52,7 +52,7 @@ pub fn restore(cx: &Context<Velero>, target: &Target, name: &str) -> Outcome<Val
         .template
         .restore_spec
         .unwrap_or_else(|| json!({}));
-    set(&mut spec, cx.parameters()?.of_restore());
+    set(&mut spec, cx.parameters()?.of("restoreSpec."));
     within(
         &mut spec,
         "restoreSpec",

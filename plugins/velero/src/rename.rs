@@ -10,6 +10,7 @@ use crate::{
     claims::{self, Taker},
     found::{Found, Kept},
     kubevirt::{Claim, HelmRelease},
+    object::Thing,
     restore::{self, RESTORED_BY},
     target::Target,
 };
@@ -53,40 +54,45 @@ pub fn finish(cx: &Context<Velero>, target: &Target, found: &Found) -> Outcome<(
 /// Gives the volume that was restored to a claim of the new name.
 fn disk_has_name(cx: &Context<Velero>, target: &Target, found: &Found) -> Outcome<()> {
     let (old, new) = (&target.restored_release(), &target.release());
-    let disk = match &found.renamed {
+    let mut disk = match &found.renamed {
         Some(disk) => disk.clone(),
-        None => {
-            let claim = cx.get::<Claim>(old)?.or_fail(
-                "DiskNotRestored",
-                format!("Velero has not restored volume claim {old}"),
-            )?;
-            let mut disk = Kept::of(cx, &claim)?;
-            if disk.volume.is_empty() {
-                return wait(
-                    "VolumeBinding",
-                    format!("volume claim {old} is restored, and has no volume yet"),
-                )
-                .at_most(10.minutes());
-            }
-            for mark in MARKS {
-                disk.labels.remove(mark);
-            }
-            name_labels(&mut disk.labels, new, &target.name);
-            let found = Found {
-                renamed: Some(disk.clone()),
-                ..found.clone()
-            };
-            restore::remember(cx, target, &found)?;
-            disk
-        }
+        None => restored(cx, target, old, new)?,
     };
+    let volume = claims::volume_of(cx, &mut disk)?;
+    let found = Found {
+        renamed: Some(disk.clone()),
+        ..found.clone()
+    };
+    restore::remember(cx, target, &found)?;
     let taker = Taker {
         name: new,
         labels: &disk.labels,
         is_adopted: true,
     };
-    claims::hand_over(cx, &disk.volume, old, &taker)?;
-    disk.put_policy_back(cx)
+    claims::hand_over(cx, &disk, &volume, old, &taker)
+}
+
+/// The disk as Velero has restored it, with the labels of its new name.
+fn restored(cx: &Context<Velero>, target: &Target, old: &str, new: &str) -> Outcome<Kept> {
+    let claims = cx.find::<Claim>(&[])?;
+    let claim = claims.iter().find(|claim| claim.metadata.name == old);
+    let claim = claim.or_fail(
+        "DiskNotRestored",
+        format!("Velero has not restored volume claim {old}"),
+    )?;
+    if claim.volume().is_empty() {
+        return wait(
+            "VolumeBinding",
+            format!("volume claim {old} is restored, and has no volume yet"),
+        )
+        .at_most(10.minutes());
+    }
+    let mut disk = Kept::of(claim);
+    for mark in MARKS {
+        disk.labels.remove(mark);
+    }
+    name_labels(&mut disk.labels, new, &target.name);
+    Ok(disk)
 }
 
 /// The labels that name a disk.
@@ -102,7 +108,7 @@ fn name_labels(labels: &mut BTreeMap<String, String>, release: &str, application
 }
 
 /// A release under another name, that goes on at once.
-fn under(release: &HelmRelease, application: &str, name: &str, namespace: &str) -> Value {
+fn under(release: &Thing, application: &str, name: &str, namespace: &str) -> Value {
     let mut labels = release.metadata.labels.clone();
     labels.retain(|key, _| {
         !MARKS.contains(&key.as_str()) && !key.starts_with("backups.cozystack.io/")
@@ -144,14 +150,15 @@ mod tests {
             ("apps.cozystack.io/application.name", "web"),
             (RESTORED_BY, "r"),
         ];
-        let release = HelmRelease::of(
-            Metadata {
+        let release = Thing {
+            metadata: Metadata {
                 name: "vm-instance-web".into(),
                 labels: labels.map(|(key, value)| (key.into(), value.into())).into(),
                 ..Metadata::default()
             },
-            json!({ "interval": "5m", "suspend": true, "values": { "disks": [{ "name": "root" }] } }),
-        );
+            spec: json!({ "interval": "5m", "suspend": true, "values": { "disks": [{ "name": "root" }] } }),
+            status: Value::Null,
+        };
         assert_eq!(
             under(&release, "copy", "vm-instance-copy", "tenant-other"),
             json!({

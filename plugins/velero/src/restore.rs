@@ -23,12 +23,7 @@ pub fn name(cx: &Context<Velero>) -> String {
 }
 
 pub fn restore(cx: &Context<Velero>) -> Outcome<()> {
-    if let Some(refusal) = cx.refused().filter(|refusal| refusal.reason == "Invalid") {
-        return fail(
-            "Refused",
-            format!("{} was refused: {}", refusal.action, refusal.message),
-        );
-    }
+    cx.is_accepted()?;
     let mut target = Target::of(cx)?;
     let name = name(cx);
     let ordered = cx.get_in::<Restore>(NAMESPACE, &name)?;
@@ -36,14 +31,14 @@ pub fn restore(cx: &Context<Velero>) -> Outcome<()> {
         return set_out(cx, &mut target, &name);
     };
     target.resources = memory.captured;
-    let found = memory.found.unwrap_or_default();
+    let mut found = memory.found.unwrap_or_default();
     match ordered {
         None => {
             target.is_there(cx)?;
-            room::make(cx, &target, &found)?;
+            room::make(cx, &target, &mut found)?;
             begin(cx, &target, &name)
         }
-        Some(restore) if restore.status.progress() == Progress::Done => {
+        Some(restore) if restore.progress() == Progress::Done => {
             finish(cx, &target, &found, &restore)
         }
         Some(restore) => running(cx, &restore),
@@ -53,12 +48,17 @@ pub fn restore(cx: &Context<Velero>) -> Outcome<()> {
 /// Looks whether all is in order, before anything is touched.
 fn set_out(cx: &Context<Velero>, target: &mut Target, name: &str) -> Outcome<()> {
     target.is_there(cx)?;
-    let found = Found::of(cx, target)?;
+    let mut found = Found::of(cx, target)?;
     target_is_free(cx, target, &found)?;
     room::disks_are_free(cx, target, &found)?;
     cx.dry_run(&order::restore(cx, target, name)?);
     remember(cx, target, &found)?;
-    room::make(cx, target, &found)?;
+    // Also those that rest already: the host puts back what it was told of.
+    found
+        .releases
+        .iter()
+        .for_each(|release| cx.suspend(release));
+    room::make(cx, target, &mut found)?;
     begin(cx, target, name)
 }
 
@@ -78,7 +78,11 @@ fn target_is_free(cx: &Context<Velero>, target: &Target, found: &Found) -> Outco
     let mut there: Vec<&str> = found.releases.iter().map(String::as_str).collect();
     there.extend(found.disks.iter().map(|disk| disk.claim.as_str()));
     let release = target.release();
-    if cx.get::<HelmRelease>(&release)?.is_some() || cx.get::<Claim>(&release)?.is_some() {
+    let releases = cx.find::<HelmRelease>(&[])?;
+    let claims = cx.find::<Claim>(&[])?;
+    let names = releases.iter().map(|release| &release.metadata.name);
+    let mut names = names.chain(claims.iter().map(|claim| &claim.metadata.name));
+    if target.is_renamed() && names.any(|name| *name == release) {
         there.push(&release);
     }
     if there.is_empty() && found.is_nothing() {
@@ -117,16 +121,16 @@ fn unseen(name: &str) -> Outcome<()> {
 
 fn running(cx: &Context<Velero>, restore: &Restore) -> Outcome<()> {
     let name = &restore.metadata.name;
-    match restore.status.progress() {
+    match restore.progress() {
         Progress::New | Progress::Queued => unseen(name),
         Progress::Failed => {
             let movements = Movement::downloads(cx, restore)?;
-            let why = restore.status.explanation(&movements);
+            let why = restore.explanation(&movements);
             fail("VeleroRestoreFailed", format!("Restore {name}: {why}"))
         }
         _ => wait(
             "VeleroRestoreRunning",
-            format!("Velero is restoring (phase: {})", restore.status.phase),
+            format!("Velero is restoring (phase: {})", restore.phase()),
         )
         .at_most(24.hours()),
     }
@@ -138,18 +142,15 @@ fn finish(cx: &Context<Velero>, target: &Target, found: &Found, restore: &Restor
     if target.is_renamed() {
         rename::finish(cx, target, found)?;
     }
-    for disk in &found.disks {
-        disk.put_policy_back(cx)?;
-        if !target.options.keeps_volumes() {
+    if !target.options.keeps_volumes() {
+        for disk in &found.disks {
             cx.delete::<Claim>(&disk.aside(cx), None, Propagation::Background);
         }
     }
     if target.is_machine() && !target.is_renamed() {
         machine_goes_on(cx, target, found, restore)?;
     }
-    for release in final_releases(target) {
-        goes_on(cx, &release)?;
-    }
+    go_on(cx, &final_releases(target))?;
     without_modifiers(cx);
     Ok(())
 }
@@ -167,29 +168,29 @@ fn final_releases(target: &Target) -> Vec<String> {
 
 /// Velero says that it is done also where it has found a claim and left it alone.
 fn is_restored(cx: &Context<Velero>, target: &Target, found: &Found) -> Outcome<()> {
-    for disk in target.disks() {
-        if target.is_renamed() && !target.is_machine() {
-            // Its claim gets another name.
-            continue;
-        }
-        let claim = cx.get::<Claim>(&disk)?;
-        let is_old = |claim: &Claim| {
-            found
-                .disks
-                .iter()
-                .any(|kept| kept.uid == claim.metadata.uid)
-        };
-        if claim.is_none_or(|claim| is_old(&claim)) {
-            return fail(
-                "DiskNotRestored",
-                format!(
-                    "Velero has not restored volume claim {disk}; see whether the strategy's restoreSpec leaves volume \
-                     claims out"
-                ),
-            );
-        }
+    if target.is_renamed() && !target.is_machine() {
+        // Its claim gets another name.
+        return Ok(());
     }
-    Ok(())
+    let claims = cx.find::<Claim>(&[])?;
+    let is_new = |claim: &Claim| {
+        let uid = &claim.metadata.uid;
+        found.disks.iter().all(|disk| disk.uid != *uid)
+    };
+    let is_there = |disk: &String| {
+        let mut claims = claims.iter();
+        claims.any(|claim| claim.metadata.name == *disk && is_new(claim))
+    };
+    match target.disks().into_iter().find(|disk| !is_there(disk)) {
+        None => Ok(()),
+        Some(disk) => fail(
+            "DiskNotRestored",
+            format!(
+                "Velero has not restored volume claim {disk}; see whether the strategy's restoreSpec leaves volume claims \
+                 out"
+            ),
+        ),
+    }
 }
 
 /// Velero puts back whether a machine runs where it updates what is there. Otherwise it is as it was.
@@ -210,11 +211,15 @@ fn machine_goes_on(
     Ok(())
 }
 
-/// Has Helm make what is missing, such as the DataVolumes, and resumes the release. One that was suspended when the
-/// restore began is so again.
-pub fn goes_on(cx: &Context<Velero>, release: &str) -> Outcome<()> {
-    if cx.get::<HelmRelease>(release)?.is_some() {
-        let asked = cx.job().uid;
+/// Has Helm make what is missing, such as the DataVolumes, and resumes releases. One that was suspended when the restore
+/// began is so again.
+pub fn go_on(cx: &Context<Velero>, releases: &[String]) -> Outcome<()> {
+    let asked = cx.job().uid;
+    for release in cx.find::<HelmRelease>(&[])? {
+        let name = &release.metadata.name;
+        if !releases.contains(name) {
+            continue;
+        }
         let patch = json!({
             "metadata": { "annotations": {
                 "reconcile.fluxcd.io/requestedAt": asked,
@@ -222,8 +227,8 @@ pub fn goes_on(cx: &Context<Velero>, release: &str) -> Outcome<()> {
             } },
             "spec": { "suspend": null },
         });
-        cx.merge::<HelmRelease>(release, &patch);
-        cx.resume(release);
+        cx.merge::<HelmRelease>(name, &patch);
+        cx.resume(name);
     }
     Ok(())
 }

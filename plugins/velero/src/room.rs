@@ -19,10 +19,11 @@ use backup_strategy::prelude::*;
 use crate::{
     Velero,
     claims::{self, Taker},
-    found::{Found, Kept},
+    found::Found,
     kubevirt::{
         Claim, DataVolume, HALTED, HelmRelease, Pod, VirtualMachine, VirtualMachineInstance,
     },
+    restore,
     target::Target,
 };
 
@@ -52,49 +53,56 @@ pub fn disks_are_free(cx: &Context<Velero>, target: &Target, found: &Found) -> O
     Ok(())
 }
 
-/// Makes room, one step at a time.
-pub fn make(cx: &Context<Velero>, target: &Target, found: &Found) -> Outcome<()> {
-    releases_rest(cx, &found.releases)?;
+/// Makes room, one step at a time. What is done for a disk is kept in `found`.
+pub fn make(cx: &Context<Velero>, target: &Target, found: &mut Found) -> Outcome<()> {
+    let disks = target.disks();
+    let data_volumes = cx.find::<DataVolume>(&[])?;
+    let data_volumes = data_volumes.iter();
+    let data_volumes: Vec<&DataVolume> = data_volumes
+        .filter(|volume| disks.contains(&volume.metadata.name))
+        .collect();
+    releases_rest(cx, &found.releases, !data_volumes.is_empty())?;
     if target.is_machine() {
         machine_rests(cx, &target.restored_release())?;
     }
-    let disks = target.disks();
-    data_volumes_are_gone(cx, &disks)?;
-    for disk in &found.disks {
-        put_aside(cx, disk)?;
+    are_gone(cx, &data_volumes)?;
+    for index in 0..found.disks.len() {
+        put_aside(cx, target, found, index)?;
     }
-    match first_there(cx, &disks)? {
+    let claims = cx.find::<Claim>(&[])?;
+    let back = claims
+        .iter()
+        .find(|claim| disks.contains(&claim.metadata.name));
+    match back {
         None => Ok(()),
-        Some(disk) => fail(
+        Some(claim) => fail(
             "DiskReappeared",
             format!(
-                "volume claim {disk} is there again, which Velero would leave as it is; see who creates it, and restore \
-                 again"
+                "volume claim {} is there again, which Velero would leave as it is; see who creates it, and restore \
+                 again",
+                claim.metadata.name
             ),
         ),
     }
 }
 
-fn first_there<'a>(cx: &Context<Velero>, disks: &'a [String]) -> Outcome<Option<&'a String>> {
-    for disk in disks {
-        if cx.get::<Claim>(disk)?.is_some() {
-            return Ok(Some(disk));
-        }
-    }
-    Ok(None)
-}
-
-/// Helm would make again what is deleted.
-fn releases_rest(cx: &Context<Velero>, releases: &[String]) -> Outcome<()> {
+/// Helm would make again what is deleted. What it has begun it finishes first, also when it was suspended, but once
+/// something is deleted there is nothing to wait for any more.
+fn releases_rest(cx: &Context<Velero>, releases: &[String], is_whole: bool) -> Outcome<()> {
+    let found = cx.find::<HelmRelease>(&[])?;
     let (mut to_suspend, mut busy) = (Vec::new(), Vec::new());
-    for name in releases {
-        match cx.get::<HelmRelease>(name)? {
-            Some(release) if !release.is_suspended() => to_suspend.push(name.as_str()),
-            Some(release) if release.is_busy() => busy.push(name.as_str()),
-            _ => {}
+    for release in &found {
+        let name = release.metadata.name.as_str();
+        if !releases.iter().any(|ours| ours == name) {
+            continue;
+        }
+        if !release.is_suspended() {
+            cx.suspend(name);
+            to_suspend.push(name);
+        } else if is_whole && release.is_busy() {
+            busy.push(name);
         }
     }
-    to_suspend.iter().for_each(|name| cx.suspend(name));
     if !to_suspend.is_empty() {
         return wait(
             "HelmReleaseSuspending",
@@ -136,16 +144,14 @@ pub fn machine_rests(cx: &Context<Velero>, name: &str) -> Outcome<()> {
 }
 
 /// Without a DataVolume nobody makes a claim anew. The claims stay.
-fn data_volumes_are_gone(cx: &Context<Velero>, disks: &[String]) -> Outcome<()> {
+fn are_gone(cx: &Context<Velero>, data_volumes: &[&DataVolume]) -> Outcome<()> {
     let mut left = Vec::new();
-    for name in disks {
-        if let Some(found) = cx.get::<DataVolume>(name)? {
-            if !found.metadata.is_being_deleted() {
-                let uid = found.metadata.uid.as_str();
-                cx.delete::<DataVolume>(name, Some(uid), Propagation::Orphan);
-            }
-            left.push(name.as_str());
+    for found in data_volumes {
+        let Metadata { name, uid, .. } = &found.metadata;
+        if !found.metadata.is_being_deleted() {
+            cx.delete::<DataVolume>(name, Some(uid), Propagation::Orphan);
         }
+        left.push(name.as_str());
     }
     if left.is_empty() {
         return Ok(());
@@ -158,34 +164,62 @@ fn data_volumes_are_gone(cx: &Context<Velero>, disks: &[String]) -> Outcome<()> 
 }
 
 /// Nothing of what is put aside has labels, by which a later backup would take it for the application's.
-fn put_aside(cx: &Context<Velero>, disk: &Kept) -> Outcome<()> {
+fn put_aside(
+    cx: &Context<Velero>,
+    target: &Target,
+    found: &mut Found,
+    index: usize,
+) -> Outcome<()> {
+    let Some(disk) = found.disks.get_mut(index).filter(|disk| !disk.is_aside) else {
+        return Ok(());
+    };
     if disk.volume.is_empty() {
-        return claims::is_gone(cx, &disk.claim);
+        let claims = cx.find::<Claim>(&[])?;
+        let claim = claims.iter().find(|claim| claim.metadata.uid == disk.uid);
+        return claims::is_gone(cx, claim);
     }
+    let volume = claims::volume_of(cx, disk)?;
     let aside = disk.aside(cx);
     let taker = Taker {
         name: &aside,
         labels: &BTreeMap::new(),
         is_adopted: false,
     };
-    claims::hand_over(cx, &disk.volume, &disk.claim, &taker)
+    let handed = claims::hand_over(cx, disk, &volume, &disk.claim, &taker);
+    disk.is_aside = handed.is_ok();
+    restore::remember(cx, target, found)?;
+    handed
 }
 
 /// Gives a disk that was put aside its name back, in place of what was restored under it.
-pub fn bring_back(cx: &Context<Velero>, disk: &Kept) -> Outcome<()> {
-    if disk.volume.is_empty() {
+pub fn bring_back(
+    cx: &Context<Velero>,
+    target: &Target,
+    found: &mut Found,
+    index: usize,
+) -> Outcome<()> {
+    // Without a policy nobody has begun to put it aside.
+    let Some(disk) = found
+        .disks
+        .get_mut(index)
+        .filter(|disk| !disk.volume.is_empty() && !disk.reclaim_policy.is_empty())
+    else {
         return Ok(());
-    }
-    let there = cx.get::<Claim>(&disk.claim)?;
-    if there.is_some_and(|claim| claim.volume() != disk.volume) {
-        return claims::is_gone(cx, &disk.claim);
-    }
+    };
+    let claims = cx.find::<Claim>(&[])?;
+    let there = claims
+        .iter()
+        .find(|claim| claim.metadata.name == disk.claim && claim.volume() != disk.volume);
+    claims::is_gone(cx, there)?;
+    let volume = claims::volume_of(cx, disk)?;
     let taker = Taker {
         name: &disk.claim,
         labels: &disk.labels,
         is_adopted: true,
     };
-    claims::hand_over(cx, &disk.volume, &disk.aside(cx), &taker)?;
-    cx.merge::<Claim>(&disk.claim, &crate::kubevirt::adopted());
-    disk.put_policy_back(cx)
+    claims::hand_over(cx, disk, &volume, &disk.aside(cx), &taker)?;
+    // It is what it was; there is nothing to be done for it again.
+    disk.reclaim_policy.clear();
+    disk.is_aside = false;
+    restore::remember(cx, target, found)
 }

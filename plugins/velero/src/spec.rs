@@ -1,7 +1,7 @@
 //! What may be set.
 
-use backup_strategy::{Problem, Value, json, pruned, schema::*};
-use serde::{Deserialize, Serialize};
+use backup_strategy::{Problem, Value, schema::*};
+use serde::Deserialize;
 
 /// How virtual machines and their disks are backed up by Velero.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -22,157 +22,6 @@ pub struct Template {
     #[serde(default)]
     #[schemars(with = "Option<crate::velero_spec::RestoreSpec>")]
     pub restore_spec: Option<Value>,
-}
-
-/// What a BackupClass may set besides; it wins over the strategy's own setting. Lists have commas between their items.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Parameters {
-    /// After how long Velero removes the backup, such as `720h0m0s`.
-    #[schemars(regex(pattern = "^([0-9]+([.][0-9]+)?(ms|s|m|h))+$"))]
-    pub ttl: Option<String>,
-    /// How long Velero waits for the data of the volumes to be stored.
-    #[schemars(regex(pattern = "^([0-9]+([.][0-9]+)?(ms|s|m|h))+$"))]
-    pub item_operation_timeout: Option<String>,
-    /// How long Velero waits for a snapshot to be made.
-    #[schemars(regex(pattern = "^([0-9]+([.][0-9]+)?(ms|s|m|h))+$"))]
-    pub csi_snapshot_timeout: Option<String>,
-    /// Name of Velero's BackupStorageLocation.
-    pub storage_location: Option<String>,
-    /// Names of Velero's VolumeSnapshotLocations.
-    pub volume_snapshot_locations: Option<String>,
-    /// Name of the data mover.
-    pub datamover: Option<String>,
-    /// Kinds that are backed up.
-    pub included_resources: Option<String>,
-    /// Kinds that are left out.
-    pub excluded_resources: Option<String>,
-    /// Cluster-scoped kinds that are backed up.
-    pub included_cluster_scoped_resources: Option<String>,
-    /// Cluster-scoped kinds that are left out.
-    pub excluded_cluster_scoped_resources: Option<String>,
-    /// Namespaced kinds that are backed up.
-    pub included_namespace_scoped_resources: Option<String>,
-    /// Namespaced kinds that are left out.
-    pub excluded_namespace_scoped_resources: Option<String>,
-    /// Whether cluster-scoped objects are backed up.
-    pub include_cluster_resources: Option<Switch>,
-    /// Whether snapshots of volumes are taken.
-    pub snapshot_volumes: Option<Switch>,
-    /// Whether the data of snapshots is moved to the bucket.
-    pub snapshot_move_data: Option<Switch>,
-    /// Whether volumes are backed up file by file unless a Pod says otherwise.
-    pub default_volumes_to_fs_backup: Option<Switch>,
-    /// Label of volumes that are snapshotted together.
-    pub volume_group_snapshot_label_key: Option<String>,
-    /// How many files are uploaded at a time.
-    #[serde(rename = "uploaderConfig.parallelFilesUpload")]
-    #[schemars(regex(pattern = "^[1-9][0-9]{0,3}$"))]
-    pub parallel_files_upload: Option<String>,
-    /// What becomes of objects that are there when a backup is restored.
-    #[serde(rename = "restoreSpec.existingResourcePolicy")]
-    pub existing_resource_policy: Option<ExistingResources>,
-    /// Kinds that are restored.
-    #[serde(rename = "restoreSpec.includedResources")]
-    pub restored_resources: Option<String>,
-    /// Kinds that are not restored.
-    #[serde(rename = "restoreSpec.excludedResources")]
-    pub unrestored_resources: Option<String>,
-    /// Whether cluster-scoped objects are restored.
-    #[serde(rename = "restoreSpec.includeClusterResources")]
-    pub restore_cluster_resources: Option<Switch>,
-    /// How long Velero waits for the data of the volumes to be restored.
-    #[serde(rename = "restoreSpec.itemOperationTimeout")]
-    #[schemars(regex(pattern = "^([0-9]+([.][0-9]+)?(ms|s|m|h))+$"))]
-    pub restore_timeout: Option<String>,
-    /// Whether Services keep their node ports.
-    #[serde(rename = "restoreSpec.preserveNodePorts")]
-    pub preserve_node_ports: Option<Switch>,
-    /// Whether volumes are restored.
-    #[serde(rename = "restoreSpec.restorePVs")]
-    pub restore_pvs: Option<Switch>,
-    /// How many files are downloaded at a time.
-    #[serde(rename = "restoreSpec.uploaderConfig.parallelFilesDownload")]
-    #[schemars(regex(pattern = "^[1-9][0-9]{0,3}$"))]
-    pub parallel_files_download: Option<String>,
-    /// Whether holes in files stay holes.
-    #[serde(rename = "restoreSpec.uploaderConfig.writeSparseFiles")]
-    pub write_sparse_files: Option<Switch>,
-}
-
-impl Parameters {
-    /// The settings of Velero's Backup that they make.
-    pub fn of_backup(&self) -> Value {
-        pruned(json!({
-            "ttl": self.ttl,
-            "itemOperationTimeout": self.item_operation_timeout,
-            "csiSnapshotTimeout": self.csi_snapshot_timeout,
-            "storageLocation": self.storage_location,
-            "volumeSnapshotLocations": list(self.volume_snapshot_locations.as_ref()),
-            "datamover": self.datamover,
-            "includedResources": list(self.included_resources.as_ref()),
-            "excludedResources": list(self.excluded_resources.as_ref()),
-            "includedClusterScopedResources": list(self.included_cluster_scoped_resources.as_ref()),
-            "excludedClusterScopedResources": list(self.excluded_cluster_scoped_resources.as_ref()),
-            "includedNamespaceScopedResources": list(self.included_namespace_scoped_resources.as_ref()),
-            "excludedNamespaceScopedResources": list(self.excluded_namespace_scoped_resources.as_ref()),
-            "includeClusterResources": is_on(self.include_cluster_resources),
-            "snapshotVolumes": is_on(self.snapshot_volumes),
-            "snapshotMoveData": is_on(self.snapshot_move_data),
-            "defaultVolumesToFsBackup": is_on(self.default_volumes_to_fs_backup),
-            "volumeGroupSnapshotLabelKey": self.volume_group_snapshot_label_key,
-            "uploaderConfig": { "parallelFilesUpload": number(self.parallel_files_upload.as_ref()) },
-        }))
-    }
-
-    /// The settings of Velero's Restore that they make.
-    pub fn of_restore(&self) -> Value {
-        pruned(json!({
-            "existingResourcePolicy": self.existing_resource_policy,
-            "includedResources": list(self.restored_resources.as_ref()),
-            "excludedResources": list(self.unrestored_resources.as_ref()),
-            "includeClusterResources": is_on(self.restore_cluster_resources),
-            "itemOperationTimeout": self.restore_timeout,
-            "preserveNodePorts": is_on(self.preserve_node_ports),
-            "restorePVs": is_on(self.restore_pvs),
-            "uploaderConfig": {
-                "parallelFilesDownload": number(self.parallel_files_download.as_ref()),
-                "writeSparseFiles": is_on(self.write_sparse_files),
-            },
-        }))
-    }
-}
-
-fn list(text: Option<&String>) -> Option<Vec<&str>> {
-    let items = text?.split(',').map(str::trim);
-    Some(items.filter(|item| !item.is_empty()).collect())
-}
-
-fn number(text: Option<&String>) -> Option<u32> {
-    text?.parse().ok()
-}
-
-fn is_on(switch: Option<Switch>) -> Option<bool> {
-    Some(switch? == Switch::True)
-}
-
-/// A boolean, as parameters have it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs, reason = "they say what they are")]
-pub enum Switch {
-    True,
-    False,
-}
-
-/// What becomes of objects that are there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ExistingResources {
-    /// They stay as they are.
-    None,
-    /// They become what was backed up.
-    Update,
 }
 
 /// What a RestoreJob may ask for.
@@ -211,30 +60,18 @@ impl Options {
 }
 
 /// What a schema cannot say, because any text may be a template until it is rendered.
-pub fn problems(spec: &Spec, parameters: &Parameters) -> Vec<Problem> {
+pub fn problems(spec: &Spec) -> Vec<Problem> {
     let mut problems = Vec::new();
     let template = &spec.template;
     of_velero("/spec/template/spec", &template.spec, &mut problems);
     if let Some(restore) = &template.restore_spec {
         of_velero("/spec/template/restoreSpec", restore, &mut problems);
     }
-    for (name, text) in [
-        ("ttl", &parameters.ttl),
-        ("itemOperationTimeout", &parameters.item_operation_timeout),
-        ("csiSnapshotTimeout", &parameters.csi_snapshot_timeout),
-        (
-            "restoreSpec.itemOperationTimeout",
-            &parameters.restore_timeout,
-        ),
-    ] {
-        if text.as_ref().is_some_and(|text| !is_duration(text)) {
-            problems.push(Problem::at(&format!("/parameters/{name}"), DURATION));
-        }
-    }
     problems
 }
 
-const DURATION: &str = "is a duration, such as 720h0m0s";
+/// The rule of a duration.
+pub const DURATION: &str = "is a duration, such as 720h0m0s";
 
 /// What Velero would refuse, or what would reach into other namespaces.
 fn of_velero(pointer: &str, spec: &Value, problems: &mut Vec<Problem>) {
@@ -278,7 +115,7 @@ pub fn is_set(setting: &Value) -> bool {
 }
 
 /// A duration as Go writes it, without signs and parts of a millisecond.
-fn is_duration(text: &str) -> bool {
+pub fn is_duration(text: &str) -> bool {
     let mut rest = text;
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.');
@@ -302,14 +139,16 @@ fn is_duration(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use backup_strategy::json;
+
     use super::*;
 
-    fn pointers(backup: Value, restore: Option<Value>, parameters: &Parameters) -> Vec<String> {
+    fn pointers(backup: Value, restore: Option<Value>) -> Vec<String> {
         let template = Template {
             spec: backup,
             restore_spec: restore,
         };
-        problems(&Spec { template }, parameters)
+        problems(&Spec { template })
             .into_iter()
             .map(|problem| problem.path)
             .collect()
@@ -325,11 +164,7 @@ mod tests {
             "itemOperationTimeout": "{{ .Parameters.timeout }}",
         });
         let restore = json!({ "existingResourcePolicy": "update" });
-        let parameters = Parameters {
-            ttl: Some("1.5h".into()),
-            ..Parameters::default()
-        };
-        assert!(pointers(backup, Some(restore), &parameters).is_empty());
+        assert!(pointers(backup, Some(restore)).is_empty());
     }
 
     #[test]
@@ -341,18 +176,13 @@ mod tests {
             "ttl": "30d",
         });
         let restore = json!({ "existingResourcePolicy": "replace" });
-        let parameters = Parameters {
-            ttl: Some("10".into()),
-            ..Parameters::default()
-        };
         assert_eq!(
-            pointers(selectors, Some(restore), &parameters),
+            pointers(selectors, Some(restore)),
             [
                 "/spec/template/spec/ttl",
                 "/spec/template/spec/labelSelector",
                 "/spec/template/spec/includedNamespaces/1",
                 "/spec/template/restoreSpec/existingResourcePolicy",
-                "/parameters/ttl",
             ]
         );
     }
@@ -365,30 +195,6 @@ mod tests {
         for text in ["", "1", "h", "1d", "-1h", "1..5h", ".5h", "1h ", "5.h"] {
             assert!(!is_duration(text), "{text}");
         }
-    }
-
-    #[test]
-    fn parameters_are_settings_of_velero() {
-        let parameters = Parameters {
-            included_resources: Some("pods, secrets,".into()),
-            snapshot_move_data: Some(Switch::False),
-            parallel_files_upload: Some("4".into()),
-            restored_resources: Some("pods".into()),
-            write_sparse_files: Some(Switch::True),
-            ..Parameters::default()
-        };
-        assert_eq!(
-            parameters.of_backup(),
-            json!({
-                "includedResources": ["pods", "secrets"],
-                "snapshotMoveData": false,
-                "uploaderConfig": { "parallelFilesUpload": 4 },
-            })
-        );
-        assert_eq!(
-            parameters.of_restore(),
-            json!({ "includedResources": ["pods"], "uploaderConfig": { "writeSparseFiles": true } })
-        );
     }
 
     // TestRestoreOptions_Defaults

@@ -115,8 +115,8 @@ impl Target {
         let Some(backup) = cx.get_in::<Backup>(velero::NAMESPACE, name)? else {
             return is_to_come(cx, &self.source, name);
         };
-        if backup.status.progress() != Progress::Done {
-            let phase = &backup.status.phase;
+        if backup.progress() != Progress::Done {
+            let phase = backup.phase();
             return fail(
                 "BackupUnusable",
                 format!("Velero's Backup {name} cannot be restored: Velero says {phase}"),

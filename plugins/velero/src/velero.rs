@@ -1,9 +1,11 @@
 //! Velero's objects, as far as they are looked at.
 
 use backup_strategy::prelude::*;
-use serde::Deserialize;
 
-use crate::Velero;
+use crate::{
+    Velero,
+    object::{Thing, kinds, number, text, texts},
+};
 
 /// Where Velero runs and its objects are.
 pub const NAMESPACE: &str = "cozy-velero";
@@ -24,63 +26,19 @@ pub fn name(cx: &Context<Velero>, role: &str) -> String {
     format!("{namespace}.{child}")
 }
 
-/// A backup of Velero's.
-#[derive(Deserialize)]
-pub struct Backup {
-    pub metadata: Metadata,
-    #[serde(default)]
-    pub spec: BackupSpec,
-    #[serde(default)]
-    pub status: Status,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-pub struct BackupSpec {
-    pub storage_location: String,
-}
-
-impl Object for Backup {
-    const API_VERSION: &str = "velero.io/v1";
-    const KIND: &str = "Backup";
-}
-
-/// A restore of Velero's.
-#[derive(Deserialize)]
-pub struct Restore {
-    pub metadata: Metadata,
-    #[serde(default)]
-    pub status: Status,
-}
-
-impl Object for Restore {
-    const API_VERSION: &str = Backup::API_VERSION;
-    const KIND: &str = "Restore";
-}
-
-/// What Velero says of a backup or of a restore.
-#[derive(Debug, Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Status {
-    pub phase: String,
-    failure_reason: String,
-    validation_errors: Vec<String>,
-    hook_status: Hooks,
-    #[serde(alias = "restoreItemOperationsAttempted")]
-    backup_item_operations_attempted: u64,
-    #[serde(alias = "restoreItemOperationsCompleted")]
-    backup_item_operations_completed: u64,
-    #[serde(alias = "restoreItemOperationsFailed")]
-    backup_item_operations_failed: u64,
-    pub start_timestamp: Option<Timestamp>,
-    pub expiration: Option<Timestamp>,
-}
-
-#[derive(Debug, Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Hooks {
-    hooks_attempted: u64,
-    hooks_failed: u64,
+kinds! {
+    /// A backup of Velero's.
+    Backup: "velero.io/v1" "Backup";
+    /// A restore of Velero's.
+    Restore: "velero.io/v1" "Restore";
+    /// Moves the data of a volume into the bucket.
+    DataUpload: "velero.io/v2alpha1" "DataUpload";
+    /// Moves the data of a volume out of the bucket.
+    DataDownload: "velero.io/v2alpha1" "DataDownload";
+    /// Asks Velero to remove a backup with all that it stored.
+    DeleteBackupRequest: "velero.io/v1" "DeleteBackupRequest";
+    /// Changes objects while they are restored.
+    ConfigMap: "v1" "ConfigMap";
 }
 
 /// How far Velero is.
@@ -98,201 +56,133 @@ pub enum Progress {
     Deleting,
 }
 
-impl Status {
-    pub fn progress(&self) -> Progress {
-        match self.phase.as_str() {
-            "" | "New" => Progress::New,
-            "Queued" | "ReadyToStart" => Progress::Queued,
-            "Completed" => Progress::Done,
-            "Failed" | "PartiallyFailed" | "FailedValidation" => Progress::Failed,
-            "Deleting" => Progress::Deleting,
-            _ => Progress::Running,
+impl Progress {
+    fn of(phase: &str) -> Self {
+        match phase {
+            "" | "New" => Self::New,
+            "Queued" | "ReadyToStart" => Self::Queued,
+            "Completed" => Self::Done,
+            "Failed" | "PartiallyFailed" | "FailedValidation" => Self::Failed,
+            "Deleting" => Self::Deleting,
+            _ => Self::Running,
         }
+    }
+}
+
+/// What Velero says of a backup or of a restore.
+impl Thing {
+    pub fn phase(&self) -> &str {
+        text(&self.status, "/phase")
+    }
+
+    pub fn progress(&self) -> Progress {
+        Progress::of(self.phase())
     }
 
     /// Whether Velero has stored nothing of it, so that the object is all there is.
     pub fn has_stored_nothing(&self) -> bool {
         matches!(self.progress(), Progress::New | Progress::Queued)
-            || self.phase == "FailedValidation"
+            || self.phase() == "FailedValidation"
+    }
+
+    /// A moment that Velero tells.
+    pub fn moment(&self, field: &str) -> Option<Timestamp> {
+        self.status[field].as_str()?.parse().ok()
     }
 
     /// Why it failed, as far as Velero says, and what became of the volumes.
     pub fn explanation(&self, movements: &[Movement]) -> String {
-        let mut parts = vec![format!("Velero says {}", self.phase)];
-        let reason = self.failure_reason.trim();
-        if !reason.is_empty() {
-            parts.push(reason.into());
-        }
-        if !self.validation_errors.is_empty() {
-            parts.push(self.validation_errors.join(", "));
-        }
-        let Hooks {
-            hooks_attempted,
-            hooks_failed,
-        } = self.hook_status;
-        if hooks_failed > 0 {
-            parts.push(format!("{hooks_failed} of {hooks_attempted} hooks failed"));
-        }
-        let (attempted, completed, failed) = (
-            self.backup_item_operations_attempted,
-            self.backup_item_operations_completed,
-            self.backup_item_operations_failed,
-        );
-        if failed > 0 {
-            parts.push(format!(
-                "of {attempted} operations {failed} failed and {completed} completed"
-            ));
-        }
-        parts.extend(movements.iter().filter_map(Movement::failure));
-        parts.join("; ")
+        explanation(&self.status, movements)
     }
 }
 
+fn explanation(status: &Value, movements: &[Movement]) -> String {
+    let mut parts = vec![format!("Velero says {}", text(status, "/phase"))];
+    let reason = text(status, "/failureReason").trim();
+    if !reason.is_empty() {
+        parts.push(reason.into());
+    }
+    let invalid = texts(status, "/validationErrors");
+    if !invalid.is_empty() {
+        parts.push(invalid.join(", "));
+    }
+    let hooks = number(status, "/hookStatus/hooksFailed");
+    if hooks > 0 {
+        let attempted = number(status, "/hookStatus/hooksAttempted");
+        parts.push(format!("{hooks} of {attempted} hooks failed"));
+    }
+    // Of either of the two.
+    let operations = |which: &str| {
+        number(status, &format!("/backupItemOperations{which}"))
+            + number(status, &format!("/restoreItemOperations{which}"))
+    };
+    let failed = operations("Failed");
+    if failed > 0 {
+        let (attempted, completed) = (operations("Attempted"), operations("Completed"));
+        parts.push(format!(
+            "of {attempted} operations {failed} failed and {completed} completed"
+        ));
+    }
+    parts.extend(movements.iter().filter_map(Movement::failure));
+    parts.join("; ")
+}
+
 /// What moves the data of a volume into the bucket (`DataUpload`), or out of it (`DataDownload`).
-#[derive(Debug)]
 pub struct Movement {
     name: String,
+    /// The volume claim.
     volume: String,
-    status: MovementStatus,
-}
-
-#[derive(Debug, Deserialize, Default)]
-#[serde(default)]
-struct MovementStatus {
-    phase: String,
-    message: String,
-    progress: Moved,
-}
-
-#[derive(Debug, Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Moved {
-    total_bytes: u64,
+    status: Value,
 }
 
 impl Movement {
+    fn of(kind: &str, moved: &Thing, volume: &str) -> Self {
+        Self {
+            name: format!("{kind} {}", moved.metadata.name),
+            volume: text(&moved.spec, volume).into(),
+            status: moved.status.clone(),
+        }
+    }
+
     /// Of a backup.
     pub fn uploads(cx: &Context<Velero>, backup: &Backup) -> Outcome<Vec<Self>> {
-        let uid = backup.metadata.uid.as_str();
-        let found = cx.find_in::<DataUpload>(NAMESPACE, &[("velero.io/backup-uid", uid)])?;
-        Ok(found.into_iter().map(DataUpload::movement).collect())
+        let of = [("velero.io/backup-uid", backup.metadata.uid.as_str())];
+        let found = cx.find_in::<DataUpload>(NAMESPACE, &of)?;
+        let uploads = found.iter();
+        Ok(uploads
+            .map(|upload| Self::of(DataUpload::KIND, upload, "/sourcePVC"))
+            .collect())
     }
 
     /// Of a restore.
     pub fn downloads(cx: &Context<Velero>, restore: &Restore) -> Outcome<Vec<Self>> {
-        let uid = restore.metadata.uid.as_str();
-        let found = cx.find_in::<DataDownload>(NAMESPACE, &[("velero.io/restore-uid", uid)])?;
-        Ok(found.into_iter().map(DataDownload::movement).collect())
+        let of = [("velero.io/restore-uid", restore.metadata.uid.as_str())];
+        let found = cx.find_in::<DataDownload>(NAMESPACE, &of)?;
+        let downloads = found.iter();
+        Ok(downloads
+            .map(|download| Self::of(DataDownload::KIND, download, "/targetVolume/pvc"))
+            .collect())
     }
 
     pub fn bytes(&self) -> u64 {
-        self.status.progress.total_bytes
+        number(&self.status, "/progress/totalBytes")
     }
 
     fn failure(&self) -> Option<String> {
-        let MovementStatus { phase, message, .. } = &self.status;
-        if !matches!(phase.as_str(), "Failed" | "Canceled") {
+        let phase = text(&self.status, "/phase");
+        if !matches!(phase, "Failed" | "Canceled") {
             return None;
         }
         let of = match self.volume.as_str() {
             "" => String::new(),
             volume => format!(" of volume claim {volume}"),
         };
-        let message = match message.trim() {
+        let message = match text(&self.status, "/message").trim() {
             "" => "no message",
             message => message,
         };
         Some(format!("{}{of} {phase}: {message}", self.name))
     }
-}
-
-/// Moves the data of a volume into the bucket.
-#[derive(Deserialize)]
-pub struct DataUpload {
-    metadata: Metadata,
-    #[serde(default)]
-    spec: UploadSpec,
-    #[serde(default)]
-    status: MovementStatus,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct UploadSpec {
-    #[serde(rename = "sourcePVC")]
-    source_pvc: String,
-}
-
-impl Object for DataUpload {
-    const API_VERSION: &str = "velero.io/v2alpha1";
-    const KIND: &str = "DataUpload";
-}
-
-impl DataUpload {
-    fn movement(self) -> Movement {
-        Movement {
-            name: format!("DataUpload {}", self.metadata.name),
-            volume: self.spec.source_pvc,
-            status: self.status,
-        }
-    }
-}
-
-/// Moves the data of a volume out of the bucket.
-#[derive(Deserialize)]
-pub struct DataDownload {
-    metadata: Metadata,
-    #[serde(default)]
-    spec: DownloadSpec,
-    #[serde(default)]
-    status: MovementStatus,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct DownloadSpec {
-    target_volume: TargetVolume,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct TargetVolume {
-    pvc: String,
-}
-
-impl Object for DataDownload {
-    const API_VERSION: &str = DataUpload::API_VERSION;
-    const KIND: &str = "DataDownload";
-}
-
-impl DataDownload {
-    fn movement(self) -> Movement {
-        Movement {
-            name: format!("DataDownload {}", self.metadata.name),
-            volume: self.spec.target_volume.pvc,
-            status: self.status,
-        }
-    }
-}
-
-/// Asks Velero to remove a backup with all that it stored.
-#[derive(Deserialize)]
-pub struct DeleteBackupRequest {
-    pub metadata: Metadata,
-    #[serde(default)]
-    status: RequestStatus,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct RequestStatus {
-    phase: String,
-    errors: Vec<String>,
-}
-
-impl Object for DeleteBackupRequest {
-    const API_VERSION: &str = Backup::API_VERSION;
-    const KIND: &str = "DeleteBackupRequest";
 }
 
 impl DeleteBackupRequest {
@@ -307,18 +197,9 @@ impl DeleteBackupRequest {
 
     /// Why Velero did not do it.
     pub fn refusal(&self) -> Option<String> {
-        (self.status.phase == "Processed" && !self.status.errors.is_empty())
-            .then(|| self.status.errors.join("; "))
+        let errors = texts(&self.status, "/errors");
+        (self.phase() == "Processed" && !errors.is_empty()).then(|| errors.join("; "))
     }
-}
-
-/// Changes objects while they are restored.
-#[derive(Deserialize)]
-pub struct ConfigMap {}
-
-impl Object for ConfigMap {
-    const API_VERSION: &str = "v1";
-    const KIND: &str = "ConfigMap";
 }
 
 #[cfg(test)]
@@ -327,27 +208,19 @@ mod tests {
 
     #[test]
     fn a_failure_tells_all_that_velero_knows() {
-        let status = Status {
-            phase: "PartiallyFailed".into(),
-            failure_reason: " out of quota \n".into(),
-            validation_errors: vec!["a".into(), "b".into()],
-            hook_status: Hooks {
-                hooks_attempted: 2,
-                hooks_failed: 1,
-            },
-            backup_item_operations_attempted: 3,
-            backup_item_operations_completed: 1,
-            backup_item_operations_failed: 2,
-            ..Status::default()
-        };
+        let status = json!({
+            "phase": "PartiallyFailed",
+            "failureReason": " out of quota \n",
+            "validationErrors": ["a", "b"],
+            "hookStatus": { "hooksAttempted": 2, "hooksFailed": 1 },
+            "backupItemOperationsAttempted": 3,
+            "backupItemOperationsCompleted": 1,
+            "backupItemOperationsFailed": 2,
+        });
         let movement = |name: &str, volume: &str, phase: &str, message: &str| Movement {
             name: format!("DataUpload {name}"),
             volume: volume.into(),
-            status: MovementStatus {
-                phase: phase.into(),
-                message: message.into(),
-                ..MovementStatus::default()
-            },
+            status: json!({ "phase": phase, "message": message }),
         };
         let movements = [
             movement("x-1", "vm-disk-a", "Failed", "no space"),
@@ -355,7 +228,7 @@ mod tests {
             movement("x-3", "vm-disk-c", "Completed", ""),
         ];
         assert_eq!(
-            status.explanation(&movements),
+            explanation(&status, &movements),
             "Velero says PartiallyFailed; out of quota; a, b; 1 of 2 hooks failed; of 3 operations 2 failed and 1 \
              completed; DataUpload x-1 of volume claim vm-disk-a Failed: no space; DataUpload x-2 Canceled: no message"
         );
@@ -363,25 +236,18 @@ mod tests {
 
     #[test]
     fn every_phase_of_velero_is_known() {
-        let progress = |phase: &str| {
-            Status {
-                phase: phase.into(),
-                ..Status::default()
-            }
-            .progress()
-        };
-        assert_eq!(progress(""), Progress::New);
-        assert_eq!(progress("ReadyToStart"), Progress::Queued);
+        assert_eq!(Progress::of(""), Progress::New);
+        assert_eq!(Progress::of("ReadyToStart"), Progress::Queued);
         for phase in [
             "InProgress",
             "WaitingForPluginOperations",
             "FinalizingPartiallyFailed",
         ] {
-            assert_eq!(progress(phase), Progress::Running);
+            assert_eq!(Progress::of(phase), Progress::Running);
         }
         for phase in ["FailedValidation", "PartiallyFailed", "Failed"] {
-            assert_eq!(progress(phase), Progress::Failed);
+            assert_eq!(Progress::of(phase), Progress::Failed);
         }
-        assert_eq!(progress("Deleting"), Progress::Deleting);
+        assert_eq!(Progress::of("Deleting"), Progress::Deleting);
     }
 }

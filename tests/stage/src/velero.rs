@@ -86,6 +86,7 @@ impl Operator for VeleroServer {
         (KUBEVIRT, "VirtualMachineInstance"),
         (CDI, "DataVolume"),
         ("v1", "PersistentVolumeClaim"),
+        ("v1", "PersistentVolume"),
     ];
 
     async fn step<C: Cluster>(&self, cluster: &C, now: Timestamp) -> Result<Vec<String>, ApiError> {

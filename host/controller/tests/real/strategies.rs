@@ -5,6 +5,7 @@
 
 mod cnpg;
 mod etcd;
+mod velero;
 
 use futures::FutureExt as _;
 use serde_json::Value;
@@ -15,7 +16,7 @@ use crate::{
 };
 
 /// The plugins with a story.
-const STRATEGIES: &[&str] = &["cnpg", "etcd"];
+const STRATEGIES: &[&str] = &["cnpg", "etcd", "velero"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_strategy_carries_backups_from_end_to_end() {
@@ -32,5 +33,10 @@ async fn every_strategy_carries_backups_from_end_to_end() {
     for strategy in STRATEGIES {
         platform.plugin_is_ready(strategy).await;
     }
-    futures::future::join_all([cnpg::story().boxed_local(), etcd::story().boxed_local()]).await;
+    futures::future::join_all([
+        cnpg::story().boxed_local(),
+        etcd::story().boxed_local(),
+        velero::story().boxed_local(),
+    ])
+    .await;
 }

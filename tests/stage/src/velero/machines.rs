@@ -188,10 +188,15 @@ async fn start<C: Cluster>(cluster: &C, machine: &Value) -> Result<(), ApiError>
     let running = json!({
         "apiVersion": KUBEVIRT,
         "kind": "VirtualMachineInstance",
-        "metadata": { "name": name, "namespace": namespace, "labels": labels(name) },
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "labels": labels(name),
+            "ownerReferences": controller(machine),
+        },
         "spec": { "domain": { "devices": {} } },
     });
-    create(cluster, &running).await?;
+    let running = create(cluster, &running).await?;
     let asked = machine.pointer("/spec/template/metadata/annotations");
     let annotations = asked.cloned().unwrap_or_else(|| {
         json!({
@@ -213,6 +218,7 @@ async fn start<C: Cluster>(cluster: &C, machine: &Value) -> Result<(), ApiError>
             "namespace": namespace,
             "labels": labels,
             "annotations": annotations,
+            "ownerReferences": controller(&running),
         },
         "spec": { "containers": [{ "name": "compute", "image": "virt-launcher" }], "volumes": volumes },
     });

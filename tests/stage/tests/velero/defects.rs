@@ -184,7 +184,7 @@ async fn a_machine_that_cannot_be_halted_keeps_its_disks() {
         .stage
         .cluster
         .set_interceptor(|operation: &Operation| {
-            if operation.kind == "VirtualMachine" && operation.verb == Verb::Patch {
+            if operation.kind == "VirtualMachine" && operation.verb == Verb::Merge {
                 return Verdict::Fail(ApiError::new(ApiReason::Forbidden, "somebody forbids it"));
             }
             Verdict::Pass
