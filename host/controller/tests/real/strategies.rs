@@ -6,6 +6,9 @@
 mod altinity;
 mod cnpg;
 mod etcd;
+mod foundationdb;
+mod mariadb;
+mod velero;
 
 use futures::FutureExt as _;
 use serde_json::Value;
@@ -16,7 +19,14 @@ use crate::{
 };
 
 /// The plugins with a story.
-const STRATEGIES: &[&str] = &["altinity", "cnpg", "etcd"];
+const STRATEGIES: &[&str] = &[
+    "altinity",
+    "cnpg",
+    "etcd",
+    "foundationdb",
+    "mariadb",
+    "velero",
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_strategy_carries_backups_from_end_to_end() {
@@ -37,6 +47,9 @@ async fn every_strategy_carries_backups_from_end_to_end() {
         altinity::story().boxed_local(),
         cnpg::story().boxed_local(),
         etcd::story().boxed_local(),
+        foundationdb::story().boxed_local(),
+        mariadb::story().boxed_local(),
+        velero::story().boxed_local(),
     ])
     .await;
 }
