@@ -258,7 +258,7 @@ fn buckets(case: &Case) -> Vec<&str> {
     let parameters = case.binding.parameters.iter();
     buckets.extend(
         parameters
-            .filter(|(name, _)| is_bucket_field(name))
+            .filter(|(name, _)| is_bucket_field(name.rsplit('.').next().unwrap_or(name)))
             .map(|(_, value)| value.as_str()),
     );
     let spec = case

@@ -273,6 +273,9 @@ async fn an_application_and_a_job_with_long_names_are_backed_up() {
     world.order(&job);
     let said = world.play("BackupJob", &job).await;
     assert!(said.starts_with("Succeeded"), "{said}");
-    let name = world.orders()[0]["metadata"]["name"].as_str().unwrap().to_owned();
+    let name = world.orders()[0]["metadata"]["name"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert!(name.len() <= 63 - "-backup-agents".len(), "{name}");
 }
