@@ -18,6 +18,7 @@ mod operator;
 mod play;
 mod policy;
 mod stage;
+mod velero;
 
 pub use altinity::{AltinityFate, ClickHouse, OWN_BUCKET};
 pub use bucket::Bucket;
@@ -32,4 +33,6 @@ pub use policy::{RESTORE_POLICY, by_restore_policy, restore_policy};
 pub use stage::{
     Stage, bundle, clickhouse_objects, defaults, etcd_objects, foundationdb_objects,
     mariadb_objects, platform_etcd_objects, platform_objects, postgres_objects, sandbox,
+    storage_location, virtual_machine_objects,
 };
+pub use velero::{Archive, VeleroFate, VeleroServer};

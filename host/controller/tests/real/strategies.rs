@@ -8,6 +8,7 @@ mod cnpg;
 mod etcd;
 mod foundationdb;
 mod mariadb;
+mod velero;
 
 use futures::FutureExt as _;
 use serde_json::Value;
@@ -18,7 +19,14 @@ use crate::{
 };
 
 /// The plugins with a story.
-const STRATEGIES: &[&str] = &["altinity", "cnpg", "etcd", "foundationdb", "mariadb"];
+const STRATEGIES: &[&str] = &[
+    "altinity",
+    "cnpg",
+    "etcd",
+    "foundationdb",
+    "mariadb",
+    "velero",
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_strategy_carries_backups_from_end_to_end() {
@@ -41,6 +49,7 @@ async fn every_strategy_carries_backups_from_end_to_end() {
         etcd::story().boxed_local(),
         foundationdb::story().boxed_local(),
         mariadb::story().boxed_local(),
+        velero::story().boxed_local(),
     ])
     .await;
 }
