@@ -1,80 +1,99 @@
-//! An operator's object as a restore found it, for restores that delete and create it again.
+//! An operator's object as it was, for restores that delete it and create it anew.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Metadata, Object, Value, json, pruned};
+use crate::{Metadata, Object, Outcome, Value, fail, json, pruned};
 
-/// Labels and annotations under this prefix tell whose an object is, and are the host's to set: what is created again
-/// carries those of the job that creates it.
-const HOST: &str = "backups.cozystack.io/";
+/// What the host keeps for a job is at most 64 KiB; some of it is for what surrounds the object.
+const BYTES: usize = 60 << 10;
+/// Labels under this prefix tell whose an object is, and are the host's to set: what is created anew carries those of the
+/// job that does it.
+const HOST_LABELS: &str = "backups.cozystack.io/";
 /// Holds the whole object once more.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// An object without its status, and without what the API server sets. To be
-/// [remembered](crate::Context::remember) before the object is deleted: from then on there is no other record of it.
+/// An object as a restore found it, to be [remembered](crate::Context::remember) before it is deleted: from then on there
+/// is no other record of it.
 ///
 /// ```
-/// use backup_strategy::{Captured, Metadata, Value, json};
+/// use backup_strategy::{Captured, json, prelude::*};
 /// # #[derive(serde::Deserialize)]
-/// # struct Cluster;
-/// # impl backup_strategy::Object for Cluster { const API_VERSION: &str = "example.org/v1"; const KIND: &str = "Cluster"; }
-///
-/// let found = Metadata { name: "db".into(), uid: "1".into(), ..Metadata::default() };
-/// let captured = Captured::of(&found, &json!({ "replicas": 3 }));
-/// let again = captured.object::<Cluster>("tenant-acme", "db");
-/// assert_eq!(again["metadata"], json!({ "name": "db", "namespace": "tenant-acme" }));
-/// assert_eq!(again["spec"]["replicas"], 3);
+/// # struct Database { metadata: Metadata, spec: Value }
+/// # impl Object for Database { const API_VERSION: &str = "example.org/v1"; const KIND: &str = "Database"; }
+/// # let labels = [("team".into(), "a".into()), ("backups.cozystack.io/owned-by.UID".into(), "1".into())].into();
+/// # let metadata = Metadata { uid: "7".into(), labels, ..Metadata::default() };
+/// # let found = Database { metadata, spec: json!({ "size": 3 }) };
+/// let captured = Captured::of(&found.metadata, &found.spec)?;
+/// let anew = captured.object::<Database>("tenant-acme", "orders-db");
+/// assert_eq!(anew["metadata"]["labels"], json!({ "team": "a" }));
+/// assert_eq!(anew["spec"], json!({ "size": 3 }));
+/// # Ok::<(), Stop>(())
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 pub struct Captured {
-    /// Of the object that was found: one of its name with another UID has taken its place.
+    /// Of the object that was there: one with another was created after it.
     pub uid: String,
     /// Helm's among them: without them Helm takes the object for somebody else's.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
-    /// The same holds for these.
+    /// Likewise.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
-    /// All of its spec.
-    #[serde(default)]
+    /// What was asked for.
     pub spec: Value,
 }
 
 impl Captured {
-    /// An object that was read.
-    #[must_use]
-    pub fn of(metadata: &Metadata, spec: &Value) -> Self {
-        Self {
+    /// What has to be kept of an object.
+    ///
+    /// # Errors
+    ///
+    /// With a failure `NothingToCapture` where the object has no spec, and `TooLargeToCapture` where it cannot be kept: it
+    /// must not be deleted then.
+    pub fn of(metadata: &Metadata, spec: &Value) -> Outcome<Self> {
+        let name = &metadata.name;
+        if spec.as_object().is_none_or(serde_json::Map::is_empty) {
+            return fail(
+                "NothingToCapture",
+                format!("{name} has an empty spec; it was left alone"),
+            );
+        }
+        let mut captured = Self {
             uid: metadata.uid.clone(),
             labels: metadata.labels.clone(),
             annotations: metadata.annotations.clone(),
             spec: spec.clone(),
+        };
+        captured
+            .labels
+            .retain(|key, _| !key.starts_with(HOST_LABELS));
+        captured.annotations.remove(LAST_APPLIED);
+        let size = json!(captured).to_string().len();
+        if size > BYTES {
+            return fail(
+                "TooLargeToCapture",
+                format!(
+                    "{name} has {size} bytes, which exceeds the {BYTES} that can be kept while it is deleted; it was left \
+                     alone"
+                ),
+            );
         }
-        .with_marks(|key| !key.starts_with(HOST) && key != LAST_APPLIED)
+        Ok(captured)
     }
 
-    /// The same with those of its labels and annotations only.
+    /// The same with those of its labels and annotations only whose name is to be kept.
     #[must_use]
     pub fn with_marks(mut self, keep: fn(&str) -> bool) -> Self {
-        for marks in [&mut self.labels, &mut self.annotations] {
-            // To remove from a map costs a component 3 KB more.
-            let mut kept = BTreeMap::new();
-            for (key, value) in std::mem::take(marks) {
-                if keep(&key) {
-                    kept.insert(key, value);
-                }
-            }
-            *marks = kept;
-        }
+        self.labels.retain(|key, _| keep(key));
+        self.annotations.retain(|key, _| keep(key));
         self
     }
 
-    /// The object as it was, to be created again.
+    /// The object as it was, to be created.
     #[must_use]
     pub fn object<K: Object>(&self, namespace: &str, name: &str) -> Value {
-        // Not the spec: `emptyDir: {}` says something.
         let metadata = pruned(json!({
             "name": name,
             "namespace": namespace,
@@ -95,18 +114,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn marks_of_the_host_and_of_kubectl_are_not_kept() {
-        let marks = |keys: &[&str]| keys.iter().map(|key| ((*key).into(), "x".into())).collect();
-        let found = Metadata {
-            labels: marks(&[
-                "app.kubernetes.io/managed-by",
-                "backups.cozystack.io/owned-by.UID",
-            ]),
-            annotations: marks(&[LAST_APPLIED, "meta.helm.sh/release-name"]),
+    fn what_cannot_be_kept_is_told() {
+        let reason = |spec: &Value| match Captured::of(&Metadata::default(), spec) {
+            Err(crate::Stop::Fail(failure)) => failure.reason,
+            other => format!("{other:?}"),
+        };
+        assert_eq!(reason(&Value::Null), "NothingToCapture");
+        assert_eq!(reason(&json!({})), "NothingToCapture");
+        assert_eq!(
+            reason(&json!({ "padding": "x".repeat(BYTES) })),
+            "TooLargeToCapture"
+        );
+    }
+
+    #[test]
+    fn what_others_have_written_down_of_the_object_is_not_kept() {
+        let annotations = [LAST_APPLIED, "meta.helm.sh/release-name"];
+        let metadata = Metadata {
+            annotations: annotations.map(|key| (key.into(), "fdb".into())).into(),
             ..Metadata::default()
         };
-        let captured = Captured::of(&found, &json!({}));
-        assert_eq!(captured.labels, marks(&["app.kubernetes.io/managed-by"]));
-        assert_eq!(captured.annotations, marks(&["meta.helm.sh/release-name"]));
+        let captured = Captured::of(&metadata, &json!({ "a": 1 })).unwrap_or_default();
+        assert_eq!(
+            captured.annotations,
+            [("meta.helm.sh/release-name".into(), "fdb".into())].into()
+        );
     }
 }

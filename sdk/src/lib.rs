@@ -96,7 +96,7 @@
 //! | [`Outcome`], [`wait`], [`fail`], [`OrStop`], [`Waiting`] | early returns |
 //! | [`Object`], [`Metadata`], [`Condition`], [`json!`], [`pruned`] | objects that are read and written |
 //! | [`schema`], [`Templated`], [`Parsed`], [`set`], [`Problem::unless`], `build` (a feature) | settings and their schemas |
-//! | [`HelmRelease`], [`Pod`], [`Captured`] | what stands around an operator's objects, and what they were |
+//! | [`Captured`], [`HelmRelease`], [`Pod`] | what stands around an operator's objects |
 //! | [`export!`] | makes it a component |
 
 #[doc(hidden)]

@@ -40,18 +40,18 @@ pub struct Origin<'a> {
 
 impl Recovery {
     /// To be made in the place of a Cluster.
-    pub fn of(cluster: &Cluster, namespace: &str, origin: &Origin<'_>) -> Self {
+    pub fn of(cluster: &Cluster, namespace: &str, origin: &Origin<'_>) -> Outcome<Self> {
         let name = &cluster.metadata.name;
         // The chart calls it so.
         let store = format!("{name}-recovery");
-        let captured = Captured::of(&cluster.metadata, &cluster.spec);
-        Self {
+        let captured = Captured::of(&cluster.metadata, &cluster.spec)?;
+        Ok(Self {
             spec: recovering(&cluster.spec, &store, origin),
             cluster: without_archive(captured.object::<Cluster>(namespace, name)),
             store: helms_store(captured, namespace, &store, origin.store),
             application: application(origin),
             uid: cluster.metadata.uid.clone(),
-        }
+        })
     }
 
     /// Whether this Cluster took the old one's place and comes from the archive. One that Helm has rendered in between
@@ -169,7 +169,10 @@ mod tests {
             target,
             new_server: "postgres-db-0a1b",
         };
-        Recovery::of(&cluster, "acme", &origin)
+        let Ok(recovery) = Recovery::of(&cluster, "acme", &origin) else {
+            panic!("it cannot be captured")
+        };
+        recovery
     }
 
     #[test]
@@ -217,7 +220,7 @@ mod tests {
 
     #[test]
     fn helm_takes_the_object_store_for_its_own() {
-        let made = recovery(&json!({}), &Value::Null).store;
+        let made = recovery(&json!({ "instances": 1 }), &Value::Null).store;
         assert_eq!(
             made["metadata"],
             json!({

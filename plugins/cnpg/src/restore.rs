@@ -34,8 +34,6 @@ use crate::{
     spec::{Options, RecoveryTime},
 };
 
-/// What the host keeps is at most 64 KiB; some of it is for what surrounds it.
-const KEPT_BYTES: usize = 60 << 10;
 /// Postgres says so in the log when it has come to the end of WAL before the moment that it was to reach. Also while it
 /// tries again, so that nothing follows from it before the deadline.
 const UNREACHABLE: &str = "recovery ended before configured recovery target was reached";
@@ -122,8 +120,7 @@ fn begin(cx: &Context<Cnpg>, source: &FinishedBackup, options: &Options) -> Outc
         target: &target,
         new_server: &archive::anew(cx, &name),
     };
-    let recovery = Recovery::of(&cluster, &namespace, &origin);
-    is_small(&recovery)?;
+    let recovery = Recovery::of(&cluster, &namespace, &origin)?;
     cx.hold_release(&release(cx))?;
     cx.rest_of_release(&release(cx))?;
     let purging = replace(cx, &cluster, &recovery);
@@ -191,20 +188,6 @@ fn is_accepted(cx: &Context<Cnpg>) -> Outcome<()> {
         _ => "the API server does not accept what the restore writes",
     };
     fail("Refused", format!("{outcome}: {}", refusal.message))
-}
-
-fn is_small(recovery: &Recovery) -> Outcome<()> {
-    let size = json!(recovery).to_string().len();
-    if size <= KEPT_BYTES {
-        return Ok(());
-    }
-    fail(
-        "ClusterTooLarge",
-        format!(
-            "the Cluster has {size} bytes, which exceeds the {KEPT_BYTES} that can be kept while it is deleted; it was \
-             left alone"
-        ),
-    )
 }
 
 /// Deletes the Cluster that is there, if the API server would accept the new one.

@@ -80,7 +80,7 @@ async fn what_is_not_in_order_is_said_before_anything_is_touched() {
                 cluster["spec"]["plugins"] = json!([]);
             });
         }),
-        ("ClusterTooLarge: ", |stage| {
+        ("TooLargeToCapture: ", |stage| {
             change(stage, cluster(stage), |cluster| {
                 cluster["spec"]["padding"] = json!("x".repeat(70_000));
             });

@@ -119,7 +119,10 @@ async fn a_template_that_fails_names_its_field_and_nothing_is_stored_under_its_t
     stage.runner.settle().await.unwrap();
     let said = stage.job(TENANT, "ad-hoc");
     assert!(said.contains("TemplateFailed"), "{said}");
-    assert!(said.contains("spec.template.destination.s3.key"), "{said}");
+    assert!(
+        said.contains("spec/template/destination/s3/key: "),
+        "{said}"
+    );
     assert!(snapshots(&stage).is_empty());
 }
 
