@@ -33,7 +33,7 @@ mod velero;
 use backup_strategy::prelude::*;
 
 use capture::Resources;
-use found::Memory;
+use found::Found;
 use kubevirt::{
     Claim, DataVolume, HelmRelease, Pod, VirtualMachine, VirtualMachineInstance, Volume,
 };
@@ -101,7 +101,7 @@ impl Strategy for Velero {
     type Spec = spec::Spec;
     type Parameters = Parameters;
     type Options = spec::Options;
-    type State = Memory;
+    type State = Found;
 
     fn validate(spec: &Self::Spec, parameters: &Self::Parameters) -> Vec<Problem> {
         let mut problems = spec::problems(spec);
@@ -129,7 +129,7 @@ impl Strategy for Velero {
     fn backup(cx: &Context<Self>) -> Outcome<Success> {
         cx.is_accepted()?;
         let name = velero::name(cx, "backup");
-        let captured = cx.state()?.map(|memory| memory.captured);
+        let captured = cx.state()?.map(|found| found.captured);
         let Some(backup) = cx.get_in::<Backup>(NAMESPACE, &name)? else {
             return begin(cx, &name, captured);
         };
@@ -188,9 +188,9 @@ fn begin<T>(cx: &Context<Velero>, name: &str, captured: Option<Resources>) -> Ou
     };
     target::velero_is_there(cx)?;
     let order = order::backup(cx, name, &captured)?;
-    cx.remember(&Memory {
+    cx.remember(&Found {
         captured,
-        found: None,
+        ..Found::default()
     })?;
     cx.create(Lifetime::Kept, &order);
     cx.event(
