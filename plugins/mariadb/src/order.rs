@@ -62,7 +62,11 @@ pub fn order(cx: &Context<MariaDb>, name: &str) -> Outcome<operator::Backup> {
 fn databases(template: &spec::Template, parameters: &spec::Parameters) -> Option<Vec<String>> {
     let names: Vec<String> = match set(parameters.databases.as_deref()) {
         Some(names) => rules::databases(names).map(Into::into).collect(),
-        None => template.databases.iter().filter_map(|name| set(Some(name.clone()))).collect(),
+        None => template
+            .databases
+            .iter()
+            .filter_map(|name| set(Some(name.clone())))
+            .collect(),
     };
     (!names.is_empty()).then_some(names)
 }

@@ -28,7 +28,7 @@ pub fn restore(cx: &Context<MariaDb>) -> Outcome<()> {
             let order = order(cx, &source, &name)?;
             is_ready(cx, "TargetMariaDBNotReady", options.deadline())?;
             tell_of_accounts(cx, &source);
-            cx.ensure(Lifetime::Job, &order)?
+            cx.ensure(lifetime(cx), &order)?
         }
     };
     match ordered.completion() {
@@ -66,14 +66,19 @@ pub fn abort(cx: &Context<MariaDb>) -> Outcome<()> {
     let Some(ordered) = cx.get::<operator::Restore>(&name)? else {
         return Ok(());
     };
-    let message = "the restore was not finished; the MariaDB may hold a part of the dump; restore again";
+    let message =
+        "the restore was not finished; the MariaDB may hold a part of the dump; restore again";
     cx.event(Severity::Warning, "MariaDBPartlyRestored", message);
     if !ordered.metadata.is_being_deleted() {
         // In the foreground: it is gone when its Job is.
         let uid = Some(ordered.metadata.uid.as_str());
         cx.delete::<operator::Restore>(&name, uid, Propagation::Foreground);
     }
-    wait("RestoreRemoving", format!("Restore {name} is being deleted")).at_most(10.minutes())
+    wait(
+        "RestoreRemoving",
+        format!("Restore {name} is being deleted"),
+    )
+    .at_most(10.minutes())
 }
 
 fn is_of_a_mariadb(source: &ApplicationRef, target: &ApplicationRef) -> Outcome<()> {
@@ -88,6 +93,15 @@ fn is_of_a_mariadb(source: &ApplicationRef, target: &ApplicationRef) -> Outcome<
             source.group, source.kind, target.group, target.kind, source.kind
         ),
     )
+}
+
+/// It goes with the RestoreJob. In another namespace nothing can, so there it stays.
+fn lifetime(cx: &Context<MariaDb>) -> Lifetime {
+    if cx.job().namespace == cx.subject().namespace {
+        Lifetime::Job
+    } else {
+        Lifetime::Kept
+    }
 }
 
 fn order(cx: &Context<MariaDb>, source: &FinishedBackup, name: &str) -> Outcome<Value> {
@@ -121,12 +135,24 @@ fn place(cx: &Context<MariaDb>, source: &FinishedBackup) -> Outcome<Place> {
         };
         return Ok((Some(s3.trusting(cx)), None, time));
     }
+    let home = &source.application.namespace;
+    if *home != cx.subject().namespace {
+        return fail(
+            "UnsupportedTarget",
+            format!(
+                "the dump lies on a volume, and can be restored in namespace {home} only; leave options.targetNamespace out"
+            ),
+        );
+    }
     let volume = match storage.volume {
         Some(volume) => volume,
         None => {
             let claim = source.metadata_name(BACKUP_NAME)?.or_fail(
                 "MetadataMissing",
-                format!("Backup {} does not say on which volume its dump lies", source.name),
+                format!(
+                    "Backup {} does not say on which volume its dump lies",
+                    source.name
+                ),
             )?;
             json!({ "persistentVolumeClaim": { "claimName": claim } })
         }
@@ -136,7 +162,7 @@ fn place(cx: &Context<MariaDb>, source: &FinishedBackup) -> Outcome<Place> {
 
 /// The dumps of the first controller hold accounts, if they are of all databases.
 fn tell_of_accounts(cx: &Context<MariaDb>, source: &FinishedBackup) {
-    if dump::is_first_controllers(source) && storage::databases_of(source).is_empty() {
+    if dump::is_first_controllers(source) && storage::holds_everything(source) {
         let message = format!(
             "the dump is of an earlier version and may hold the accounts of {}, root's among them, which the MariaDB then \
              has from its next start on; give its Secrets the passwords of that time before",

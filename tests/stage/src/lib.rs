@@ -22,10 +22,10 @@ pub use cnpg::{Cnpg, Fate};
 pub use etcd::{EtcdFate, EtcdOperator};
 pub use kept::Kept;
 pub use kinds::{Kind, crd, kinds};
-pub use mariadb::{MariaDbFate, MariaDbOperator};
+pub use mariadb::{MariaDbFate, MariaDbOperator, mariadb_objects};
 pub use operator::{Operator, Workplace};
 pub use policy::{RESTORE_POLICY, by_restore_policy, restore_policy};
 pub use stage::{
-    Stage, bundle, defaults, etcd_objects, mariadb_objects, platform_etcd_objects, platform_objects,
+    Stage, bundle, defaults, etcd_objects, platform_etcd_objects, platform_objects,
     postgres_objects, sandbox,
 };

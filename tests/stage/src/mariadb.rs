@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{
-    Bucket, Operator, Workplace,
+    Bucket, Operator, Stage, Workplace,
     play::{all, set_status, text},
 };
 
@@ -20,6 +20,32 @@ const MANAGER: &str = "mariadb-operator";
 const SIZE: u64 = 4_096;
 /// The operator removes dumps that are older than this, when it is told nothing.
 const RETENTION: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// A MariaDB application with a user whose password is given, and its MariaDB, for a cluster that is not a [`Stage`]'s.
+/// Where statuses are not put, the played operator brings it up.
+///
+/// # Errors
+/// When the stage itself is not in order.
+pub fn mariadb_objects(namespace: &str, name: &str, password: &str) -> anyhow::Result<Vec<Value>> {
+    let text = include_str!("mariadb.yaml")
+        .replace("NAMESPACE", namespace)
+        .replace("NAME", name)
+        .replace("PASSWORD", password);
+    Ok(serde_saphyr::from_multiple(&text)?)
+}
+
+impl Stage {
+    /// A MariaDB application, with a user whose password is given, and its MariaDB.
+    ///
+    /// # Errors
+    /// When the namespace is missing.
+    pub fn mariadb(&self, namespace: &str, name: &str, password: &str) -> anyhow::Result<()> {
+        for object in mariadb_objects(namespace, name, password)? {
+            self.cluster.put(object)?;
+        }
+        Ok(())
+    }
+}
 
 /// How it goes with what the operator is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -196,7 +222,8 @@ impl MariaDbOperator {
         bucket.put(&key, SIZE, now).await;
         let retention = retention(text(backup, "/spec/maxRetention"));
         for key in bucket.keys().await {
-            let is_old = taken_at(&prefix, &key).is_some_and(|at| now.duration_since(at) > retention);
+            let is_old =
+                taken_at(&prefix, &key).is_some_and(|at| now.duration_since(at) > retention);
             if is_old {
                 bucket.remove(&key).await;
             }
@@ -289,7 +316,13 @@ async fn complete<C: Cluster>(
         return Ok(None);
     }
     let condition = condition("Complete", (status, reason, message), now);
-    set_status(cluster, MANAGER, object, &json!({ "conditions": [condition] })).await?;
+    set_status(
+        cluster,
+        MANAGER,
+        object,
+        &json!({ "conditions": [condition] }),
+    )
+    .await?;
     let (kind, name) = (text(object, "/kind"), text(object, "/metadata/name"));
     Ok(Some(format!("{kind} {name} is {reason}")))
 }
@@ -348,7 +381,13 @@ async fn default<C: Cluster>(cluster: &C, backup: &Value) -> Result<(), ApiError
     let target = reference(backup);
     let host = Caller::host();
     cluster
-        .merge(&host, MANAGER, &target, &json!({ "spec": spec }), Part::Main)
+        .merge(
+            &host,
+            MANAGER,
+            &target,
+            &json!({ "spec": spec }),
+            Part::Main,
+        )
         .await?;
     let Some(claim) = backup.pointer("/spec/storage/persistentVolumeClaim") else {
         return Ok(());
@@ -468,8 +507,7 @@ async fn stick<C: Cluster>(cluster: &C, pod: &Option<Value>, why: &str) -> Resul
     let Some(pod) = pod else {
         return Ok(());
     };
-    let waiting =
-        json!({ "waiting": { "reason": "CreateContainerConfigError", "message": why } });
+    let waiting = json!({ "waiting": { "reason": "CreateContainerConfigError", "message": why } });
     let first = text(pod, "/spec/initContainers/0/name");
     let status = json!({ "phase": "Pending", "initContainerStatuses": [ran(first, &waiting)] });
     set_status(cluster, MANAGER, pod, &status).await

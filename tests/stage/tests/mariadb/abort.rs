@@ -46,7 +46,12 @@ async fn what_a_job_stored_is_removed_when_settings_and_application_are_gone() {
     assert_eq!(scene.keys().len(), 1);
     let stage = &scene.stage;
     stage
-        .delete_any("apps.cozystack.io/v1alpha1", "MariaDB", Some(TENANT), "orders")
+        .delete_any(
+            "apps.cozystack.io/v1alpha1",
+            "MariaDB",
+            Some(TENANT),
+            "orders",
+        )
         .await
         .unwrap();
     stage
@@ -77,7 +82,7 @@ async fn a_restore_that_is_called_off_is_stopped() {
     assert!(scene.of_operator("Restore").is_empty());
     assert!(
         scene
-            .events("back")
+            .events("RestoreJob", "back")
             .contains(&"MariaDBPartlyRestored".to_owned())
     );
     assert_eq!(scene.keys().len(), 1, "the Backup keeps its dump");
@@ -97,5 +102,5 @@ async fn a_restore_that_has_touched_nothing_is_called_off_without_a_word() {
         .unwrap();
     scene.turn().await;
     call_off(&mut scene, "RestoreJob", "back").await;
-    assert!(scene.events("back").is_empty());
+    assert!(scene.events("RestoreJob", "back").is_empty());
 }

@@ -14,10 +14,11 @@ async fn a_dump_is_there_or_gone() {
     let key = scene.keys()[0].clone();
     scene.stage.storage.remove(&key);
     // Another dump beside it, and that the operator says Complete, are no comfort.
-    scene
-        .stage
-        .storage
-        .put(&format!("{FOLDER}backup.2026-11-25T11:59:00Z.gzip.sql"), 4_096, 1);
+    scene.stage.storage.put(
+        &format!("{FOLDER}backup.2026-11-25T11:59:00Z.gzip.sql"),
+        4_096,
+        1,
+    );
     assert_eq!(
         scene.check("nightly").await,
         format!("False Lost: DumpGone: s3://cozy-backups/{key} is no longer there")
@@ -60,7 +61,9 @@ async fn a_dump_elsewhere_is_out_of_sight() {
     });
     let said = scene.check("nightly").await;
     assert!(
-        said.contains("DumpOutOfSight: s3://cozy-backups/tenant-acme/orders/ is not in the platform's storage"),
+        said.contains(
+            "DumpOutOfSight: s3://cozy-backups/tenant-acme/orders/ is not in the platform's storage"
+        ),
         "{said}"
     );
 }

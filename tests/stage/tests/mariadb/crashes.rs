@@ -68,7 +68,8 @@ async fn a_backup_is_of_one_dump_whenever_the_host_crashes() {
         for nth in 0.. {
             let mut scene = Scene::with_backup("before").await;
             scene.order_backup("nightly");
-            let has_ended = |scene: &Scene| scene.stage.job(TENANT, "nightly").starts_with("Succeeded");
+            let has_ended =
+                |scene: &Scene| scene.stage.job(TENANT, "nightly").starts_with("Succeeded");
             let was_hit = with_fault_at(&mut scene, nth, is_lost, has_ended).await;
             let at = format!("fault at write {nth}");
             assert_eq!(
@@ -95,7 +96,8 @@ async fn a_failed_backup_leaves_nothing_whenever_the_host_crashes() {
             let mut scene = Scene::with_backup("before").await;
             scene.fate(MariaDbFate::DumpFails);
             scene.order_backup("nightly");
-            let has_ended = |scene: &Scene| scene.stage.job(TENANT, "nightly").starts_with("Failed");
+            let has_ended =
+                |scene: &Scene| scene.stage.job(TENANT, "nightly").starts_with("Failed");
             let was_hit = with_fault_at(&mut scene, nth, is_lost, has_ended).await;
             let at = format!("fault at write {nth}");
             let said = scene.stage.job(TENANT, "nightly");

@@ -14,7 +14,10 @@ pub fn as_the_first_controller(backup: &mut Value) {
     metadata.remove("k8s.mariadb.com/metadata-version");
     let name = metadata["k8s.mariadb.com/backup-name"].as_str().unwrap();
     let uri = format!("s3://cozy-backups/{FOLDER}{name}");
-    metadata.insert("k8s.mariadb.com/storage-uri".to_owned(), uri.as_str().into());
+    metadata.insert(
+        "k8s.mariadb.com/storage-uri".to_owned(),
+        uri.as_str().into(),
+    );
     backup["status"]["artifact"] = json!({ "uri": uri });
     // When the dump was complete, which is one step of the operator's later.
     let begun: jiff::Timestamp = backup["spec"]["takenAt"].as_str().unwrap().parse().unwrap();
@@ -44,7 +47,18 @@ fn own(version: &str) -> &'static str {
 async fn this_version_writes_backups_as_it_did() {
     let mut scene = Scene::new(MariaDbFate::Completes);
     scene.parameters(&json!({ "databases": "orders,customers" }));
-    scene.backup("nightly").await;
+    // Names of what a job orders hang on its UID.
+    let application =
+        json!({ "apiGroup": "apps.cozystack.io", "kind": "MariaDB", "name": "orders" });
+    let job = json!({
+        "apiVersion": crate::API,
+        "kind": "BackupJob",
+        "metadata": { "name": "nightly", "namespace": TENANT, "uid": "5f0c1a52-7f3e-4c0f-9a57-3f0d2b8e6a11" },
+        "spec": { "backupClassName": "cozy-default", "applicationRef": application },
+    });
+    scene.stage.cluster.put(job).unwrap();
+    let said = scene.play("BackupJob", "nightly").await;
+    assert!(said.starts_with("Succeeded"), "{said}");
     let as_kept = scene.stage.is_as_kept("mariadb", "v1", TENANT, "nightly");
     as_kept.await.unwrap();
 }
@@ -77,7 +91,9 @@ async fn a_tenant_is_told_of_accounts_in_a_dump_of_the_first_controller() {
     for (version, is_told) in [("v0", true), ("v1", false)] {
         let (mut scene, kept) = with_kept(version).await;
         scene.restore_job(kept.name()).await;
-        let told = scene.events("back").contains(&"AccountsRestored".to_owned());
+        let told = scene
+            .events("RestoreJob", "back")
+            .contains(&"AccountsRestored".to_owned());
         assert_eq!(told, is_told, "{version}");
     }
 }
@@ -95,7 +111,10 @@ async fn a_kept_backup_is_looked_at() {
 
         scene.stage.storage.remove(own(version));
         let said = scene.check(kept.name()).await;
-        assert!(said.starts_with("False Lost: DumpGone: "), "{version}: {said}");
+        assert!(
+            said.starts_with("False Lost: DumpGone: "),
+            "{version}: {said}"
+        );
     }
 }
 
@@ -108,7 +127,7 @@ async fn a_kept_backup_is_forgotten_with_its_own_dump_only() {
         assert_eq!(expected.len(), kept.stored.len() - 1, "{version}");
         scene.forget(kept.name()).await;
         assert_eq!(scene.keys(), expected, "{version}");
-        assert!(scene.events(kept.name()).is_empty(), "{version}");
+        assert!(scene.events("Backup", kept.name()).is_empty(), "{version}");
     }
 }
 
@@ -118,7 +137,10 @@ async fn a_dump_of_the_first_controller_that_is_gone_is_not_mixed_up_with_anothe
     scene.stage.storage.remove(own("v0"));
     let before = scene.keys();
     let said = scene.restore_job(kept.name()).await;
-    assert!(said.contains("DumpGone: there is no dump from between"), "{said}");
+    assert!(
+        said.contains("DumpGone: there is no dump from between"),
+        "{said}"
+    );
     scene.forget(kept.name()).await;
     assert_eq!(scene.keys(), before);
 }

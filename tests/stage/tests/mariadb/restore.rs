@@ -50,7 +50,10 @@ async fn an_older_backup_is_restored_from_its_own_dump() {
 async fn a_dump_is_put_into_another_mariadb_or_into_its_own() {
     for (target, instance) in [
         (json!(null), "tenant-acme/mariadb-orders"),
-        (json!({ "kind": "MariaDB", "name": "copy" }), "tenant-acme/mariadb-copy"),
+        (
+            json!({ "kind": "MariaDB", "name": "copy" }),
+            "tenant-acme/mariadb-copy",
+        ),
     ] {
         let mut scene = Scene::with_backup("nightly").await;
         scene.stage.mariadb(TENANT, "copy", PASSWORD).unwrap();
@@ -76,6 +79,29 @@ async fn a_dump_is_put_into_another_mariadb_or_into_its_own() {
     }
 }
 
+#[tokio::test]
+async fn a_dump_is_put_into_a_mariadb_of_another_namespace() {
+    let mut scene = Scene::with_backup("nightly").await;
+    scene.stage.restore_policy().unwrap();
+    scene.stage.namespace("tenant-other").unwrap();
+    scene
+        .stage
+        .mariadb("tenant-other", "orders", PASSWORD)
+        .unwrap();
+    scene.pass(60).await;
+    let options = json!({ "targetNamespace": "tenant-other" });
+    scene
+        .stage
+        .restore_job(TENANT, "back", "nightly", &options)
+        .unwrap();
+    assert_eq!(scene.play("RestoreJob", "back").await, RESTORED);
+    let key = scene.keys()[0].clone();
+    assert_eq!(
+        restored(&scene),
+        [("tenant-other/mariadb-orders".to_owned(), key)]
+    );
+}
+
 // Defect 12 of the reference.
 #[tokio::test]
 async fn the_backup_and_the_bucket_are_all_that_a_restore_needs() {
@@ -94,7 +120,12 @@ async fn the_backup_and_the_bucket_are_all_that_a_restore_needs() {
         .unwrap();
     scene
         .stage
-        .delete_any("apps.cozystack.io/v1alpha1", "MariaDB", Some(TENANT), "orders")
+        .delete_any(
+            "apps.cozystack.io/v1alpha1",
+            "MariaDB",
+            Some(TENANT),
+            "orders",
+        )
         .await
         .unwrap();
     let to = ("MariaDB", "copy");
@@ -188,8 +219,14 @@ async fn a_target_that_comes_in_time_is_restored_into() {
 #[tokio::test]
 async fn an_option_that_does_not_fit_is_named() {
     for (options, named) in [
-        (json!({ "restoreTimeoutSeconds": "soon" }), "restoreTimeoutSeconds"),
-        (json!({ "recoveryTime": "2026-11-25T12:00:00Z" }), "recoveryTime"),
+        (
+            json!({ "restoreTimeoutSeconds": "soon" }),
+            "restoreTimeoutSeconds",
+        ),
+        (
+            json!({ "recoveryTime": "2026-11-25T12:00:00Z" }),
+            "recoveryTime",
+        ),
     ] {
         let mut scene = Scene::with_backup("nightly").await;
         scene
@@ -262,21 +299,29 @@ async fn a_failed_restore_is_no_restore() {
     scene.fate(MariaDbFate::RestoreFails);
     let said = scene.restore_job("nightly").await;
     assert!(
-        said.starts_with("Failed RestoreFailed: MariaDBRestoreFailed: mariadb-operator's Job back-"),
+        said.starts_with(
+            "Failed RestoreFailed: MariaDBRestoreFailed: mariadb-operator's Job back-"
+        ),
         "{said}"
     );
-    assert!(said.contains("the MariaDB may hold a part of the dump"), "{said}");
+    assert!(
+        said.contains("the MariaDB may hold a part of the dump"),
+        "{said}"
+    );
     assert!(scene.of_operator("Restore").is_empty(), "it is undone");
     assert!(
         scene
-            .events("back")
+            .events("RestoreJob", "back")
             .contains(&"MariaDBPartlyRestored".to_owned())
     );
 }
 
 #[tokio::test]
 async fn a_restore_that_does_not_end_is_given_up_and_stopped() {
-    for (options, minutes) in [(json!({}), 30), (json!({ "restoreTimeoutSeconds": 7200 }), 120)] {
+    for (options, minutes) in [
+        (json!({}), 30),
+        (json!({ "restoreTimeoutSeconds": 7200 }), 120),
+    ] {
         let mut scene = Scene::with_backup("nightly").await;
         scene.fate(MariaDbFate::RestoreStalls);
         scene
@@ -307,8 +352,14 @@ async fn a_secret_that_is_missing_is_named_long_before() {
     scene.fate(MariaDbFate::RestoreStuck("no such Secret".to_owned()));
     let start = scene.stage.cluster.now();
     let said = scene.restore_job("nightly").await;
-    assert!(said.contains("MariaDBRestoreStuck: the Pod of Job back-"), "{said}");
-    assert!(said.contains("CreateContainerConfigError: no such Secret"), "{said}");
+    assert!(
+        said.contains("MariaDBRestoreStuck: the Pod of Job back-"),
+        "{said}"
+    );
+    assert!(
+        said.contains("CreateContainerConfigError: no such Secret"),
+        "{said}"
+    );
     assert!((scene.stage.cluster.now() - start) / 60 < 13);
 }
 
@@ -321,7 +372,10 @@ async fn a_restore_goes_on_when_the_operators_backup_vanishes() {
         .restore_job(TENANT, "back", "nightly", &json!({}))
         .unwrap();
     scene.turn().await;
-    let name = scene.dumps()[0]["metadata"]["name"].as_str().unwrap().to_owned();
+    let name = scene.dumps()[0]["metadata"]["name"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     scene.delete("Backup", &name).await;
     assert_eq!(scene.play("RestoreJob", "back").await, RESTORED);
 }
@@ -355,8 +409,7 @@ async fn a_dump_that_nobody_can_see_is_found_by_the_operator_by_time() {
     assert!(scene.keys().is_empty());
     let backup = scene.stage.read("Backup", TENANT, "nightly");
     assert_eq!(
-        backup["status"]["artifact"]["uri"],
-        "s3://own/tenant-acme/orders/",
+        backup["status"]["artifact"]["uri"], "s3://own/tenant-acme/orders/",
         "the folder is all that is known"
     );
     let begun = keys[1].split('.').nth(1).unwrap();
@@ -375,8 +428,18 @@ async fn the_time_of_an_unseen_dump_lies_behind_its_own_and_before_the_next() {
     let (mut scene, keys) = with_own_bucket().await;
     assert_eq!(scene.restore_job("nightly").await, RESTORED);
     let spec = scene.of_operator("Restore")[0]["spec"].clone();
-    let wanted: jiff::Timestamp = spec["targetRecoveryTime"].as_str().unwrap().parse().unwrap();
-    let at = |key: &str| key.split('.').nth(1).unwrap().parse::<jiff::Timestamp>().unwrap();
+    let wanted: jiff::Timestamp = spec["targetRecoveryTime"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let at = |key: &str| {
+        key.split('.')
+            .nth(1)
+            .unwrap()
+            .parse::<jiff::Timestamp>()
+            .unwrap()
+    };
     let behind: Vec<_> = keys.iter().filter(|key| at(key) <= wanted).collect();
     assert_eq!(behind.last(), Some(&&keys[1]));
 }

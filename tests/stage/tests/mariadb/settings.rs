@@ -203,7 +203,7 @@ async fn a_template_that_cannot_be_filled_in_names_the_field() {
         let mut scene = Scene::new(MariaDbFate::Completes);
         scene.template(&json!({ "storage": { "s3": { "prefix": prefix } } }));
         let said = refused(&mut scene).await;
-        assert!(said.contains("template.storage.s3.prefix"), "{said}");
+        assert!(said.contains("spec/template/storage/s3/prefix"), "{said}");
     }
 }
 
@@ -304,7 +304,9 @@ async fn a_retention_that_go_cannot_read_never_reaches_the_operator() {
         (None, Some("0h")),
     ] {
         let mut scene = Scene::new(MariaDbFate::Completes);
-        scene.template(&json!({ "storage": { "s3": {} }, "maxRetention": template.unwrap_or_default() }));
+        scene.template(
+            &json!({ "storage": { "s3": {} }, "maxRetention": template.unwrap_or_default() }),
+        );
         let mut parameters = json!({ "keep": "for ever" });
         if let Some(parameter) = parameter {
             parameters["maxRetention"] = parameter.into();
@@ -346,7 +348,11 @@ async fn a_folder_with_a_dot_is_refused() {
 
 #[tokio::test]
 async fn a_folder_of_another_tenant_is_refused() {
-    for prefix in ["tenant-rival/orders/", "tenant-acme/", "tenant-acme/orders-2"] {
+    for prefix in [
+        "tenant-rival/orders/",
+        "tenant-acme/",
+        "tenant-acme/orders-2",
+    ] {
         let mut scene = Scene::new(MariaDbFate::Completes);
         scene.template(&json!({ "storage": { "s3": { "prefix": prefix } } }));
         let said = refused(&mut scene).await;
@@ -358,7 +364,8 @@ async fn a_folder_of_another_tenant_is_refused() {
 async fn the_name_of_a_database_cannot_be_a_command() {
     for name in ["orders; reboot", "$(reboot)", "--tab=/backup", "a b"] {
         let mut scene = Scene::new(MariaDbFate::Completes);
-        scene.template(&json!({ "storage": { "s3": {} }, "databases": ["{{ .Parameters.name }}"] }));
+        scene
+            .template(&json!({ "storage": { "s3": {} }, "databases": ["{{ .Parameters.name }}"] }));
         scene.parameters(&json!({ "name": name }));
         let said = refused(&mut scene).await;
         assert!(
@@ -391,8 +398,14 @@ async fn there_is_exactly_one_place_for_dumps() {
 async fn credentials_of_ones_own_need_a_bucket_of_ones_own() {
     let own = json!({ "name": "own", "key": "id" });
     for (s3, missing) in [
-        (json!({ "accessKeyIdSecretKeyRef": own, "endpoint": "s3.example.org" }), "bucket"),
-        (json!({ "accessKeyIdSecretKeyRef": own, "bucket": "own" }), "endpoint"),
+        (
+            json!({ "accessKeyIdSecretKeyRef": own, "endpoint": "s3.example.org" }),
+            "bucket",
+        ),
+        (
+            json!({ "accessKeyIdSecretKeyRef": own, "bucket": "own" }),
+            "endpoint",
+        ),
     ] {
         let mut scene = Scene::new(MariaDbFate::Completes);
         scene.template(&json!({ "storage": { "s3": s3 } }));

@@ -67,7 +67,10 @@ async fn the_class_decides_about_the_volume() {
 #[tokio::test]
 async fn a_volume_is_restored_from_when_the_operators_backup_is_gone() {
     let mut scene = on_a_claim().await;
-    let name = scene.dumps()[0]["metadata"]["name"].as_str().unwrap().to_owned();
+    let name = scene.dumps()[0]["metadata"]["name"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     scene.delete("Backup", &name).await;
     let said = scene.restore_job("nightly").await;
     assert!(said.starts_with("Succeeded"), "{said}");
@@ -80,6 +83,28 @@ async fn a_volume_is_restored_from_when_the_operators_backup_is_gone() {
     assert_eq!(
         scene.operator.restored(),
         [("tenant-acme/mariadb-orders".to_owned(), name)]
+    );
+}
+
+#[tokio::test]
+async fn a_volume_cannot_be_restored_from_in_another_namespace() {
+    let mut scene = on_a_claim().await;
+    scene.stage.restore_policy().unwrap();
+    scene.stage.namespace("tenant-other").unwrap();
+    scene
+        .stage
+        .mariadb("tenant-other", "orders", crate::PASSWORD)
+        .unwrap();
+    scene.pass(60).await;
+    let options = json!({ "targetNamespace": "tenant-other" });
+    scene
+        .stage
+        .restore_job(TENANT, "back", "nightly", &options)
+        .unwrap();
+    let said = scene.play("RestoreJob", "back").await;
+    assert!(
+        said.contains("UnsupportedTarget: the dump lies on a volume, and can be restored in namespace tenant-acme only"),
+        "{said}"
     );
 }
 
@@ -133,7 +158,11 @@ async fn a_volume_that_was_there_before_is_restored_from_by_time() {
     let spec = &scene.of_operator("Restore")[0]["spec"];
     assert_eq!(spec["volume"]["nfs"]["server"], "nas.example.org");
     let taken: jiff::Timestamp = backup["spec"]["takenAt"].as_str().unwrap().parse().unwrap();
-    let wanted: jiff::Timestamp = spec["targetRecoveryTime"].as_str().unwrap().parse().unwrap();
+    let wanted: jiff::Timestamp = spec["targetRecoveryTime"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
     assert_eq!(wanted.duration_since(taken).as_secs(), 5);
 }
 
@@ -147,7 +176,11 @@ async fn what_lies_on_a_volume_of_ones_own_is_neither_looked_at_nor_removed() {
     );
     scene.forget("nightly").await;
     assert!(scene.dumps().is_empty());
-    assert!(scene.events("nightly").contains(&"LeftBehind".to_owned()));
+    assert!(
+        scene
+            .events("Backup", "nightly")
+            .contains(&"LeftBehind".to_owned())
+    );
 }
 
 #[tokio::test]

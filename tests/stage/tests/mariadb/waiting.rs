@@ -7,10 +7,7 @@ use backup_engine::cluster::{
 use serde_json::json;
 use stage::MariaDbFate;
 
-use crate::{
-    OPERATOR, TENANT,
-    scene::Scene,
-};
+use crate::{OPERATOR, TENANT, scene::Scene};
 
 /// Minutes that a job took.
 async fn minutes(scene: &mut Scene, kind: &str, name: &str) -> (i64, String) {
@@ -61,6 +58,13 @@ async fn a_mariadb_that_is_not_ready_is_waited_for() {
     scene.change_instance("orders", |mariadb| {
         mariadb["status"]["conditions"][0]["status"] = "True".into();
     });
+    scene.turn().await;
+    // Defect 16 of the reference.
+    let said = scene.stage.job(TENANT, "nightly");
+    assert!(
+        said.starts_with("Running Running: MariaDBBackupRunning: "),
+        "{said}"
+    );
     let said = scene.play("BackupJob", "nightly").await;
     assert!(said.starts_with("Succeeded"), "{said}");
 }
@@ -173,12 +177,18 @@ async fn a_mariadb_that_is_deleted_meanwhile_ends_the_job_at_once() {
 }
 
 fn refuse(scene: &Scene, kind: &'static str) {
-    scene.stage.cluster.set_interceptor(move |operation: &Operation| {
-        if operation.verb == Verb::Create && operation.kind == kind && operation.api_version == OPERATOR {
-            return Verdict::Fail(ApiError::new(ApiReason::Invalid, "spec.storage: no"));
-        }
-        Verdict::Pass
-    });
+    scene
+        .stage
+        .cluster
+        .set_interceptor(move |operation: &Operation| {
+            if operation.verb == Verb::Create
+                && operation.kind == kind
+                && operation.api_version == OPERATOR
+            {
+                return Verdict::Fail(ApiError::new(ApiReason::Invalid, "spec.storage: no"));
+            }
+            Verdict::Pass
+        });
 }
 
 #[tokio::test]
@@ -201,13 +211,19 @@ async fn what_the_operators_webhook_refuses_it_refuses_for_good() {
 async fn a_request_that_fails_is_tried_again() {
     let mut scene = Scene::new(MariaDbFate::Completes);
     let failures = std::sync::atomic::AtomicUsize::new(0);
-    scene.stage.cluster.set_interceptor(move |operation: &Operation| {
-        let is_order = operation.verb == Verb::Create && operation.api_version == OPERATOR;
-        if is_order && failures.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < 3 {
-            return Verdict::Fail(ApiError::new(ApiReason::Unavailable, "the webhook does not answer"));
-        }
-        Verdict::Pass
-    });
+    scene
+        .stage
+        .cluster
+        .set_interceptor(move |operation: &Operation| {
+            let is_order = operation.verb == Verb::Create && operation.api_version == OPERATOR;
+            if is_order && failures.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < 3 {
+                return Verdict::Fail(ApiError::new(
+                    ApiReason::Unavailable,
+                    "the webhook does not answer",
+                ));
+            }
+            Verdict::Pass
+        });
     scene.order_backup("nightly");
     for _ in 0..40 {
         // A pass that fails is made again by the queue.

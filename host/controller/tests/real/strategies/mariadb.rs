@@ -29,7 +29,11 @@ pub async fn story() {
     // Nothing of the operator's is needed.
     for dump in scene.list(OPERATOR, "Backup").await {
         scene
-            .delete_in(OPERATOR, "Backup", dump["metadata"]["name"].as_str().unwrap())
+            .delete_in(
+                OPERATOR,
+                "Backup",
+                dump["metadata"]["name"].as_str().unwrap(),
+            )
             .await;
     }
     let to = json!({ "kind": "MariaDB", "name": "copy" });
@@ -84,7 +88,8 @@ async fn key_of(scene: &Scene, name: &str) -> String {
 
 /// Has a Backup looked at.
 async fn is_there(scene: &Scene, name: &str) {
-    let asked = json!({ "metadata": { "annotations": { "backups.cozystack.io/check-requested": "now" } } });
+    let asked =
+        json!({ "metadata": { "annotations": { "backups.cozystack.io/check-requested": "now" } } });
     scene.merge("Backup", name, &asked).await.unwrap();
     scene
         .until("Backup", name, |backup| {
@@ -162,6 +167,12 @@ async fn is_refused(scene: &Scene) {
     let application = json!({ "kind": "MariaDB", "name": "orders" });
     let spec = json!({ "backupClassName": name, "applicationRef": application });
     scene.job("BackupJob", "oversized", &spec).await;
-    failed(scene, "BackupJob", "oversized", "Refused: create was refused").await;
+    failed(
+        scene,
+        "BackupJob",
+        "oversized",
+        "Refused: create was refused",
+    )
+    .await;
     api.delete(&name, &Default::default()).await.unwrap();
 }
