@@ -26,6 +26,7 @@ use serde_json::Value;
 use crate::{
     admit::{Applicant, Case},
     audit,
+    backup::parameters_of,
     backup_job::Left,
     cluster::{ApiError, ApiReason, Caller, Cluster},
     host::Host,
@@ -204,7 +205,8 @@ impl<C: Cluster> Host<C> {
             .map_or_else(Next::quiet, Next::at))
     }
 
-    /// A job that has not begun, and waits for something else than its turn, keeps no place of the plugin.
+    /// A job that has not begun, and waits for something else than its turn, keeps neither a place of the plugin nor
+    /// applications: it does not stand in line, others may be able to begin, and a new process would not know of it.
     fn make_way(&self, stop: &Stop, job: &Job, ledger: &Ledger) {
         let waits_for_its_turn = matches!(
             stop,
@@ -217,6 +219,7 @@ impl<C: Cluster> Host<C> {
         if ledger.job.started_at.is_none() && !waits_for_its_turn {
             let uid = job.metadata().uid.as_deref().unwrap_or_default();
             self.capacity.release(uid);
+            self.locks.release(uid);
         }
     }
 
@@ -561,7 +564,7 @@ impl<C: Cluster> Host<C> {
             Job::Backup(job) => (None, self.class_parameters(job).await?, None),
             Job::Restore(job) => {
                 let source = self.backup_if_there(job, namespace).await?;
-                let parameters = source.as_ref().map(|backup| backup.spec.parameters.clone());
+                let parameters = source.as_ref().map(parameters_of);
                 (
                     source,
                     parameters.unwrap_or_default(),

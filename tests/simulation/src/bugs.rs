@@ -2,17 +2,21 @@
 //!
 //! Each makes the host behave as if the engine had that bug, and nothing in the engine knows of it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use backup_api::names::{API_VERSION, OWNED_BY_NAME, OWNED_BY_UID, PLAN};
 use backup_engine::cluster::{Account, ApiError, Caller, Cluster, DeleteOptions, Part};
-use backup_sandbox::contract::{ObjectRef, Selector};
+use backup_engine::{Location, Storage, StorageError};
+use backup_sandbox::contract::{ObjectRef, Selector, StoredObject};
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use crate::{
     ground::text,
     line::Line,
     record::{is_final, is_job},
+    strategies::Strategy,
+    vault::Vault,
 };
 
 /// A bug to plant.
@@ -28,6 +32,12 @@ pub enum Bug {
     UnseenJobs,
     /// What a Backup says of its data is not read when it goes.
     UnreadPolicy,
+    /// A purge takes along what lies beside its path.
+    WidePurge,
+    /// The removal of a Backup does not see what the operator has of it.
+    UnseenOrder,
+    /// A restore is told of another Backup of the application.
+    AnotherBackup,
 }
 
 /// The cluster as a host with a bug works on it, or one without.
@@ -132,6 +142,39 @@ impl Planted {
         }))
     }
 
+    /// Gives a Backup that is being restored what another of the same application has.
+    async fn confuse(&self, backup: &mut Value) -> Result<(), ApiError> {
+        let of_namespace = |kind: &str| Selector {
+            api_version: API_VERSION.to_owned(),
+            kind: kind.to_owned(),
+            namespace: Some(text(backup, "/metadata/namespace").to_owned()),
+            labels: vec![],
+        };
+        let cluster = &self.line.ground.cluster;
+        let jobs = cluster
+            .list(&Caller::host(), &of_namespace("RestoreJob"))
+            .await?;
+        let name = text(backup, "/metadata/name");
+        let is_restored = jobs
+            .iter()
+            .any(|job| !is_final(job) && text(job, "/spec/backupRef/name") == name);
+        let backups = cluster
+            .list(&Caller::host(), &of_namespace("Backup"))
+            .await?;
+        let other = backups.into_iter().find(|other| {
+            text(other, "/metadata/name") != name
+                && text(other, "/status/phase") == "Ready"
+                && other["spec"]["applicationRef"] == backup["spec"]["applicationRef"]
+        });
+        if let Some(other) = other.filter(|_| is_restored) {
+            backup["spec"]["driverMetadata"] = other["spec"]["driverMetadata"].clone();
+            for member in ["artifact", "underlyingResources"] {
+                backup["status"][member] = other["status"][member].clone();
+            }
+        }
+        Ok(())
+    }
+
     /// The UID of the job that has this name now.
     async fn uid_by_name(&self, caller: &Caller, object: &Value) -> Result<Value, ApiError> {
         let labels = &object["metadata"]["labels"];
@@ -155,6 +198,41 @@ impl Planted {
     }
 }
 
+/// Whether a Backup needs an operator's object.
+fn is_kept(object: &Value) -> bool {
+    Strategy::of_order(object).is_some_and(|(_, order)| order.is_kept)
+}
+
+/// The buckets as a host with a bug works on them, or one without.
+pub(crate) struct PlantedStorage {
+    pub vault: Arc<Vault>,
+    pub bug: Option<Bug>,
+}
+
+impl Storage for PlantedStorage {
+    fn objects<'a>(
+        &'a self,
+        at: &'a Location,
+        path: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<StoredObject>, StorageError>> {
+        self.vault.objects(at, path, after, limit)
+    }
+
+    fn purge<'a>(
+        &'a self,
+        at: &'a Location,
+        path: &'a str,
+    ) -> BoxFuture<'a, Result<(), StorageError>> {
+        let folder = path.rsplit_once('/').map_or(path, |(folder, _)| folder);
+        match self.bug {
+            Some(Bug::WidePurge) => self.vault.purge(at, folder),
+            _ => self.vault.purge(at, path),
+        }
+    }
+}
+
 /// Whether a patch resumes a release.
 fn resumes(target: &ObjectRef, patch: &Value) -> bool {
     target.kind == "HelmRelease" && patch.pointer("/spec/suspend") == Some(&json!(false))
@@ -164,6 +242,19 @@ impl Cluster for Planted {
     async fn get(&self, caller: &Caller, target: &ObjectRef) -> Result<Option<Value>, ApiError> {
         self.catch_up().await?;
         let mut found = self.line.get(caller, target).await?;
+        if self.is(Bug::UnseenOrder)
+            && caller.purpose.starts_with("Backup/")
+            && found.as_ref().is_some_and(is_kept)
+        {
+            return Ok(None);
+        }
+        if self.is(Bug::AnotherBackup)
+            && let Some(found) = &mut found
+            && target.api_version == API_VERSION
+            && target.kind == "Backup"
+        {
+            self.confuse(found).await?;
+        }
         if self.is(Bug::UnreadPolicy)
             && target.kind == "Backup"
             && let Some(spec) = found

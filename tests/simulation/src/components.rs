@@ -1,76 +1,91 @@
 //! What is the same in all simulations, made once for a process: the strategies as the real components, and the
-//! platform's objects.
+//! definitions of the host's kinds.
 
 use std::{
+    collections::BTreeMap,
     sync::{Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
 use anyhow::{Context as _, anyhow};
-use backup_engine::strategy_definition;
-use backup_sandbox::{Limits, Strategy};
+use backup_api::{StrategyPluginSpec, names::STRATEGY_API_VERSION};
+use backup_engine::{proposed_grant, strategy_definition};
+use backup_sandbox::{Limits, Strategy as Component};
 use serde_json::Value;
 use stage::Stage;
 
-use crate::ground::KEYS;
+use crate::{
+    ground::{HOST_NAMESPACE, KEYS},
+    strategies::Strategy,
+};
 
 /// Wall clock for an evaluation. The machine that simulates may be busy, and whether a strategy was too slow on it is
 /// none of a seed's business: its fuel bounds it just as well, and is the same everywhere.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// A strategy in two versions, which differ in their digest.
-pub(crate) struct Versions(pub [Strategy; 2]);
-
-/// What every platform is made of.
-pub(crate) struct Components {
-    pub cnpg: Versions,
-    pub etcd: Versions,
-    /// Definitions of the host's kinds and of the strategies'.
-    pub definitions: Vec<Value>,
-    /// The storage's Secret, the strategy objects and the class.
-    pub configuration: Vec<Value>,
+/// A strategy's component with all that is made of it.
+pub(crate) struct Loaded {
+    /// Two versions, which differ in their digest.
+    pub versions: [Component; 2],
+    /// The definition of the strategy kind.
+    pub definition: Value,
+    /// What the administrator grants.
+    pub grant: StrategyPluginSpec,
+    /// The strategy objects, as they should be.
+    pub settings: Vec<Value>,
+    /// What the class says of them.
+    pub bindings: Vec<Value>,
 }
 
-/// The components of this process.
+/// The component of a strategy.
 ///
 /// # Errors
-/// When they have not been built, or cannot be loaded.
-pub(crate) fn components() -> anyhow::Result<&'static Components> {
-    static COMPONENTS: OnceLock<Components> = OnceLock::new();
-    static LOADING: Mutex<()> = Mutex::new(());
-    let _one_at_a_time = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
-    if COMPONENTS.get().is_none() {
-        let (cnpg, etcd) = (versions("cnpg.wasm")?, versions("etcd.wasm")?);
-        let mut definitions = vec![
-            strategy_definition(cnpg.0[0].manifest()),
-            strategy_definition(etcd.0[0].manifest()),
-        ];
-        for definition in backup_api::definitions() {
-            definitions.push(serde_json::to_value(definition)?);
-        }
-        let loaded = Components {
-            cnpg,
-            etcd,
-            definitions,
-            configuration: configuration()?,
-        };
-        // Nobody else loads at the same time.
-        COMPONENTS.set(loaded).ok();
+/// When it has not been built, or cannot be loaded.
+pub(crate) fn loaded(strategy: Strategy) -> anyhow::Result<&'static Loaded> {
+    static LOADED: Mutex<BTreeMap<&str, &Loaded>> = Mutex::new(BTreeMap::new());
+    let mut all = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(loaded) = all.get(strategy.kind()) {
+        return Ok(loaded);
     }
-    COMPONENTS
-        .get()
-        .ok_or_else(|| anyhow!("the strategies are not loaded"))
+    let file = format!("{}.wasm", strategy.plugin());
+    let versions = versions(&file)?;
+    let manifest = versions[0].manifest();
+    let mut defaults = stage::defaults(KEYS[0], KEYS[1], &[strategy.plugin()])?;
+    let bindings = defaults
+        .iter()
+        .filter_map(|object| object.pointer("/spec/strategies")?.as_array())
+        .flatten();
+    let bindings = bindings.cloned().collect();
+    defaults.retain(|object| object["apiVersion"] == STRATEGY_API_VERSION);
+    let loaded = Loaded {
+        definition: strategy_definition(manifest),
+        grant: proposed_grant(manifest, &file, HOST_NAMESPACE),
+        versions,
+        settings: defaults,
+        bindings,
+    };
+    let loaded: &'static Loaded = Box::leak(Box::new(loaded));
+    all.insert(strategy.kind(), loaded);
+    Ok(loaded)
 }
 
-/// Both strategies, the class that binds them, and the storage.
-fn configuration() -> anyhow::Result<Vec<Value>> {
-    let mut objects = stage::platform_objects(KEYS[0], KEYS[1])?;
-    objects.retain(|object| object["kind"] == "CNPG");
-    objects.extend(stage::platform_etcd_objects(KEYS[0], KEYS[1])?);
-    Ok(objects)
+/// The definitions of the host's own kinds.
+///
+/// # Errors
+/// When one cannot be written as JSON.
+pub(crate) fn definitions() -> anyhow::Result<&'static [Value]> {
+    static DEFINITIONS: OnceLock<Result<Vec<Value>, String>> = OnceLock::new();
+    let definitions = DEFINITIONS.get_or_init(|| {
+        let definitions = backup_api::definitions().into_iter();
+        let definitions = definitions.map(|definition| serde_json::to_value(definition));
+        definitions
+            .collect::<Result<_, _>>()
+            .map_err(|error| error.to_string())
+    });
+    definitions.as_deref().map_err(|error| anyhow!("{error}"))
 }
 
-fn versions(file: &str) -> anyhow::Result<Versions> {
+fn versions(file: &str) -> anyhow::Result<[Component; 2]> {
     let path = stage::bundle()?.join(file);
     let first = std::fs::read(&path).with_context(|| path.display().to_string())?;
     let second = with_custom_section(&first);
@@ -81,7 +96,7 @@ fn versions(file: &str) -> anyhow::Result<Versions> {
         };
         Stage::component_within(bytes, limits)
     };
-    Ok(Versions([load(&first)?, load(&second)?]))
+    Ok([load(&first)?, load(&second)?])
 }
 
 /// The same component with another digest: a custom section changes nothing else.

@@ -5,6 +5,7 @@
 //! behind this handle.
 
 use std::{
+    collections::BTreeMap,
     future::Future,
     pin::pin,
     sync::{
@@ -14,20 +15,20 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use backup_api::names::API_VERSION;
+use backup_api::{StrategyPluginSpec, names::API_VERSION};
 use backup_engine::{
     Serving, Strategies,
     cluster::{ApiError, Caller, Cluster as _, DeleteOptions, Part, memory::MemoryCluster},
-    proposed_grant,
 };
-use backup_sandbox::{Strategy, contract::ObjectRef};
+use backup_sandbox::contract::ObjectRef;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    components::{Components, components},
+    components::{Loaded, definitions, loaded},
     faults::Faults,
     operators::Operators,
+    strategies::{Player, Strategy},
     trace::Trace,
     vault::Vault,
 };
@@ -43,32 +44,6 @@ pub(crate) const KEYS: [&str; 2] = ["access-key-of-the-platform", "secret-key-of
 
 /// The password of every database's user.
 pub(crate) const PASSWORD: &str = "password-of-a-user";
-
-/// A strategy kind of the platform.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Plugin {
-    Cnpg,
-    Etcd,
-}
-
-impl Plugin {
-    pub(crate) const ALL: [Self; 2] = [Self::Cnpg, Self::Etcd];
-
-    pub(crate) fn kind(self) -> &'static str {
-        match self {
-            Self::Cnpg => "CNPG",
-            Self::Etcd => "Etcd",
-        }
-    }
-
-    fn of(self, components: &Components, version: usize) -> &Strategy {
-        let versions = match self {
-            Self::Cnpg => &components.cnpg,
-            Self::Etcd => &components.etcd,
-        };
-        &versions.0[version % versions.0.len()]
-    }
-}
 
 /// How the watches of the host are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,8 +61,10 @@ pub(crate) enum Watches {
 pub(crate) struct Ground {
     pub cluster: MemoryCluster,
     pub storage: Arc<Vault>,
-    pub strategies: Arc<Strategies>,
-    components: &'static Components,
+    pub plugins: Arc<Strategies>,
+    /// The strategies of this history.
+    pub strategies: Vec<Strategy>,
+    components: BTreeMap<&'static str, &'static Loaded>,
     shared: Arc<Shared>,
 }
 
@@ -95,6 +72,8 @@ pub(crate) struct Ground {
 struct Shared {
     faults: Mutex<Faults>,
     operators: Mutex<Operators>,
+    /// Those that have taken a turn, by strategy kind.
+    players: Mutex<BTreeMap<&'static str, Player>>,
     watches: Mutex<Watches>,
     trace: Mutex<Trace>,
     is_limited: AtomicBool,
@@ -109,18 +88,24 @@ impl Ground {
     ///
     /// # Errors
     /// When the simulation itself is not in order.
-    pub(crate) fn new(seed: u64, traces: bool) -> anyhow::Result<Self> {
+    pub(crate) fn new(seed: u64, strategies: &[Strategy], traces: bool) -> anyhow::Result<Self> {
         let cluster = MemoryCluster::with_seed(seed);
         cluster.set_now(NOON);
+        let components = strategies.iter().map(|strategy| {
+            let loaded = loaded(*strategy)?;
+            Ok((strategy.kind(), loaded))
+        });
         let ground = Self {
             cluster,
             storage: Arc::default(),
-            strategies: Arc::default(),
-            components: components()?,
+            plugins: Arc::default(),
+            strategies: strategies.to_vec(),
+            components: components.collect::<anyhow::Result<_>>()?,
             shared: Arc::default(),
         };
         *lock(&ground.shared.trace) = Trace::new(traces);
-        for definition in &ground.components.definitions {
+        let of_strategies = ground.components.values().map(|loaded| &loaded.definition);
+        for definition in definitions()?.iter().chain(of_strategies) {
             ground.cluster.install_crd(definition)?;
         }
         ground.put(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": HOST_NAMESPACE } }));
@@ -133,7 +118,7 @@ impl Ground {
     /// # Errors
     /// When the simulation itself is not in order.
     pub(crate) fn put_in_order(&self) -> anyhow::Result<()> {
-        for kind in stage::kinds() {
+        for kind in stage::kinds().iter().filter(|kind| self.has(kind.group)) {
             if !self
                 .cluster
                 .knows(&format!("{}/{}", kind.group, kind.version), kind.kind)
@@ -141,19 +126,16 @@ impl Ground {
                 self.cluster.install_crd(&stage::crd(kind))?;
             }
         }
-        let objects = self.configuration().iter();
-        let varies = |object: &Value| object["kind"] == "Secret" || object["kind"] == "BackupClass";
-        for object in objects.filter(|object| !varies(object)) {
-            self.put(object);
-        }
-        for object in self.storage_secret().iter().chain(&self.class()) {
-            self.put(object);
-        }
-        for plugin in Plugin::ALL {
-            if self.strategies.serving(plugin.kind()).is_none() {
-                self.serve(plugin, 0);
+        for strategy in self.strategies.clone() {
+            for settings in self.settings(strategy) {
+                self.put(settings);
+            }
+            if self.plugins.serving(strategy.kind()).is_none() {
+                self.serve(strategy, 0);
             }
         }
+        self.put(&self.storage_secret());
+        self.put(&self.class());
         *self.operators() = Operators::default();
         *self.watches() = Watches::InTime;
         let mut faults = self.faults();
@@ -162,37 +144,55 @@ impl Ground {
         Ok(())
     }
 
-    /// The platform's storage Secret, strategy objects and class.
-    pub(crate) fn configuration(&self) -> &'static [Value] {
-        &self.components.configuration
+    /// Whether the kinds of an API group are there: not those of operators that no strategy of this history has.
+    fn has(&self, group: &str) -> bool {
+        let others = Strategy::all().filter(|strategy| !self.strategies.contains(strategy));
+        let mut others = others.map(|strategy| strategy.group());
+        !others.any(|other| other == group)
+    }
+
+    /// A strategy's objects, as they should be.
+    pub(crate) fn settings(&self, strategy: Strategy) -> &'static [Value] {
+        let loaded = self.components.get(strategy.kind());
+        loaded.map_or(&[], |loaded| loaded.settings.as_slice())
     }
 
     /// The storage's Secret, about the bucket that it is now.
-    pub(crate) fn storage_secret(&self) -> Option<Value> {
-        let mut objects = self.configuration().iter();
-        let mut secret = objects.find(|object| object["kind"] == "Secret")?.clone();
-        secret["stringData"]["bucketName"] = json!(self.storage.present());
-        Some(secret)
+    pub(crate) fn storage_secret(&self) -> Value {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": { "name": "cozy-backups-system-credentials", "namespace": HOST_NAMESPACE },
+            "stringData": {
+                "accessKey": KEYS[0],
+                "secretKey": KEYS[1],
+                "endpoint": "https://s3.cozy.example",
+                "bucketName": self.storage.present(),
+                "region": "eu-1",
+            },
+        })
     }
 
     /// The class, with the retention policy that it has by now.
-    pub(crate) fn class(&self) -> Option<Value> {
-        let mut objects = self.configuration().iter();
-        let mut class = objects
-            .find(|object| object["kind"] == "BackupClass")?
-            .clone();
+    pub(crate) fn class(&self) -> Value {
+        let loaded = self.components.values();
+        let bindings: Vec<&Value> = loaded.flat_map(|loaded| &loaded.bindings).collect();
+        let mut class = json!({
+            "apiVersion": API_VERSION,
+            "kind": "BackupClass",
+            "metadata": { "name": "cozy-default" },
+            "spec": { "strategies": bindings },
+        });
         if self.is_limited() {
             class["spec"]["retentionPolicy"] = json!({ "maxAge": "1d" });
         }
-        Some(class)
+        class
     }
 
     /// The class keeps Backups that no Plan covers for a day from now on.
     pub(crate) fn limit_class(&self) {
         self.shared.is_limited.store(true, Ordering::Relaxed);
-        if let Some(class) = self.class() {
-            self.put(&class);
-        }
+        self.put(&self.class());
     }
 
     /// Whether the class has a retention policy.
@@ -212,6 +212,10 @@ impl Ground {
         lock(&self.shared.operators)
     }
 
+    pub(crate) fn players(&self) -> MutexGuard<'_, BTreeMap<&'static str, Player>> {
+        lock(&self.shared.players)
+    }
+
     pub(crate) fn watches(&self) -> MutexGuard<'_, Watches> {
         lock(&self.shared.watches)
     }
@@ -226,21 +230,29 @@ impl Ground {
         self.trace().note(seconds, line);
     }
 
-    /// Lets a version of a plugin serve.
-    pub(crate) fn serve(&self, plugin: Plugin, version: usize) {
-        let strategy = plugin.of(self.components, version).clone();
-        let manifest = strategy.manifest();
-        let grant = proposed_grant(manifest, &format!("{}.wasm", manifest.name), HOST_NAMESPACE);
-        self.strategies.serve(Serving {
+    /// Lets a version of a strategy's plugin serve.
+    pub(crate) fn serve(&self, strategy: Strategy, version: usize) {
+        let Some(loaded) = self.components.get(strategy.kind()) else {
+            return;
+        };
+        let component = loaded.versions[version % loaded.versions.len()].clone();
+        let manifest = component.manifest();
+        self.plugins.serve(Serving {
             name: manifest.name.clone(),
-            grant,
-            strategy,
+            grant: loaded.grant.clone(),
+            strategy: component,
         });
     }
 
-    /// No plugin serves this kind any more.
-    pub(crate) fn withdraw(&self, plugin: Plugin) {
-        self.strategies.withdraw(plugin.kind());
+    /// What the administrator grants a strategy.
+    pub(crate) fn grant(&self, strategy: Strategy) -> Option<&'static StrategyPluginSpec> {
+        let loaded = self.components.get(strategy.kind())?;
+        Some(&loaded.grant)
+    }
+
+    /// No plugin serves this strategy any more.
+    pub(crate) fn withdraw(&self, strategy: Strategy) {
+        self.plugins.withdraw(strategy.kind());
     }
 
     /// Puts an object as it is, where its kind is known.

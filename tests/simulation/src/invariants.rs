@@ -6,10 +6,13 @@
 mod backups;
 mod conditions;
 mod data;
+mod forgotten;
 mod lives;
 mod orders;
+mod places;
 mod plans;
 mod releases;
+mod restored;
 mod retention;
 mod secrets;
 mod turns;
@@ -18,8 +21,10 @@ mod walls;
 use backup_engine::cluster::memory::{Change, Operation};
 
 use crate::{
+    places::Owner,
     record::Record,
-    vault::{Place, Vault},
+    strategies::Shown,
+    vault::{Place, Vault, Written},
 };
 
 /// A promise that was broken.
@@ -66,6 +71,17 @@ pub(crate) trait Invariant {
         Ok(())
     }
 
+    /// A strategy's operator has written to a bucket, where these applications have their places.
+    fn written(&mut self, written: &Written, of: &[Owner], record: &Record) -> Verdict {
+        let _ = (written, of, record);
+        Ok(())
+    }
+
+    /// An operator has brought back what lay at a place, and no object of its tells.
+    fn shown(&mut self, shown: &Shown, stored: &Vault) {
+        let _ = (shown, stored);
+    }
+
     /// A pass is over, or an event, and everything about it has been told.
     fn rested(&mut self, record: &Record) -> Verdict {
         let _ = record;
@@ -89,6 +105,9 @@ pub(crate) fn invariants() -> Vec<Box<dyn Invariant>> {
         Box::new(turns::Turns),
         Box::new(backups::Backups::default()),
         Box::new(data::Data::default()),
+        Box::new(places::Places),
+        Box::new(restored::Restored::default()),
+        Box::new(forgotten::Forgotten::default()),
         Box::new(plans::Plans::default()),
         Box::new(retention::Retention::default()),
         Box::new(secrets::Secrets),

@@ -17,7 +17,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `schedule`, `happening`, `events/` | what can happen, one file for each kind of event |
-//! | `ground`, `operators`, `components`, `vault` | what everybody stands on |
+//! | `strategies/` | the strategies, one file for each; everything else goes over them |
+//! | `ground`, `operators`, `components`, `places`, `vault` | what everybody stands on |
 //! | `faults`, `line`, `bugs` | what goes wrong between host and cluster, and what is planted there |
 //! | `run`, `run/rest` | the turns, and how everything comes to rest |
 //! | `observer`, `record`, `invariants/` | the promises, one file for each group |
@@ -34,10 +35,12 @@ mod invariants;
 mod line;
 mod observer;
 mod operators;
+mod places;
 mod record;
 mod run;
 mod schedule;
 mod shrink;
+mod strategies;
 mod trace;
 mod vault;
 

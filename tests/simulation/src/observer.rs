@@ -49,6 +49,18 @@ impl Observer {
                 }
             }
         }
+        for written in ground.storage.take_written() {
+            let owners = ground.owners(&written);
+            for invariant in &mut self.invariants {
+                invariant.written(&written, &owners, &self.record)?;
+            }
+        }
+        let shown = ground.operators().take_shown();
+        for shown in shown {
+            for invariant in &mut self.invariants {
+                invariant.shown(&shown, &ground.storage);
+            }
+        }
         ground.faults().forget_writes();
         for invariant in &mut self.invariants {
             invariant.rested(&self.record)?;

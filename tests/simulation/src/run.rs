@@ -13,7 +13,7 @@ use backup_engine::{Evaluator, Host, Key, Passed, Runner, Settings, Storage, mem
 use serde_json::Value;
 
 use crate::{
-    bugs::{Bug, Planted},
+    bugs::{Bug, Planted, PlantedStorage},
     ground::{Ground, Watches, text, unless_crashed},
     invariants::{Verdict, Violation, broken},
     line::Line,
@@ -65,7 +65,7 @@ struct World {
 /// # Errors
 /// When the simulation itself is not in order, as where the strategies are not built.
 pub fn run(schedule: &Schedule, bug: Option<Bug>, keeps_history: bool) -> anyhow::Result<Outcome> {
-    let ground = Ground::new(schedule.seed, keeps_history)?;
+    let ground = Ground::new(schedule.seed, &schedule.strategies, keeps_history)?;
     let observer = Observer::of(&ground);
     let mut world = World {
         ground,
@@ -118,11 +118,15 @@ impl World {
         let line = Line {
             ground: self.ground.clone(),
         };
+        let storage: Arc<dyn Storage> = Arc::new(PlantedStorage {
+            vault: Arc::clone(&self.ground.storage),
+            bug: self.bug,
+        });
         let host = Host::new(
             Planted::new(line, self.bug),
             self.settings.clone(),
-            Arc::clone(&self.ground.strategies),
-            Arc::clone(&self.ground.storage) as Arc<dyn Storage>,
+            Arc::clone(&self.ground.plugins),
+            storage,
             memory_clock(&self.ground.cluster),
             Evaluator::Inline,
         );

@@ -12,6 +12,7 @@ use crate::{
     faults::{Armed, Of},
     ground::Ground,
     happening::Happening,
+    strategies::{Application, Strategy},
     trace::clock,
 };
 
@@ -31,6 +32,8 @@ pub struct Event {
 pub struct Schedule {
     /// What it was drawn from. UIDs follow from it, too.
     pub seed: u64,
+    /// The strategies that there are.
+    pub(crate) strategies: Vec<Strategy>,
     /// In the order of their times.
     pub events: Vec<Event>,
     /// What becomes of the world behind them.
@@ -49,6 +52,8 @@ pub enum Ending {
 /// What a schedule is drawn along.
 pub(crate) struct Outline {
     pub rng: Rng,
+    /// The strategies that there are.
+    pub strategies: Vec<Strategy>,
     /// Names of the tenants' namespaces.
     pub tenants: Vec<&'static str>,
     /// Events come within so many seconds.
@@ -56,7 +61,8 @@ pub(crate) struct Outline {
     events: Vec<Event>,
 }
 
-const TENANTS: [&str; 3] = ["tenant-acme", "tenant-blue", "tenant-corp"];
+/// The names of the tenants that there may be.
+pub(crate) const TENANTS: [&str; 3] = ["tenant-acme", "tenant-blue", "tenant-corp"];
 
 impl Schedule {
     /// The schedule of a seed.
@@ -65,8 +71,10 @@ impl Schedule {
         let mut rng = Rng::with_seed(seed);
         let tenants = TENANTS[..1 + rng.usize(0..TENANTS.len())].to_vec();
         let horizon = rng.u32(300..1500);
+        let strategies = Strategy::draw(&mut rng);
         let mut outline = Outline {
             rng,
+            strategies,
             tenants,
             horizon,
             events: vec![],
@@ -90,8 +98,20 @@ impl Schedule {
         };
         Self {
             seed,
+            strategies: outline.strategies,
             events,
             ending,
+        }
+    }
+}
+
+impl Schedule {
+    /// The same with these events only.
+    pub(crate) fn with(&self, events: Vec<Event>) -> Self {
+        Self {
+            events,
+            strategies: self.strategies.clone(),
+            ..*self
         }
     }
 }
@@ -125,6 +145,18 @@ impl Outline {
     /// One of these.
     pub(crate) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.rng.usize(0..of.len())]
+    }
+
+    /// One of the strategies.
+    pub(crate) fn strategy(&mut self) -> Strategy {
+        let index = self.rng.usize(0..self.strategies.len());
+        self.strategies[index]
+    }
+
+    /// One of the applications that a tenant may have.
+    pub(crate) fn application(&mut self) -> Application {
+        let strategy = self.strategy();
+        self.pick(strategy.applications())
     }
 
     /// One of the tenants.

@@ -26,11 +26,7 @@ pub fn shrink(
         if runs > RUNS {
             return Ok(false);
         }
-        let less = Schedule {
-            seed: schedule.seed,
-            events: events.to_vec(),
-            ending: schedule.ending,
-        };
+        let less = schedule.with(events.to_vec());
         let found = run(&less, bug, false)?.violation;
         Ok(found.is_some_and(|found| found.promise == violation.promise))
     };
@@ -66,9 +62,5 @@ pub fn shrink(
             events = simpler;
         }
     }
-    Ok(Schedule {
-        seed: schedule.seed,
-        events,
-        ending: schedule.ending,
-    })
+    Ok(schedule.with(events))
 }

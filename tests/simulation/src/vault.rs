@@ -8,15 +8,39 @@ use std::{
     },
 };
 
-use backup_engine::{Location, MemoryStorage, Storage, StorageError};
+use backup_engine::{Location, MemoryStorage, Storage, StorageError, covers};
 use backup_sandbox::contract::StoredObject;
 use futures::future::BoxFuture;
+
+use crate::{ground::unless_crashed, strategies::Strategy};
 
 /// The bucket of the platform, and the one that it moves to.
 pub(crate) const BUCKETS: [&str; 2] = ["cozy-backups", "cozy-backups-next"];
 
-/// Where something is stored: a bucket and a key in it.
+/// A bucket in memory does not ask where it is.
+const NOWHERE: Location = Location {
+    endpoint: String::new(),
+    bucket: String::new(),
+    region: String::new(),
+    force_path_style: true,
+    authority: None,
+    access_key: String::new(),
+    secret_key: String::new(),
+};
+
+/// Where something is stored: a bucket and a key in it, or a path that covers keys.
 pub(crate) type Place = (String, String);
+
+/// A new object in a bucket.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Written {
+    /// Whose operator wrote it.
+    pub strategy: Strategy,
+    pub at: Place,
+}
+
+/// What lies at a place: each key with its size, and when it was written.
+pub(crate) type Content = Vec<(String, u64, u64)>;
 
 /// Every bucket that there is. Operators write to them, the host looks and removes.
 #[derive(Default)]
@@ -26,6 +50,9 @@ pub(crate) struct Vault {
     present: AtomicUsize,
     purges: Mutex<Vec<Place>>,
     lost: Mutex<BTreeSet<Place>>,
+    /// What lay there when it was looked for new objects last, and the new ones that nobody has asked for.
+    known: Mutex<BTreeSet<Place>>,
+    written: Mutex<Vec<Written>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -43,6 +70,11 @@ impl Vault {
         BUCKETS[self.present.load(Ordering::Relaxed) % BUCKETS.len()]
     }
 
+    /// The same bucket.
+    pub(crate) fn present_bucket(&self) -> &Arc<MemoryStorage> {
+        &self.buckets[self.present.load(Ordering::Relaxed) % BUCKETS.len()]
+    }
+
     /// The platform's storage is the next bucket from now on. Gives back which.
     pub(crate) fn move_on(&self) -> &'static str {
         self.present.fetch_add(1, Ordering::Relaxed);
@@ -56,10 +88,46 @@ impl Vault {
             .map(|(_, bucket)| bucket)
     }
 
-    /// Whether something lies there.
-    pub(crate) fn holds(&self, (bucket, key): &Place) -> bool {
-        self.bucket(bucket)
-            .is_some_and(|bucket| bucket.keys().contains(key))
+    /// What lies at or below a place.
+    pub(crate) fn content(&self, (name, path): &Place) -> Content {
+        let Some(bucket) = self.bucket(name) else {
+            return vec![];
+        };
+        let found = unless_crashed(bucket.objects(&NOWHERE, path, None, usize::MAX));
+        let found = found.and_then(Result::ok).unwrap_or_default();
+        let found = found.into_iter();
+        found
+            .map(|object| (object.key, object.size_bytes, object.modified_at))
+            .collect()
+    }
+
+    /// Whether something lies at or below a place.
+    pub(crate) fn holds(&self, place: &Place) -> bool {
+        !self.content(place).is_empty()
+    }
+
+    /// The objects at or below a place.
+    pub(crate) fn objects_at(&self, place: &Place) -> impl Iterator<Item = Place> + use<> {
+        let bucket = place.0.clone();
+        let found = self.content(place).into_iter();
+        found.map(move |(key, ..)| (bucket.clone(), key))
+    }
+
+    /// Notes what a strategy's operator has written.
+    pub(crate) fn note_written(&self, strategy: Strategy) {
+        let mut known = lock(&self.known);
+        let mut now = BTreeSet::new();
+        for (name, bucket) in self.buckets() {
+            now.extend(bucket.keys().into_iter().map(|key| (name.to_owned(), key)));
+        }
+        let new = now.difference(&known).cloned();
+        lock(&self.written).extend(new.map(|at| Written { strategy, at }));
+        *known = now;
+    }
+
+    /// What was noted since this was asked last.
+    pub(crate) fn take_written(&self) -> Vec<Written> {
+        std::mem::take(&mut *lock(&self.written))
     }
 
     /// Somebody who has the keys removes the last of what a tenant has in a bucket.
@@ -77,9 +145,11 @@ impl Vault {
         Some(place)
     }
 
-    /// Whether somebody has removed what lay there.
-    pub(crate) fn is_lost(&self, place: &Place) -> bool {
-        lock(&self.lost).contains(place)
+    /// Whether somebody has removed what lay at a place, or a part of it.
+    pub(crate) fn is_lost(&self, (bucket, path): &Place) -> bool {
+        let lost = lock(&self.lost);
+        lost.iter()
+            .any(|(of, key)| of == bucket && covers(path, key))
     }
 
     /// The paths that the host has purged since this was asked last.

@@ -81,6 +81,33 @@ fn a_deletion_policy_that_is_not_read_is_found() {
 }
 
 #[test]
+fn a_purge_that_takes_along_what_lies_beside_is_found() {
+    let failure = found(Bug::WidePurge, 500);
+    assert_eq!(
+        failure.violation.promise, "the data of a Backup that stays is not touched",
+        "{failure}"
+    );
+}
+
+#[test]
+fn an_operators_object_that_a_removal_leaves_is_found() {
+    let failure = found(Bug::UnseenOrder, 500);
+    assert_eq!(
+        failure.violation.promise, "a Backup that is forgotten leaves no operator object",
+        "{failure}"
+    );
+}
+
+#[test]
+fn a_restore_of_another_backup_is_found() {
+    let failure = found(Bug::AnotherBackup, 500);
+    assert_eq!(
+        failure.violation.promise, "a restored application shows the Backup that was asked for",
+        "{failure}"
+    );
+}
+
+#[test]
 fn the_shortest_history_is_short_and_tells_how_to_see_it_again() {
     let failure = found(Bug::LabelWithoutUid, 200);
     assert!(failure.events.len() <= 6, "{failure}");

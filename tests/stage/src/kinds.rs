@@ -32,6 +32,13 @@ const fn kind(
 const KINDS: &[Kind] = &[
     kind("apps.cozystack.io", "v1alpha1", "Postgres", "postgreses"),
     kind("apps.cozystack.io", "v1alpha1", "Etcd", "etcds"),
+    kind("apps.cozystack.io", "v1alpha1", "ClickHouse", "clickhouses"),
+    kind(
+        "clickhouse.altinity.com",
+        "v1",
+        "ClickHouseInstallation",
+        "clickhouseinstallations",
+    ),
     kind(
         "helm.toolkit.fluxcd.io",
         "v2",
@@ -59,6 +66,34 @@ const KINDS: &[Kind] = &[
         "EtcdMember",
         "etcdmembers",
     ),
+    kind(
+        "apps.cozystack.io",
+        "v1alpha1",
+        "FoundationDB",
+        "foundationdbs",
+    ),
+    kind(
+        "apps.foundationdb.org",
+        "v1beta2",
+        "FoundationDBCluster",
+        "foundationdbclusters",
+    ),
+    kind(
+        "apps.foundationdb.org",
+        "v1beta2",
+        "FoundationDBBackup",
+        "foundationdbbackups",
+    ),
+    kind(
+        "apps.foundationdb.org",
+        "v1beta2",
+        "FoundationDBRestore",
+        "foundationdbrestores",
+    ),
+    kind("apps.cozystack.io", "v1alpha1", "MariaDB", "mariadbs"),
+    kind("k8s.mariadb.com", "v1alpha1", "MariaDB", "mariadbs"),
+    kind("k8s.mariadb.com", "v1alpha1", "Backup", "backups"),
+    kind("k8s.mariadb.com", "v1alpha1", "Restore", "restores"),
     kind("apps.cozystack.io", "v1alpha1", "VMInstance", "vminstances"),
     kind("apps.cozystack.io", "v1alpha1", "VMDisk", "vmdisks"),
     kind("velero.io", "v1", "Backup", "backups"),

@@ -433,3 +433,22 @@ async fn a_right_that_is_missing_is_named_and_the_job_goes_on_when_it_is_granted
     let said = play(&mut stage, &operator, "ad-hoc").await;
     assert!(said.starts_with("Succeeded"), "{said}");
 }
+
+// Found by the simulation: who had the application was another job after each restart of the host.
+#[tokio::test]
+async fn a_job_that_waits_for_a_right_keeps_no_other_from_the_application() {
+    let mut stage = stage();
+    stage.cluster.set_policy(|operation: &Operation| {
+        !(operation.kind == "Cluster" && operation.purpose.contains("/first"))
+    });
+    let operator = operator(&stage, Fate::Completes);
+    stage.backup_job(TENANT, "first", "orders-db").unwrap();
+    stage.backup_job(TENANT, "second", "orders-db").unwrap();
+    stage.runner.settle().await.unwrap();
+    let said = stage.job(TENANT, "first");
+    assert!(said.starts_with("Pending PermissionMissing"), "{said}");
+    let said = play(&mut stage, &operator, "second").await;
+    assert!(said.starts_with("Succeeded"), "{said}");
+    let said = stage.job(TENANT, "first");
+    assert!(said.starts_with("Pending PermissionMissing"), "{said}");
+}

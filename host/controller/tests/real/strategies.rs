@@ -3,8 +3,11 @@
 //!
 //! The stories run at the same time, against one host, each in a tenant's namespace of its own.
 
+mod altinity;
 mod cnpg;
 mod etcd;
+mod foundationdb;
+mod mariadb;
 mod velero;
 
 use futures::FutureExt as _;
@@ -16,7 +19,14 @@ use crate::{
 };
 
 /// The plugins with a story.
-const STRATEGIES: &[&str] = &["cnpg", "etcd", "velero"];
+const STRATEGIES: &[&str] = &[
+    "altinity",
+    "cnpg",
+    "etcd",
+    "foundationdb",
+    "mariadb",
+    "velero",
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_strategy_carries_backups_from_end_to_end() {
@@ -34,8 +44,11 @@ async fn every_strategy_carries_backups_from_end_to_end() {
         platform.plugin_is_ready(strategy).await;
     }
     futures::future::join_all([
+        altinity::story().boxed_local(),
         cnpg::story().boxed_local(),
         etcd::story().boxed_local(),
+        foundationdb::story().boxed_local(),
+        mariadb::story().boxed_local(),
         velero::story().boxed_local(),
     ])
     .await;

@@ -5,23 +5,18 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use crate::{
-    ground::{Ground, PASSWORD, text},
+    ground::{Ground, text},
     happening::Happening,
     schedule::Outline,
+    strategies::{Application, Strategy},
 };
-
-/// The databases of every tenant.
-pub(crate) const DATABASES: [&str; 2] = ["orders", "users"];
-
-/// The etcd of every tenant. The chart has it no other way.
-pub(crate) const ETCD: &str = "etcd";
 
 /// What becomes of an application.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ApplicationEvent {
     pub(crate) tenant: &'static str,
-    pub(crate) kind: &'static str,
-    pub(crate) name: &'static str,
+    pub(crate) strategy: Strategy,
+    pub(crate) application: Application,
     pub(crate) what: What,
 }
 
@@ -37,52 +32,49 @@ pub(crate) enum What {
 
 pub(crate) fn draw(outline: &mut Outline) {
     for tenant in outline.tenants.clone() {
-        for (kind, name) in [
-            ("Postgres", DATABASES[0]),
-            ("Postgres", DATABASES[1]),
-            ("Etcd", ETCD),
-        ] {
-            let add = |outline: &mut Outline, at, what| {
-                let event = ApplicationEvent {
-                    tenant,
-                    kind,
-                    name,
-                    what,
-                };
-                outline.add_anytime(at, Happening::Application(event));
-            };
-            if kind == "Postgres" && outline.one_in(3) {
-                continue;
-            }
-            let at = if outline.one_in(4) { outline.time() } else { 0 };
-            let is_suspended = outline.one_in(8);
-            let event = ApplicationEvent {
-                tenant,
-                kind,
-                name,
-                what: What::Created { is_suspended },
-            };
-            outline.add(at, Happening::Application(event));
-            if outline.one_in(6) {
-                let at = outline.time();
-                add(outline, at, What::Deleted);
-                if outline.one_in(2) {
-                    let later = at + outline.rng.u32(15..600);
-                    add(
-                        outline,
-                        later,
-                        What::Created {
-                            is_suspended: false,
-                        },
-                    );
-                }
-            }
-            if kind == "Etcd" && outline.one_in(10) {
-                let at = outline.time();
-                let is_suspended = outline.rng.bool();
-                add(outline, at, What::Release { is_suspended });
+        for strategy in outline.strategies.clone() {
+            for application in strategy.applications() {
+                draw_one(outline, tenant, strategy, *application);
             }
         }
+    }
+}
+
+fn draw_one(
+    outline: &mut Outline,
+    tenant: &'static str,
+    strategy: Strategy,
+    application: Application,
+) {
+    let event = |what| {
+        Happening::Application(ApplicationEvent {
+            tenant,
+            strategy,
+            application,
+            what,
+        })
+    };
+    if strategy.applications().len() > 1 && outline.one_in(4) {
+        return;
+    }
+    let at = if outline.one_in(4) { outline.time() } else { 0 };
+    let is_suspended = outline.one_in(8);
+    outline.add(at, event(What::Created { is_suspended }));
+    if outline.one_in(6) {
+        let at = outline.time();
+        outline.add_anytime(at, event(What::Deleted));
+        if outline.one_in(2) {
+            let later = at + outline.rng.u32(15..600);
+            let created = What::Created {
+                is_suspended: false,
+            };
+            outline.add_anytime(later, event(created));
+        }
+    }
+    if outline.one_in(10) {
+        let at = outline.time();
+        let is_suspended = outline.rng.bool();
+        outline.add_anytime(at, event(What::Release { is_suspended }));
     }
 }
 
@@ -115,12 +107,6 @@ impl ApplicationEvent {
             if object["kind"] == "HelmRelease" && is_suspended {
                 object["spec"]["suspend"] = json!(true);
             }
-            if object["kind"] == "EtcdCluster"
-                && let Some(cluster) = object.as_object_mut()
-            {
-                // The operator brings it up.
-                cluster.remove("status");
-            }
             let (api_version, kind, name) = (
                 text(&object, "/apiVersion"),
                 text(&object, "/kind"),
@@ -141,7 +127,7 @@ impl ApplicationEvent {
             "helm.toolkit.fluxcd.io/v2",
             "HelmRelease",
             Some(self.tenant),
-            self.name,
+            &self.strategy.release(self.application.name),
         );
         if let Some(mut release) = found {
             release["spec"]["suspend"] = json!(is_suspended);
@@ -150,10 +136,7 @@ impl ApplicationEvent {
     }
 
     fn objects(&self) -> Vec<Value> {
-        let objects = match self.kind {
-            "Postgres" => stage::postgres_objects(self.tenant, self.name, PASSWORD),
-            _ => stage::etcd_objects(self.tenant, self.name),
-        };
+        let objects = self.strategy.objects(self.tenant, self.application);
         objects.unwrap_or_default()
     }
 }
@@ -161,20 +144,20 @@ impl ApplicationEvent {
 impl fmt::Display for ApplicationEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            tenant, kind, name, ..
+            tenant,
+            application,
+            ..
         } = self;
+        let of = format!("{} {tenant}/{}", application.kind, application.name);
         match self.what {
             What::Created { is_suspended: true } => {
-                write!(
-                    f,
-                    "{kind} {tenant}/{name} is installed, its release suspended"
-                )
+                write!(f, "{of} is installed, its release suspended")
             }
-            What::Created { .. } => write!(f, "{kind} {tenant}/{name} is installed"),
-            What::Deleted => write!(f, "{kind} {tenant}/{name} is deleted"),
+            What::Created { .. } => write!(f, "{of} is installed"),
+            What::Deleted => write!(f, "{of} is deleted"),
             What::Release { is_suspended } => write!(
                 f,
-                "somebody {} the release of {kind} {tenant}/{name}",
+                "somebody {} the release of {of}",
                 if is_suspended { "suspends" } else { "resumes" }
             ),
         }

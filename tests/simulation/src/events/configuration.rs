@@ -9,6 +9,7 @@ use crate::{
     happening::Happening,
     record::{has_started, is_final},
     schedule::Outline,
+    strategies::Strategy,
 };
 
 /// What becomes of an object of the platform's configuration.
@@ -21,8 +22,7 @@ pub(crate) struct ConfigurationEvent {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Of {
     Class,
-    Cnpg,
-    Etcd,
+    Strategy(Strategy),
     Storage,
 }
 
@@ -41,7 +41,8 @@ pub(crate) enum What {
 }
 
 pub(crate) fn draw(outline: &mut Outline) {
-    for of in [Of::Class, Of::Cnpg, Of::Etcd, Of::Storage] {
+    let strategies = outline.strategies.clone().into_iter().map(Of::Strategy);
+    for of in [Of::Class, Of::Storage].into_iter().chain(strategies) {
         if !outline.one_in(5) {
             continue;
         }
@@ -69,9 +70,18 @@ pub(crate) fn draw(outline: &mut Outline) {
 
 impl ConfigurationEvent {
     pub(crate) fn happen(&self, ground: &Ground) {
-        let Some(mut object) = self.object(ground) else {
-            return;
-        };
+        match self.what {
+            What::Moved => move_storage(ground),
+            What::Limited => ground.limit_class(),
+            _ => {
+                for object in self.objects(ground) {
+                    self.happen_to(object, ground);
+                }
+            }
+        }
+    }
+
+    fn happen_to(&self, mut object: Value, ground: &Ground) {
         match self.what {
             What::Restored => ground.put(&object),
             What::Deleted => ground.delete(
@@ -89,31 +99,21 @@ impl ConfigurationEvent {
             What::Spoilt => {
                 match self.of {
                     Of::Class => object["spec"]["strategies"] = json!([]),
-                    Of::Cnpg => {
-                        object["spec"]["template"]["serverName"] = json!("{{ .Absent.member }}");
-                    }
-                    Of::Etcd => {
-                        object["spec"]["template"]["destination"]["s3"]["key"] =
-                            json!("elsewhere/{{ .Release.Name }}/");
-                    }
+                    Of::Strategy(strategy) => strategy.spoil(&mut object),
                     Of::Storage => object["stringData"] = json!({ "bucketName": "cozy-backups" }),
                 }
                 ground.put(&object);
             }
-            What::Moved => move_storage(ground),
-            What::Limited => ground.limit_class(),
+            What::Moved | What::Limited => {}
         }
     }
 
-    fn object(&self, ground: &Ground) -> Option<Value> {
-        let kind = match self.of {
-            Of::Class => return ground.class(),
-            Of::Cnpg => "CNPG",
-            Of::Etcd => "Etcd",
-            Of::Storage => return ground.storage_secret(),
-        };
-        let mut objects = ground.configuration().iter();
-        objects.find(|object| object["kind"] == kind).cloned()
+    fn objects(&self, ground: &Ground) -> Vec<Value> {
+        match self.of {
+            Of::Class => vec![ground.class()],
+            Of::Strategy(strategy) => ground.settings(strategy).to_vec(),
+            Of::Storage => vec![ground.storage_secret()],
+        }
     }
 }
 
@@ -127,18 +127,15 @@ fn move_storage(ground: &Ground) {
     }
     let bucket = ground.storage.move_on();
     ground.note(|| format!("    (it is {bucket} now)"));
-    if let Some(secret) = ground.storage_secret() {
-        ground.put(&secret);
-    }
+    ground.put(&ground.storage_secret());
 }
 
 impl fmt::Display for ConfigurationEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of = match self.of {
-            Of::Class => "BackupClass cozy-default",
-            Of::Cnpg => "CNPG cozy-default-cnpg",
-            Of::Etcd => "Etcd cozy-default-etcd",
-            Of::Storage => "the storage's Secret",
+            Of::Class => "BackupClass cozy-default".to_owned(),
+            Of::Strategy(strategy) => format!("what is set for {}", strategy.kind()),
+            Of::Storage => "the storage's Secret".to_owned(),
         };
         let what = match self.what {
             What::Restored => "as it should be",

@@ -5,12 +5,26 @@ use std::fmt;
 use backup_api::names::API_VERSION;
 use serde_json::{Value, json};
 
-use super::applications::{DATABASES, ETCD};
-use crate::{ground::Ground, happening::Happening, record::has_started, schedule::Outline};
+use crate::{
+    ground::Ground,
+    happening::Happening,
+    record::has_started,
+    schedule::Outline,
+    strategies::{Application, Strategy},
+};
 
 /// Few names, so that many jobs are created anew under an old one.
 const BACKUPS: [&str; 3] = ["nightly", "ad-hoc", "before-upgrade"];
 const RESTORES: [&str; 2] = ["back", "back-again"];
+
+/// The class that is there.
+const CLASS: &str = "cozy-default";
+
+/// An application of a kind that no strategy knows.
+const NEVER_HEARD_OF: Application = Application {
+    kind: "Redis",
+    name: "cache",
+};
 
 /// What a user does to a job or a Backup.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,14 +38,13 @@ pub(crate) struct JobEvent {
 pub(crate) enum What {
     /// A BackupJob.
     Backup {
-        kind: &'static str,
-        application: &'static str,
+        application: Application,
         class: &'static str,
     },
     /// A RestoreJob.
     Restore {
         backup: &'static str,
-        target: Option<&'static str>,
+        target: Option<Application>,
         options: Option<Value>,
     },
     /// An object of this kind is deleted.
@@ -60,61 +73,74 @@ fn add(outline: &mut Outline, at: u32, tenant: &'static str, name: &'static str,
 
 fn draw_backup(outline: &mut Outline) {
     let (tenant, name, at) = (outline.tenant(), outline.pick(&BACKUPS), outline.time());
-    let (kind, application) = match outline.rng.u32(0..10) {
-        0..4 => ("Postgres", outline.pick(&DATABASES)),
-        4..9 => ("Etcd", ETCD),
-        _ => outline.pick(&[("Etcd", "other"), ("Redis", "cache")]),
+    let application = match outline.rng.u32(0..20) {
+        0 => NEVER_HEARD_OF,
+        1 => nobodys(outline.strategy()),
+        _ => outline.application(),
     };
     let class = match outline.rng.u32(0..12) {
         0 => "of-yesterday",
-        _ => "cozy-default",
+        _ => CLASS,
     };
-    let what = What::Backup {
-        kind,
-        application,
-        class,
-    };
+    let what = What::Backup { application, class };
     add(outline, at, tenant, name, what);
-    draw_end(outline, at, tenant, name, "BackupJob");
+    draw_end(outline, at, tenant, name, application, "BackupJob");
     if outline.one_in(8) {
         let later = at + outline.rng.u32(0..200);
-        let class = outline.pick(&["cozy-default", "of-yesterday"]);
+        let class = outline.pick(&[CLASS, "of-yesterday"]);
         add(outline, later, tenant, name, What::Edit(class));
     }
 }
 
 fn draw_restore(outline: &mut Outline) {
     let (tenant, name) = (outline.tenant(), outline.pick(&RESTORES));
+    let strategy = outline.strategy();
+    let application = outline.pick(strategy.applications());
     let backup = outline.pick(&BACKUPS);
-    // A Backup must be there first, as a rule.
+    // A Backup must be there first, as a rule, and now and then another is taken behind it.
     let at = outline.rng.u32(outline.horizon / 4..outline.horizon);
+    let order = |outline: &mut Outline, at, name| {
+        let class = CLASS;
+        let what = What::Backup { application, class };
+        add(outline, at, tenant, name, what);
+    };
     if !outline.one_in(4) {
         let ordered = outline.rng.u32(0..at.max(1) / 2 + 1);
-        let what = What::Backup {
-            kind: "Etcd",
-            application: ETCD,
-            class: "cozy-default",
-        };
-        add(outline, ordered, tenant, backup, what);
+        order(outline, ordered, backup);
+        if outline.one_in(2) {
+            let later = outline.rng.u32(ordered..=at);
+            let another = outline.pick(&BACKUPS);
+            order(outline, later, another);
+        }
     }
-    let target = match outline.rng.u32(0..8) {
-        0 => Some("other"),
-        1 => Some(ETCD),
+    let target = match outline.rng.u32(0..10) {
+        0 => Some(nobodys(strategy)),
+        1 => Some(application),
+        2..5 => Some(outline.pick(strategy.applications())),
+        5 => Some(outline.application()),
         _ => None,
     };
+    let options = strategy.options();
     let options = match outline.rng.u32(0..8) {
-        0 => Some(json!({ "restoreTimeoutSeconds": "soon" })),
-        1 => Some(json!({ "purge": true })),
-        2 => Some(json!({ "restoreTimeoutSeconds": 900 })),
+        0..3 => options.get(outline.rng.usize(0..options.len().max(1))),
         _ => None,
     };
     let what = What::Restore {
         backup,
         target,
-        options,
+        options: options.cloned(),
     };
     add(outline, at, tenant, name, what);
-    draw_end(outline, at, tenant, name, "RestoreJob");
+    draw_end(outline, at, tenant, name, application, "RestoreJob");
+}
+
+/// An application that no tenant has.
+fn nobodys(strategy: Strategy) -> Application {
+    let kind = strategy.applications()[0].kind;
+    Application {
+        kind,
+        name: "other",
+    }
 }
 
 /// Now and then a job is deleted again, and now and then another takes its name.
@@ -123,6 +149,7 @@ fn draw_end(
     at: u32,
     tenant: &'static str,
     name: &'static str,
+    application: Application,
     kind: &'static str,
 ) {
     if outline.one_in(3) {
@@ -130,11 +157,8 @@ fn draw_end(
         add(outline, later, tenant, name, What::Delete(kind));
         if kind == "BackupJob" && outline.one_in(2) {
             let again = later + outline.rng.u32(0..200);
-            let what = What::Backup {
-                kind: "Etcd",
-                application: ETCD,
-                class: "cozy-default",
-            };
+            let class = CLASS;
+            let what = What::Backup { application, class };
             add(outline, again, tenant, name, what);
         }
     }
@@ -147,16 +171,9 @@ impl JobEvent {
                 return ground.delete(API_VERSION, kind, Some(self.tenant), self.name);
             }
             What::Edit(class) => return self.edit(ground, class),
-            What::Backup {
-                kind,
-                application,
-                class,
-            } => (
+            What::Backup { application, class } => (
                 "BackupJob",
-                json!({
-                    "backupClassName": class,
-                    "applicationRef": { "apiGroup": "apps.cozystack.io", "kind": kind, "name": application },
-                }),
+                json!({ "backupClassName": class, "applicationRef": application.reference() }),
             ),
             What::Restore {
                 backup,
@@ -164,9 +181,8 @@ impl JobEvent {
                 options,
             } => {
                 let mut spec = json!({ "backupRef": { "name": backup } });
-                if let Some(name) = target {
-                    spec["targetApplicationRef"] =
-                        json!({ "apiGroup": "apps.cozystack.io", "kind": "Etcd", "name": name });
+                if let Some(target) = target {
+                    spec["targetApplicationRef"] = target.reference();
                 }
                 if let Some(options) = options {
                     spec["options"] = options.clone();
@@ -201,13 +217,9 @@ impl fmt::Display for JobEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { tenant, name, .. } = self;
         match &self.what {
-            What::Backup {
-                kind,
-                application,
-                class,
-            } => write!(
+            What::Backup { application, class } => write!(
                 f,
-                "a user creates BackupJob {tenant}/{name} of {kind} {application} with class {class}"
+                "a user creates BackupJob {tenant}/{name} of {application} with class {class}"
             ),
             What::Restore {
                 backup,
@@ -219,7 +231,7 @@ impl fmt::Display for JobEvent {
                     "a user creates RestoreJob {tenant}/{name} of Backup {backup}"
                 )?;
                 if let Some(target) = target {
-                    write!(f, " into Etcd {target}")?;
+                    write!(f, " into {target}")?;
                 }
                 options
                     .as_ref()

@@ -2,25 +2,22 @@
 
 use std::fmt;
 
-use stage::{EtcdFate, Fate, Kind};
+use stage::Kind;
 
-use crate::{ground::Ground, happening::Happening, schedule::Outline};
+use crate::{ground::Ground, happening::Happening, schedule::Outline, strategies::Strategy};
 
-/// What becomes of an operator.
+/// What becomes of the operators.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum OperatorEvent {
-    Cnpg(Fate),
-    Etcd(EtcdFate),
-    /// Both look around only every so many turns.
+    /// So it goes with a strategy's operator from now on.
+    Fate(Strategy, usize),
+    /// All look around only every so many turns.
     Pace(u32),
-    /// The operator that has this group goes, with the definitions of its kinds.
-    Removed(&'static str),
+    /// A strategy's operator goes, with the definitions of its kinds.
+    Removed(Strategy),
     /// It is installed again.
-    Installed(&'static str),
+    Installed(Strategy),
 }
-
-const CNPG: &str = "postgresql.cnpg.io";
-const ETCD: &str = "etcd-operator.cozystack.io";
 
 pub(crate) fn draw(outline: &mut Outline) {
     if outline.one_in(3) {
@@ -29,92 +26,62 @@ pub(crate) fn draw(outline: &mut Outline) {
     }
     for _ in 0..outline.rng.u32(0..3) {
         let at = outline.time();
-        let (bad, good) = if outline.rng.bool() {
-            let fate = match outline.rng.u32(0..2) {
-                0 => Fate::Fails("no space left on device".to_owned()),
-                _ => Fate::Stalls,
-            };
-            (
-                OperatorEvent::Cnpg(fate),
-                OperatorEvent::Cnpg(Fate::default()),
-            )
-        } else {
-            let fate = match outline.rng.u32(0..7) {
-                0 => EtcdFate::SnapshotFails("the backend is gone".to_owned()),
-                1 => EtcdFate::SnapshotStuck("secret not found".to_owned()),
-                2 => EtcdFate::SnapshotStalls,
-                3 => EtcdFate::BootstrapFails("the snapshot is damaged".to_owned()),
-                4 => EtcdFate::BootstrapStalls,
-                5 => EtcdFate::NobodyJoins,
-                _ => EtcdFate::MembersStay,
-            };
-            (
-                OperatorEvent::Etcd(fate),
-                OperatorEvent::Etcd(EtcdFate::default()),
-            )
-        };
+        let strategy = outline.strategy();
+        let fates = strategy.fates().len().max(2);
+        let bad = OperatorEvent::Fate(strategy, outline.rng.usize(1..fates));
         outline.add(at, Happening::Operator(bad));
         if outline.rng.bool() {
             let later = at + outline.rng.u32(60..1200);
+            let good = OperatorEvent::Fate(strategy, 0);
             outline.add(later, Happening::Operator(good));
         }
     }
     if outline.one_in(8) {
-        let group = outline.pick(&[CNPG, ETCD]);
+        let strategy = outline.strategy();
         let at = outline.time();
-        outline.add_anytime(at, Happening::Operator(OperatorEvent::Removed(group)));
+        outline.add_anytime(at, Happening::Operator(OperatorEvent::Removed(strategy)));
         let later = at + outline.rng.u32(15..900);
-        outline.add(later, Happening::Operator(OperatorEvent::Installed(group)));
+        outline.add(
+            later,
+            Happening::Operator(OperatorEvent::Installed(strategy)),
+        );
     }
 }
 
-/// The kinds that go with their operator. Members are held by a finalizer that only the operator takes off, and with
-/// them their definition would stay for ever.
-fn kinds_of(group: &str) -> impl Iterator<Item = &'static Kind> {
+/// The kinds that go with their operator.
+fn kinds_of(strategy: Strategy) -> impl Iterator<Item = &'static Kind> {
     stage::kinds()
         .iter()
-        .filter(move |kind| kind.group == group && kind.kind != "EtcdMember")
+        .filter(move |kind| kind.group == strategy.group() && !strategy.stays(kind.kind))
 }
 
 impl OperatorEvent {
     pub(crate) fn happen(&self, ground: &Ground) {
         ground.operators().wake();
-        match self {
-            // One that is not there cannot change.
-            Self::Cnpg(fate) => {
-                if let Some(is) = &mut ground.operators().cnpg {
-                    is.clone_from(fate);
+        match *self {
+            Self::Fate(strategy, fate) => {
+                // One that is not there cannot change.
+                if ground.operators().fate(strategy).is_some() {
+                    ground.operators().set_fate(strategy, Some(fate));
                 }
             }
-            Self::Etcd(fate) => {
-                if let Some(is) = &mut ground.operators().etcd {
-                    is.clone_from(fate);
-                }
-            }
-            Self::Pace(pace) => ground.operators().pace = *pace,
-            Self::Removed(group) => {
-                let mut operators = ground.operators();
-                match *group {
-                    CNPG => operators.cnpg = None,
-                    _ => operators.etcd = None,
-                }
-                drop(operators);
-                for kind in kinds_of(group) {
+            Self::Pace(pace) => ground.operators().pace = pace,
+            Self::Removed(strategy) => {
+                ground.operators().set_fate(strategy, None);
+                for kind in kinds_of(strategy) {
                     let name = format!("{}.{}", kind.plural, kind.group);
                     // It may be gone already.
                     ground.cluster.remove_crd(&name).ok();
                 }
             }
-            Self::Installed(group) => {
-                for kind in kinds_of(group) {
+            Self::Installed(strategy) => {
+                for kind in kinds_of(strategy) {
                     // The stage's own definitions are in order.
                     ground.cluster.install_crd(&stage::crd(kind)).ok();
                 }
                 let mut operators = ground.operators();
-                match *group {
-                    CNPG if operators.cnpg.is_none() => operators.cnpg = Some(Fate::default()),
-                    ETCD if operators.etcd.is_none() => operators.etcd = Some(EtcdFate::default()),
-                    _ => {}
+                if operators.fate(strategy).is_none() {
+                    operators.set_fate(strategy, Some(0));
                 }
             }
         }
@@ -124,11 +91,16 @@ impl OperatorEvent {
 impl fmt::Display for OperatorEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Cnpg(fate) => write!(f, "from now on CloudNativePG: {fate:?}"),
-            Self::Etcd(fate) => write!(f, "from now on the etcd operator: {fate:?}"),
+            Self::Fate(strategy, fate) => {
+                let fates = strategy.fates();
+                let fate = fates.get(*fate).map_or("", String::as_str);
+                write!(f, "from now on the operator of {}: {fate}", strategy.kind())
+            }
             Self::Pace(pace) => write!(f, "operators look around every {pace} turns"),
-            Self::Removed(group) => write!(f, "the operator of {group} is removed"),
-            Self::Installed(group) => write!(f, "the operator of {group} is installed"),
+            Self::Removed(strategy) => write!(f, "the operator of {} is removed", strategy.kind()),
+            Self::Installed(strategy) => {
+                write!(f, "the operator of {} is installed", strategy.kind())
+            }
         }
     }
 }

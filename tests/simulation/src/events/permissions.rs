@@ -4,17 +4,6 @@ use std::fmt;
 
 use crate::{ground::Ground, happening::Happening, schedule::Outline};
 
-/// The kinds that strategies touch.
-const KINDS: [&str; 7] = [
-    "Backup",
-    "Cluster",
-    "EtcdCluster",
-    "EtcdMember",
-    "EtcdSnapshot",
-    "HelmRelease",
-    "ObjectStore",
-];
-
 /// No strategy may touch a kind for so many seconds.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PermissionEvent {
@@ -24,8 +13,9 @@ pub(crate) struct PermissionEvent {
 
 pub(crate) fn draw(outline: &mut Outline) {
     if outline.one_in(4) {
+        let strategy = outline.strategy();
         let event = PermissionEvent {
-            kind: outline.pick(&KINDS),
+            kind: outline.pick(strategy.touches()),
             seconds: outline.pick(&[15, 60, 300, 1_000_000]),
         };
         let at = outline.time();

@@ -5,7 +5,6 @@ use std::fmt;
 use backup_api::names::API_VERSION;
 use serde_json::{Value, json};
 
-use super::applications::{DATABASES, ETCD};
 use crate::{
     ground::{Ground, text},
     happening::Happening,
@@ -79,7 +78,7 @@ fn push(outline: &mut Outline, at: u32, tenant: &'static str, name: &'static str
 
 fn spec(outline: &mut Outline) -> Value {
     let mut spec = json!({
-        "applicationRef": application(outline),
+        "applicationRef": outline.application().reference(),
         "backupClassName": "cozy-default",
         "schedule": { "cron": schedule(outline) },
         "concurrencyPolicy": outline.pick(&["Allow", "Forbid", "Forbid", "Replace"]),
@@ -95,14 +94,6 @@ fn spec(outline: &mut Outline) -> Value {
     spec
 }
 
-fn application(outline: &mut Outline) -> Value {
-    let (kind, name) = match outline.rng.u32(0..4) {
-        0 => ("Postgres", DATABASES[0]),
-        _ => ("Etcd", ETCD),
-    };
-    json!({ "apiGroup": "apps.cozystack.io", "kind": kind, "name": name })
-}
-
 fn schedule(outline: &mut Outline) -> &'static str {
     match outline.one_in(8) {
         true => outline.pick(&INVALID),
@@ -116,7 +107,7 @@ fn change(outline: &mut Outline) -> Value {
         2 => json!({ "suspend": false }),
         3 => json!({ "schedule": { "cron": schedule(outline) } }),
         4 => json!({ "retentionPolicy": { "keepLast": 1 } }),
-        _ => json!({ "applicationRef": application(outline) }),
+        _ => json!({ "applicationRef": outline.application().reference() }),
     }
 }
 

@@ -2,23 +2,19 @@
 
 use std::fmt;
 
-use crate::{
-    ground::{Ground, Plugin},
-    happening::Happening,
-    schedule::Outline,
-};
+use crate::{ground::Ground, happening::Happening, schedule::Outline, strategies::Strategy};
 
-/// What becomes of a plugin.
+/// What becomes of a strategy's plugin.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PluginEvent {
-    pub(crate) plugin: Plugin,
+    pub(crate) strategy: Strategy,
     /// The version that serves from now on; none where none does.
     pub(crate) version: Option<usize>,
 }
 
 pub(crate) fn draw(outline: &mut Outline) {
-    for plugin in Plugin::ALL {
-        let event = |version| Happening::Plugin(PluginEvent { plugin, version });
+    for strategy in outline.strategies.clone() {
+        let event = |version| Happening::Plugin(PluginEvent { strategy, version });
         if outline.one_in(5) {
             let at = outline.time();
             outline.add_anytime(at, event(Some(1)));
@@ -36,15 +32,15 @@ pub(crate) fn draw(outline: &mut Outline) {
 impl PluginEvent {
     pub(crate) fn happen(&self, ground: &Ground) {
         match self.version {
-            Some(version) => ground.serve(self.plugin, version),
-            None => ground.withdraw(self.plugin),
+            Some(version) => ground.serve(self.strategy, version),
+            None => ground.withdraw(self.strategy),
         }
     }
 }
 
 impl fmt::Display for PluginEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = self.plugin.kind();
+        let kind = self.strategy.kind();
         match self.version {
             Some(version) => write!(f, "version {version} of the plugin for {kind} serves"),
             None => write!(f, "no plugin serves {kind}"),

@@ -13,6 +13,7 @@ use super::{Invariant, Seen, Verdict, broken};
 use crate::{
     ground::text,
     record::{Record, condition, is_deleting, named},
+    strategies::Strategy,
     vault::{Place, Vault},
 };
 
@@ -20,6 +21,8 @@ use crate::{
 pub(crate) struct Data {
     /// The Backups that are there, by their UIDs.
     there: BTreeMap<String, Arc<Value>>,
+    /// What lay there for each when it was ready.
+    data: BTreeMap<String, BTreeSet<Place>>,
     /// What Backups have left that are gone, and whose data was to stay.
     retained: BTreeSet<Place>,
 }
@@ -29,7 +32,7 @@ impl Invariant for Data {
         let object = &seen.change.object;
         match (text(object, "/apiVersion"), text(object, "/kind")) {
             (API_VERSION, "Backup") => self.backup_changed(seen),
-            (_, "EtcdSnapshot") if seen.by_host && seen.change.kind == ChangeKind::Deleted => {
+            _ if seen.by_host && seen.change.kind == ChangeKind::Deleted => {
                 self.may_remove_order(object)
             }
             _ => Ok(()),
@@ -59,9 +62,11 @@ impl Invariant for Data {
     /// Data that nobody has removed is there as long as its Backup, and longer where it was to stay.
     fn ended(&mut self, _: &Record, stored: &Vault) -> Verdict {
         let is_there = |place: &Place| stored.holds(place) || stored.is_lost(place);
-        for backup in self.there.values() {
-            if place(backup).is_some_and(|place| !is_there(&place)) {
-                return broken("a Backup's data is there", named(backup));
+        for (uid, backup) in &self.there {
+            let mut data = self.data.get(uid).into_iter().flatten();
+            if let Some((bucket, key)) = data.find(|place| !is_there(place)) {
+                let seen = format!("{}: s3://{bucket}/{key}", named(backup));
+                return broken("a Backup's data is there", seen);
             }
         }
         match self.retained.iter().find(|place| !is_there(place)) {
@@ -80,10 +85,17 @@ impl Data {
         let uid = text(backup, "/metadata/uid").to_owned();
         if seen.change.kind == ChangeKind::Deleted {
             self.there.remove(&uid);
-            let place =
-                place(backup).filter(|place| is_retained(backup) && seen.storage.holds(place));
-            self.retained.extend(place);
+            let data = self.data.remove(&uid).unwrap_or_default();
+            if is_retained(backup) {
+                let data = data.into_iter().filter(|place| seen.storage.holds(place));
+                self.retained.extend(data);
+            }
             return Ok(());
+        }
+        let is_ready = text(backup, "/status/phase") == "Ready";
+        if let Some(place) = place(backup).filter(|_| is_ready && !self.data.contains_key(&uid)) {
+            let data = seen.storage.objects_at(&place).collect();
+            self.data.insert(uid.clone(), data);
         }
         self.there.insert(uid, Arc::clone(backup));
         if !seen.by_host {
@@ -96,6 +108,9 @@ impl Data {
     /// The operator's object of a Backup stays with it: what an operator does to data when its object goes is not the
     /// host's to know.
     fn may_remove_order(&self, order: &Value) -> Verdict {
+        if Strategy::of_order(order).is_none_or(|(_, order)| !order.is_kept) {
+            return Ok(());
+        }
         let owner = |object: &Value| object["metadata"]["labels"][OWNED_BY_UID].clone();
         let mut backups = self.there.values();
         let backup = backups.find(|backup| owner(backup) == owner(order));
@@ -160,9 +175,7 @@ fn is_retained(backup: &Value) -> bool {
     backup.pointer("/spec/deletionPolicy") == Some(&json!("Retain"))
 }
 
-/// Where a Backup's data lies, where that is told in the storage's terms and not in the strategy's own.
+/// Where a Backup's data lies.
 fn place(backup: &Value) -> Option<Place> {
-    let place = text(backup, "/status/artifact/uri").strip_prefix("s3://")?;
-    let (bucket, key) = place.split_once('/')?;
-    Some((bucket.to_owned(), key.to_owned()))
+    Strategy::of_backup(backup)?.place(backup)
 }

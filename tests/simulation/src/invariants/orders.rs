@@ -10,19 +10,13 @@ use super::{Invariant, Seen, Verdict, broken};
 use crate::{
     ground::text,
     record::{has_started, is_final, is_job, named},
+    strategies::Strategy,
 };
-
-/// Kinds of which one job makes one object.
-const KINDS: [(&str, &str); 3] = [
-    ("postgresql.cnpg.io/v1", "Backup"),
-    ("etcd-operator.cozystack.io/v1alpha2", "EtcdSnapshot"),
-    ("etcd-operator.cozystack.io/v1alpha2", "EtcdCluster"),
-];
 
 #[derive(Default)]
 pub(crate) struct Orders {
     /// By the job's UID and the kind: how many the host made, less those that others removed.
-    made: BTreeMap<(String, String), i32>,
+    made: BTreeMap<(String, &'static str), i32>,
     /// The jobs that an operator has told to be done.
     done: BTreeSet<String>,
 }
@@ -38,13 +32,12 @@ impl Invariant for Orders {
                 return self.is_done(object);
             }
         }
-        let kind = (text(object, "/apiVersion"), text(object, "/kind"));
-        if !KINDS.contains(&kind) {
+        let Some((strategy, order)) = Strategy::of_order(object) else {
             return Ok(());
-        }
+        };
         let uid = label(object).unwrap_or_default();
         let count = |made: &mut Self, by| {
-            let key = (uid.to_owned(), kind.1.to_owned());
+            let key = (uid.to_owned(), order.kind);
             let made = made.made.entry(key).or_default();
             *made += by;
             *made
@@ -52,14 +45,14 @@ impl Invariant for Orders {
         match change.kind {
             ChangeKind::Added if seen.by_host => {
                 is_in_a_jobs_name(seen)?;
-                if count(self, 1) > 1 {
-                    return broken("one job makes one operator object", named(object));
+                if count(self, 1) > order.most {
+                    return broken("one job asks an operator once", named(object));
                 }
             }
             ChangeKind::Deleted if !seen.by_host && !uid.is_empty() => {
                 count(self, -1);
             }
-            ChangeKind::Modified if is_complete(object) => {
+            ChangeKind::Modified if strategy.is_complete(object) => {
                 self.done.insert(uid.to_owned());
             }
             _ => {}
@@ -101,17 +94,4 @@ fn is_in_a_jobs_name(seen: &Seen<'_>) -> Verdict {
 
 fn label(object: &Value) -> Option<&str> {
     object["metadata"]["labels"][OWNED_BY_UID].as_str()
-}
-
-fn is_complete(object: &Value) -> bool {
-    let phase = text(object, "/status/phase");
-    let ready = object
-        .pointer("/status/readyMembers")
-        .and_then(Value::as_i64);
-    let wanted = object.pointer("/spec/replicas").and_then(Value::as_i64);
-    match text(object, "/kind") {
-        "Backup" => phase == "completed",
-        "EtcdSnapshot" => phase == "Complete",
-        _ => ready.is_some() && ready >= wanted,
-    }
 }

@@ -7,7 +7,7 @@ use backup_engine::cluster::{
 };
 
 use super::{Invariant, Verdict, broken};
-use crate::{ground::HOST_NAMESPACE, line::describe};
+use crate::{components::loaded, ground::HOST_NAMESPACE, line::describe, strategies::Strategy};
 
 pub(crate) struct Walls;
 
@@ -16,12 +16,12 @@ impl Invariant for Walls {
         match &request.account {
             Account::Host if is_the_hosts(request) => Ok(()),
             Account::Host => broken("the host keeps to its own kinds", describe(request)),
-            Account::Strategy { namespace, .. } => {
-                if namespace == HOST_NAMESPACE && is_a_strategys(request) {
+            Account::Strategy { namespace, name } => {
+                if namespace == HOST_NAMESPACE && is_a_strategys(request, name) {
                     return Ok(());
                 }
                 let seen = format!("{} for {}", describe(request), request.purpose);
-                broken("a strategy stays in its job's namespace", seen)
+                broken("a strategy stays where it is granted to be", seen)
             }
         }
     }
@@ -48,9 +48,10 @@ fn is_the_hosts(request: &Operation) -> bool {
     }
 }
 
-/// What is done for a strategy: in the namespace of the job that it is done for, and never with a Secret or an object
-/// of the host's groups. Beside jobs it is looked whether an application is there that uses a copy of the credentials.
-fn is_a_strategys(request: &Operation) -> bool {
+/// What is done for a strategy: in the namespace of the job that it is done for or in a system namespace of its grant, and
+/// never with a Secret or an object of the host's groups. Beside jobs it is looked whether an application is there that
+/// uses a copy of the credentials.
+fn is_a_strategys(request: &Operation, account: &str) -> bool {
     let (group, _) = request.api_version.split_once('/').unwrap_or_default();
     let mut purpose = request.purpose.split(['/', ' ']);
     let (kind, namespace) = (purpose.next(), purpose.next());
@@ -60,7 +61,19 @@ fn is_a_strategys(request: &Operation) -> bool {
     let is_of_a_copy = kind == Some("Secret") && request.verb == Verb::List;
     (is_of_a_job || is_of_a_copy)
         && namespace.is_some()
-        && namespace == request.namespace.as_deref()
+        && (namespace == request.namespace.as_deref() || is_granted(request, account))
         && !is_secret
         && !is_the_hosts
+}
+
+/// Whether a strategy is granted the system namespace that a request is about. A volume has no namespace, but belongs to
+/// one.
+fn is_granted(request: &Operation, account: &str) -> bool {
+    let strategy = Strategy::all().find(|is| account == format!("strategy-{}", is.plugin()));
+    let grant = strategy.and_then(|strategy| loaded(strategy).ok());
+    let system = grant.map_or(&[][..], |loaded| &loaded.grant.system_namespaces);
+    match &request.namespace {
+        Some(namespace) => system.contains(namespace),
+        None => request.kind == "PersistentVolume" && !system.is_empty(),
+    }
 }

@@ -1,0 +1,105 @@
+//! Postgres, by CloudNativePG.
+
+use std::sync::LazyLock;
+
+use serde_json::{Value, json};
+use stage::Fate;
+
+use super::{Application, Order, Player, Shown, Simulated, Turn, place_of};
+use crate::{
+    ground::{PASSWORD, text},
+    vault::Place,
+};
+
+pub(super) struct Cnpg;
+
+static FATES: LazyLock<Vec<Fate>> = LazyLock::new(|| {
+    vec![
+        Fate::Completes,
+        Fate::Fails("no space left on device".to_owned()),
+        Fate::Stalls,
+    ]
+});
+
+const APPLICATIONS: [Application; 2] = [postgres("orders"), postgres("users")];
+
+const fn postgres(name: &'static str) -> Application {
+    let kind = "Postgres";
+    Application { kind, name }
+}
+
+impl Simulated for Cnpg {
+    fn kind(&self) -> &'static str {
+        "CNPG"
+    }
+
+    fn plugin(&self) -> &'static str {
+        "cnpg"
+    }
+
+    fn spoil(&self, settings: &mut Value) {
+        settings["spec"]["template"]["serverName"] = json!("{{ .Absent.member }}");
+    }
+
+    fn applications(&self) -> &'static [Application] {
+        &APPLICATIONS
+    }
+
+    fn release(&self, name: &str) -> String {
+        format!("postgres-{name}")
+    }
+
+    fn objects(&self, namespace: &str, application: Application) -> anyhow::Result<Vec<Value>> {
+        stage::postgres_objects(namespace, application.name, PASSWORD)
+    }
+
+    fn options(&self) -> Vec<Value> {
+        vec![json!({ "restoreTimeoutSeconds": "soon" })]
+    }
+
+    fn group(&self) -> &'static str {
+        "postgresql.cnpg.io"
+    }
+
+    fn touches(&self) -> &'static [&'static str] {
+        &["Backup", "Cluster", "ObjectStore"]
+    }
+
+    fn fates(&self) -> Vec<String> {
+        FATES.iter().map(|fate| format!("{fate:?}")).collect()
+    }
+
+    fn player(&self) -> Player {
+        Box::new(|fate, place, cluster, now| {
+            let fate = FATES.get(fate).cloned().unwrap_or_default();
+            Turn::of(&stage::Cnpg::at(place, fate), cluster, now)
+        })
+    }
+
+    fn orders(&self) -> &'static [Order] {
+        &[Order {
+            api_version: "postgresql.cnpg.io/v1",
+            kind: "Backup",
+            most: 1,
+            is_kept: true,
+        }]
+    }
+
+    fn is_complete(&self, order: &Value) -> bool {
+        text(order, "/status/phase") == "completed"
+    }
+
+    fn place(&self, backup: &Value) -> Option<Place> {
+        let said = |key: &str| text(backup, &format!("/spec/driverMetadata/cnpg.io~1{key}"));
+        let destination = said("destination-path").trim_end_matches('/');
+        let (server, id) = (said("server-name"), said("backup-id"));
+        if server.is_empty() || id.is_empty() {
+            return None;
+        }
+        place_of(&format!("{destination}/{server}/base/{id}"))
+    }
+
+    fn shown(&self, _object: &Value) -> Option<Shown> {
+        None
+    }
+}
