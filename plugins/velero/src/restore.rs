@@ -132,16 +132,17 @@ fn finish(cx: &Context<Velero>, target: &mut Target, restore: &Restore) -> Outco
     if target.is_renamed() {
         rename::finish(cx, target)?;
     }
-    if !target.options.keeps_volumes() {
-        for disk in &target.found.disks {
-            cx.delete::<Claim>(&disk.aside(cx), None, Propagation::Background);
-        }
-    }
     if target.is_machine() && !target.is_renamed() {
         machine_goes_on(cx, target, restore)?;
     }
     go_on(cx, &final_releases(target))?;
     without_modifiers(cx);
+    // Last: whatever fails before can still be undone.
+    if !target.options.keeps_volumes() {
+        for disk in &target.found.disks {
+            cx.delete::<Claim>(&disk.aside(cx), None, Propagation::Background);
+        }
+    }
     Ok(())
 }
 

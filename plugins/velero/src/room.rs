@@ -198,18 +198,24 @@ pub fn bring_back(cx: &Context<Velero>, target: &mut Target) -> Outcome<()> {
 }
 
 fn is_back(cx: &Context<Velero>, disk: &mut Kept) -> Outcome<()> {
+    let aside = disk.aside(cx);
     let claims = cx.find::<Claim>(&[])?;
-    let restored = claims
-        .iter()
-        .find(|claim| claim.metadata.name == disk.claim && claim.volume() != disk.volume);
-    claims::is_gone(cx, restored)?;
+    let claim = |name: &str| claims.iter().find(|claim| claim.metadata.name == name);
+    let restored = claim(&disk.claim).filter(|claim| claim.volume() != disk.volume);
+    if restored.is_some() {
+        if claim(&aside).is_none_or(|aside| aside.metadata.is_being_deleted()) {
+            // The old one is gone for good. What was restored is all there is.
+            return Ok(());
+        }
+        return claims::is_gone(cx, restored);
+    }
     let volume = claims::volume_of(cx, disk)?;
     let taker = Taker {
         name: &disk.claim,
         labels: &disk.labels,
         is_adopted: true,
     };
-    claims::hand_over(cx, disk, &volume, &disk.aside(cx), &taker)?;
+    claims::hand_over(cx, disk, &volume, &aside, &taker)?;
     // It is what it was; there is nothing to be done for it again.
     disk.reclaim_policy.clear();
     disk.is_aside = false;

@@ -32,7 +32,8 @@ pub use operator::{Operator, Workplace};
 pub use policy::{RESTORE_POLICY, by_restore_policy, restore_policy};
 pub use stage::{
     Stage, bundle, clickhouse_objects, defaults, etcd_objects, foundationdb_objects,
-    platform_etcd_objects, platform_objects, postgres_objects, sandbox, storage_location,
-    virtual_machine_objects,
+    platform_etcd_objects, platform_objects, postgres_objects, sandbox,
 };
-pub use velero::{Archive, VeleroFate, VeleroServer};
+pub use velero::{
+    Archive, Location, VeleroFate, VeleroServer, storage_location, virtual_machine_objects,
+};

@@ -171,18 +171,6 @@ pub fn foundationdb_objects(namespace: &str, name: &str) -> anyhow::Result<Vec<V
     Ok(serde_saphyr::from_multiple(&text)?)
 }
 
-/// A virtual machine with the disks `NAME-root` and `NAME-data`, as applications with their Helm releases. The played
-/// Helm makes of them what they consist of.
-///
-/// # Errors
-/// When the stage itself is not in order.
-pub fn virtual_machine_objects(namespace: &str, name: &str) -> anyhow::Result<Vec<Value>> {
-    let text = include_str!("velero.yaml")
-        .replace("NAMESPACE", namespace)
-        .replace("NAME", name);
-    Ok(serde_saphyr::from_multiple(&text)?)
-}
-
 /// A ClickHouse application with its Helm release and its installation of so many shards and replicas of each, for a
 /// cluster that is not a [`Stage`]'s: there the played operator starts its Pods.
 ///
@@ -199,20 +187,6 @@ pub fn clickhouse_objects(
         .replace("SHARDS", &shards.to_string())
         .replace("REPLICAS", &replicas.to_string());
     Ok(serde_saphyr::from_multiple(&text)?)
-}
-
-/// Velero's BackupStorageLocation for the platform's bucket, as the host keeps it.
-#[must_use]
-pub fn storage_location() -> Value {
-    json!({
-        "apiVersion": "velero.io/v1",
-        "kind": "BackupStorageLocation",
-        "metadata": { "name": "cozy-default", "namespace": "cozy-velero" },
-        "spec": {
-            "provider": "aws",
-            "objectStorage": { "bucket": "cozy-backups", "prefix": "velero" },
-        },
-    })
 }
 
 /// A Postgres application, its Cluster and its Pod, for a cluster that is not a [`Stage`]'s.

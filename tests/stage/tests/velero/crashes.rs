@@ -182,3 +182,50 @@ async fn a_machine_with_many_disks_is_restored_with_a_new_host_for_each_pass() {
     assert!(said.contains("VeleroRestoreFailed"), "{said}");
     assert_eq!(world.aside().len(), 16);
 }
+
+// Also where nothing of the old disks is to stay.
+#[tokio::test]
+async fn a_disk_never_is_without_its_data_wherever_a_job_is_cut_off_and_deleted() {
+    for number in (0..32).step_by(2) {
+        let mut world = World::with_backup().await;
+        let seen = crash_at(&world, number);
+        world.restore(&json!({ "keepOriginalPVC": false }));
+        for _ in 0..30 {
+            world.stage.runner.settle().await.ok();
+            let said = world.stage.said("RestoreJob", TENANT, "back");
+            if seen.load(Ordering::Relaxed) > number || said.starts_with("Succeeded") {
+                break;
+            }
+            world.stage.cluster.advance(20);
+            let now = Timestamp::from_second(world.stage.cluster.now()).unwrap();
+            world.velero.step(&world.stage.cluster, now).await.ok();
+        }
+        world
+            .stage
+            .cluster
+            .set_interceptor(|_: &Operation| Verdict::Pass);
+        world
+            .stage
+            .delete("RestoreJob", TENANT, "back")
+            .await
+            .unwrap();
+        world.stage.restart();
+        for _ in 0..60 {
+            world.turn().await;
+            if world.stage.read("RestoreJob", TENANT, "back").is_null() {
+                break;
+            }
+        }
+        assert!(
+            world.stage.read("RestoreJob", TENANT, "back").is_null(),
+            "cut off at {number}"
+        );
+        world.operators_rest().await;
+        let word = world.data(TENANT, "vm-disk-web-root");
+        assert!(
+            matches!(word.as_str(), "first" | "later"),
+            "cut off at {number}: {word:?}"
+        );
+        world.is_at_peace(&word);
+    }
+}
