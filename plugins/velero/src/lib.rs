@@ -10,6 +10,16 @@
 //!
 //! A backup asks for one and waits. A restore has to make room first, which `restore` tells about; what was there is put
 //! aside, and brought back where the restore comes to nothing.
+//!
+//! | file | tells |
+//! |---|---|
+//! | `velero`, `kubevirt`, `object` | the objects of Velero, and what a machine and its disks consist of |
+//! | `capture`, `order` | what belongs to an application, and what Velero is told of it |
+//! | `restore`, `target`, `found` | a restore from top to bottom, where it goes, and what it remembers |
+//! | `room`, `claims` | how room is made, and how a volume gets from one claim to another |
+//! | `modifiers`, `rename` | what Velero changes on the way, and how a copy gets another name |
+//! | `abort`, `forget`, `check` | the other questions |
+//! | `spec`, `parameters`, `velero_spec` | what may be set; the last is for the schema alone |
 
 mod abort;
 mod capture;
