@@ -59,7 +59,7 @@ pub(crate) struct Shown {
     pub namespace: String,
     pub kind: &'static str,
     pub name: String,
-    /// The data that was brought back.
+    /// The data that was brought back. Without a bucket where the operator does not tell: the one that holds it.
     pub from: Place,
 }
 
@@ -141,9 +141,14 @@ pub(crate) trait Simulated: Sync {
     /// Where a Backup's data lies; none where it does not say so yet.
     fn place(&self, backup: &Value) -> Option<Place>;
 
-    /// What an application shows, where an object of the operator tells that it was restored.
-    fn shown(&self, _object: &Value) -> Option<Shown> {
+    /// What an object of the operator's has to itself as long as it is there: two of one would spoil each other's work.
+    fn claims(&self, _object: &Value) -> Option<String> {
         None
+    }
+
+    /// What applications show, where an object of the operator tells that something was restored.
+    fn shown(&self, _object: &Value) -> Vec<Shown> {
+        vec![]
     }
 }
 

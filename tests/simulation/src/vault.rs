@@ -101,6 +101,18 @@ impl Vault {
             .collect()
     }
 
+    /// A place without a bucket is in the one that holds it.
+    pub(crate) fn resolve(&self, (bucket, path): Place) -> Place {
+        let whole = |bucket: &str| (bucket.to_owned(), path.clone());
+        let mut buckets = BUCKETS.into_iter().map(whole);
+        match bucket.is_empty() {
+            true => buckets
+                .find(|place| self.holds(place))
+                .unwrap_or_else(|| whole("")),
+            false => whole(&bucket),
+        }
+    }
+
     /// Whether something lies at or below a place.
     pub(crate) fn holds(&self, place: &Place) -> bool {
         !self.content(place).is_empty()

@@ -22,7 +22,7 @@ pub use etcd::{EtcdFate, EtcdOperator};
 pub use kept::Kept;
 pub use kinds::{Kind, crd, kinds};
 pub use operator::{Operator, Workplace};
-pub use policy::{RESTORE_POLICY, by_restore_policy, restore_policy};
+pub use policy::{RESTORE_POLICY, by_restore_policy, keep_to_policy, restore_policy};
 pub use stage::{
     Stage, bundle, defaults, etcd_objects, platform_etcd_objects, platform_objects,
     postgres_objects, sandbox,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Invariant, Seen, Verdict, broken};
 use crate::{
     ground::text,
-    record::{has_started, named},
+    record::{has_started, named, works_in},
     strategies::{Shown, Strategy},
     vault::{Content, Place, Vault},
 };
@@ -48,6 +48,7 @@ impl Invariant for Restored {
             name,
             from,
         } = shown.clone();
+        let from = stored.resolve(from);
         let content = stored.content(&from);
         self.shown
             .insert((namespace, kind.to_owned(), name), (from, content));
@@ -107,16 +108,22 @@ impl Restored {
 
     /// Notes that an application has come to show what was restored.
     fn note_shown(&mut self, seen: &Seen<'_>) {
-        let shown = |object: &Value| Strategy::all().find_map(|strategy| strategy.shown(object));
-        let change = seen.change;
-        let Some(now) = shown(&change.object).filter(|_| change.kind != ChangeKind::Deleted) else {
-            return;
+        let shown = |object: &Value| -> Vec<Shown> {
+            let strategies = Strategy::all();
+            strategies
+                .flat_map(|strategy| strategy.shown(object))
+                .collect()
         };
-        let before = change.previous.as_deref().and_then(shown);
-        if before.is_some_and(|before| before.from == now.from) {
+        let change = seen.change;
+        if change.kind == ChangeKind::Deleted {
             return;
         }
-        self.shown(&now, seen.storage);
+        let before = change.previous.as_deref().map(shown).unwrap_or_default();
+        for now in shown(&change.object) {
+            if !before.contains(&now) {
+                self.shown(&now, seen.storage);
+            }
+        }
     }
 }
 
@@ -129,12 +136,8 @@ fn name_of(object: &Value) -> (String, String) {
 /// The application that a RestoreJob that has begun has noted.
 fn target(job: &Value) -> Name {
     let noted = &job["status"]["strategy"];
-    let namespace = match text(noted, "/targetNamespace") {
-        "" => text(job, "/metadata/namespace"),
-        other => other,
-    };
     (
-        namespace.to_owned(),
+        works_in(job).to_owned(),
         text(noted, "/applicationRef/kind").to_owned(),
         text(noted, "/applicationRef/name").to_owned(),
     )

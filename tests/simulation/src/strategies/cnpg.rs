@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 use stage::Fate;
 
-use super::{Application, Order, Player, Shown, Simulated, Turn, place_of};
+use super::{Application, Order, Player, Simulated, Turn, place_of};
 use crate::{
     ground::{PASSWORD, text},
     vault::Place,
@@ -97,9 +97,5 @@ impl Simulated for Cnpg {
             return None;
         }
         place_of(&format!("{destination}/{server}/base/{id}"))
-    }
-
-    fn shown(&self, _object: &Value) -> Option<Shown> {
-        None
     }
 }
