@@ -96,13 +96,14 @@
 //! | [`Outcome`], [`wait`], [`fail`], [`OrStop`], [`Waiting`] | early returns |
 //! | [`Object`], [`Metadata`], [`Condition`], [`json!`], [`pruned`] | objects that are read and written |
 //! | [`schema`], [`Templated`], [`Parsed`], [`set`], [`Problem::unless`], `build` (a feature) | settings and their schemas |
-//! | [`HelmRelease`], [`Pod`] | what stands around an operator's objects |
+//! | [`Captured`], [`HelmRelease`], [`Pod`] | what stands around an operator's objects |
 //! | [`export!`] | makes it a component |
 
 #[doc(hidden)]
 pub mod bindings;
 #[cfg(feature = "build")]
 pub mod build;
+mod captured;
 mod context;
 #[doc(hidden)]
 pub mod guest;
@@ -123,6 +124,7 @@ mod time;
 
 pub use serde_json::Value;
 
+pub use captured::Captured;
 pub use context::{ApplicationRef, Context, FinishedBackup, Job, Level, Refusal, View};
 pub use json::{array_of, object_of, pruned, value_of};
 pub use object::{Action, Condition, Holds, Metadata, Object, Reads, Writes};

@@ -112,6 +112,18 @@ impl<S: Strategy> Context<S> {
         );
     }
 
+    /// Deletes an object of a system namespace, which carries the labels of the job or of its Backup; with `uid` only
+    /// that very object. One that is gone counts as deleted.
+    pub fn delete_in<K: Object>(
+        &self,
+        namespace: &str,
+        name: &str,
+        uid: Option<&str>,
+        propagation: Propagation,
+    ) {
+        plan::delete(&reference::<K>(namespace.into(), name), uid, propagation);
+    }
+
     /// Deletes an object of the application's namespace, or of the cluster; with `uid` only that very object.
     /// One that is gone counts as deleted.
     pub fn delete<K: Object>(&self, name: &str, uid: Option<&str>, propagation: Propagation) {

@@ -1,17 +1,14 @@
 //! `strategyctl check`
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use backup_engine::{Finding, conformance, proposed_grant};
 use backup_sandbox::Strategy;
+use backup_strategy_kit::Kit;
 use clap::Args;
-use serde_json::Value;
 
-use crate::{load, render::documents};
+use crate::load;
 
 /// The host's namespace, where it is not asked for: it names an account only.
 const HOST_NAMESPACE: &str = "cozy-backup-controller";
@@ -23,9 +20,9 @@ const HOST_NAMESPACE: &str = "cozy-backup-controller";
 /// `validate` refuses such settings is asked no more. A finding that is certain keeps the component from serving; the
 /// others are advice.
 ///
-/// Cases lie beside the component, and are for this command only: no host reads them. A case is a file of YAML documents:
-/// the strategy object, an application, what its operator shows, definitions. Where a case gives the settings, what they
-/// say of places counts too. A case passes when nothing is found.
+/// Cases lie beside the component, and are for this command and for tests only: no host reads them. A case is a story:
+/// what is there, what happens, and what is expected then. A file of objects without a story is tried as a host tries
+/// made-up ones. `sdk/kit/README.md` says what may stand in a case.
 #[derive(Args)]
 #[command(after_help = "Exit code 1: something was found.
 
@@ -38,31 +35,25 @@ pub(crate) struct Arguments {
     /// A folder of cases, each a file that ends in .yaml
     #[arg(long, value_name = "DIR")]
     cases: Option<PathBuf>,
+    /// Write the plans in the folder `plans` of the cases anew, for a person to look at
+    #[arg(long, requires = "cases")]
+    update: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let strategy = load::strategy(&arguments.plugin)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .context("no runtime")?;
-    let mut count = 0;
-    let mut tell = |of: &str, findings: Vec<Finding>| {
-        count += findings.len();
-        for finding in findings {
-            let weight = if finding.is_certain {
-                "certain"
-            } else {
-                "advice"
-            };
-            println!("{of}: {weight}: {finding}");
-        }
-    };
-    tell("made up", runtime.block_on(tried(&strategy, &[]))?);
-    for case in cases(arguments.cases.as_deref())? {
-        let name = case.display().to_string();
-        let objects = documents(&case)?;
-        let found = runtime.block_on(tried(&strategy, &objects));
-        tell(&name, found.with_context(|| name.clone())?);
+    let made_up = made_up(&strategy)?;
+    for finding in &made_up {
+        let weight = if finding.is_certain {
+            "certain"
+        } else {
+            "advice"
+        };
+        println!("made up: {weight}: {finding}");
+    }
+    let mut count = made_up.len();
+    if let Some(cases) = &arguments.cases {
+        count += tried(&strategy, cases, arguments.update)?;
     }
     match count {
         0 => Ok(()),
@@ -71,31 +62,23 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
 }
 
-/// Tries a strategy under the grant that its manifest proposes.
-async fn tried(strategy: &Strategy, objects: &[Value]) -> anyhow::Result<Vec<Finding>> {
+/// What a host finds, under the grant that the manifest proposes.
+fn made_up(strategy: &Strategy) -> anyhow::Result<Vec<Finding>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .context("no runtime")?;
     let grant = proposed_grant(strategy.manifest(), "plugin.wasm", HOST_NAMESPACE);
-    Ok(conformance(strategy, &grant, objects).await?)
+    Ok(runtime.block_on(conformance(strategy, &grant, &[]))?)
 }
 
-/// The files of a folder, in the order of their names.
-fn cases(folder: Option<&Path>) -> anyhow::Result<Vec<PathBuf>> {
-    let Some(folder) = folder else {
-        return Ok(vec![]);
-    };
-    let unreadable = || format!("{} cannot be read", folder.display());
-    let mut files = vec![];
-    for entry in fs::read_dir(folder).with_context(unreadable)? {
-        let path = entry.with_context(unreadable)?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "yaml")
-        {
-            files.push(path);
-        }
+/// How many cases went astray, each of them printed.
+fn tried(strategy: &Strategy, cases: &Path, updates: bool) -> anyhow::Result<usize> {
+    let report = Kit::of(strategy).updating(updates).run(cases)?;
+    for failure in &report.failures {
+        println!("{failure}");
     }
-    if files.is_empty() {
-        bail!("{} holds no .yaml file", folder.display());
+    for file in &report.updated {
+        eprintln!("{} is written", file.display());
     }
-    files.sort();
-    Ok(files)
+    Ok(report.failures.len())
 }

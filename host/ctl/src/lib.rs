@@ -32,7 +32,7 @@ impl Default for HostAccount {
     }
 }
 
-/// The definition of the strategy kind, a StrategyPlugin that grants the usual place in storage, a ServiceAccount with
+/// The definition of the strategy kind, a StrategyPlugin that grants what the manifest asks for, a ServiceAccount with
 /// the least rights that the manifest asks for, and the host's rights to act as it and to read the strategy kind.
 ///
 /// # Errors

@@ -13,7 +13,7 @@ use crate::{
 
 /// Prints what an administrator applies to install a plugin
 ///
-/// A StrategyPlugin that grants the usual place in storage, a ServiceAccount with the least rights that the
+/// A StrategyPlugin that grants what the manifest asks for, a ServiceAccount with the least rights that the
 /// manifest asks for, the host's rights to act as it and to read its strategies, and the definition of the strategy
 /// kind. Read it before you apply it: it is all that the plugin will be able to do.
 #[derive(Args)]

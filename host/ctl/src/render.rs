@@ -11,9 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::output::{self, Format};
-use world::World;
-
-pub(crate) use world::documents;
+use world::{World, documents};
 
 /// Shows what jobs would lead to, offline, step by step
 ///

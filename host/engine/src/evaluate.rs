@@ -96,6 +96,7 @@ impl<C: Cluster> Host<C> {
             cost,
             reads,
             actions,
+            finished: answered.as_ref().ok(),
         });
     }
 

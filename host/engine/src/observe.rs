@@ -74,6 +74,9 @@ pub struct Evaluated<'a> {
     pub reads: usize,
     /// How many actions its plan has.
     pub actions: usize,
+    /// What it answered, for who shows an author what a strategy does; none where it did not. Nothing of it has been
+    /// proved yet, and secrets may stand in it.
+    pub finished: Option<&'a Finished>,
 }
 
 /// How a job ended.

@@ -90,7 +90,7 @@ pub(crate) fn render(
     let storage = &case.credentials.location;
     let prefix = request.prefixes.first().map_or("", String::as_str);
     let mut data = json!({
-        "Application": shown.cloned().unwrap_or(Value::Null),
+        "Application": shown.cloned().unwrap_or_else(|| identity(application)),
         "Parameters": case.binding.parameters,
         "Release": { "Name": application.name, "Namespace": application.namespace },
         "Mode": if request.job.kind == "RestoreJob" { "restore" } else { "backup" },
@@ -111,6 +111,14 @@ pub(crate) fn render(
     document
         .render(&data)
         .map_err(|error| failed(strategy, &format!("spec{error}")))
+}
+
+/// What is known of an application that is gone: a backup of it is restored all the same.
+fn identity(application: &ApplicationRef) -> Value {
+    json!({
+        "kind": application.kind,
+        "metadata": { "name": application.name, "namespace": application.namespace },
+    })
 }
 
 fn backup(source: &FinishedBackup) -> Value {

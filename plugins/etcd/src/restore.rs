@@ -36,7 +36,6 @@ pub fn restore(cx: &Context<Etcd>) -> Outcome<()> {
     is_accepted(cx)?;
     let options = cx.options()?;
     let snapshot = S3::of_backup(&source)?;
-    snapshot.is_trusted(cx)?;
     if destination::is_malformed(&source) {
         let message =
             "the Backup's status.underlyingResources cannot be read; going by its driverMetadata";
@@ -53,6 +52,8 @@ pub fn restore(cx: &Context<Etcd>) -> Outcome<()> {
                  into it"
             ),
         )?;
+        // From the deletion on, whatever changes around the restore is no reason to end it.
+        snapshot.is_trusted(cx)?;
         is_stored(cx, &snapshot)?;
         let captured = capture(&cluster)?;
         cx.hold_release(&release(cx))?;

@@ -1,10 +1,14 @@
 //! The charts of this repository, as an administrator has them: rendered, installed, upgraded and removed by Helm.
 
+mod page;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use controlplane::Helm;
 use serde_json::Value;
+
+pub use page::{UPDATE, row};
 
 /// A chart, with the release name and the namespace that its README gives.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +26,20 @@ pub const HOST: Chart = Chart {
     name: "backupstrategy-controller",
     release: "backupstrategy-controller",
     namespace: "cozy-backup-controller",
+};
+
+/// What the host needs beside Velero.
+pub const VELERO: Chart = Chart {
+    name: "velero",
+    release: "velero-for-backups",
+    namespace: "cozy-velero",
+};
+
+/// A ClickHouse release of a tenant's, around the library with the backup sidecar.
+pub const CLICKHOUSE: Chart = Chart {
+    name: "clickhouse",
+    release: "clickhouse-orders",
+    namespace: "tenant-acme",
 };
 
 impl Chart {

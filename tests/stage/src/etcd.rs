@@ -36,6 +36,8 @@ pub enum EtcdFate {
     BootstrapFails(String),
     /// Clusters never come up.
     BootstrapStalls,
+    /// The Pod of a cluster's first member cannot start, for this reason.
+    MemberStuck(String),
     /// A cluster answers, but no member joins its first.
     NobodyJoins,
     /// Members never leave.
@@ -128,7 +130,9 @@ impl EtcdOperator {
                 json!({ "phase": "Pending", "conditions": ready("False", "JobCreated", "the Job is created") })
             }
             ("Pending", EtcdFate::SnapshotStuck(why)) => {
-                stick(cluster, snapshot, why).await?;
+                let job = format!("{name}-snapshot");
+                let labels = json!({ "batch.kubernetes.io/job-name": job });
+                stick(cluster, snapshot, &format!("{job}-x"), &labels, why).await?;
                 return Ok(None);
             }
             ("Pending", EtcdFate::SnapshotFails(why)) => {
@@ -194,6 +198,18 @@ impl EtcdOperator {
             ("", _) => {
                 grow(cluster, etcd, 0..1).await?;
                 available("False", "Bootstrapping", "the first member starts", 0)
+            }
+            ("Bootstrapping", EtcdFate::MemberStuck(why)) if from_snapshot => {
+                let name = format!("{}-first", text(etcd, "/metadata/name"));
+                stick(
+                    cluster,
+                    etcd,
+                    &name,
+                    &labels(text(etcd, "/metadata/name")),
+                    why,
+                )
+                .await?;
+                return Ok(None);
             }
             ("Bootstrapping", EtcdFate::BootstrapFails(why)) if from_snapshot => {
                 available("False", "BootstrapFailed", why, 0)
@@ -355,27 +371,32 @@ async fn let_go<C: Cluster>(
     Ok(Some(format!("{kind} {name} is gone")))
 }
 
-/// The Pod of a snapshot's Job that cannot start.
-async fn stick<C: Cluster>(cluster: &C, snapshot: &Value, why: &str) -> Result<(), ApiError> {
+/// A Pod that cannot start.
+async fn stick<C: Cluster>(
+    cluster: &C,
+    of: &Value,
+    name: &str,
+    labels: &Value,
+    why: &str,
+) -> Result<(), ApiError> {
     let host = Caller::host();
-    let job = format!("{}-snapshot", text(snapshot, "/metadata/name"));
     let pod = json!({
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
-            "name": format!("{job}-x"),
-            "namespace": text(snapshot, "/metadata/namespace"),
-            "labels": { "batch.kubernetes.io/job-name": job },
-            "ownerReferences": [owner(snapshot)],
+            "name": name,
+            "namespace": text(of, "/metadata/namespace"),
+            "labels": labels,
+            "ownerReferences": [owner(of)],
         },
-        "spec": { "containers": [{ "name": "snapshot-agent", "image": "etcd-operator" }] },
+        "spec": { "containers": [{ "name": "etcd", "image": "etcd" }] },
     });
     match cluster.create(&host, MANAGER, &pod, false).await {
         Ok(pod) => {
             let waiting = json!({ "reason": "CreateContainerConfigError", "message": why });
             let status = json!({
                 "phase": "Pending",
-                "containerStatuses": [{ "name": "snapshot-agent", "state": { "waiting": waiting } }],
+                "containerStatuses": [{ "name": "etcd", "state": { "waiting": waiting } }],
             });
             set_status(cluster, MANAGER, &pod, &status).await
         }

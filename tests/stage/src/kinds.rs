@@ -32,6 +32,13 @@ const fn kind(
 const KINDS: &[Kind] = &[
     kind("apps.cozystack.io", "v1alpha1", "Postgres", "postgreses"),
     kind("apps.cozystack.io", "v1alpha1", "Etcd", "etcds"),
+    kind("apps.cozystack.io", "v1alpha1", "ClickHouse", "clickhouses"),
+    kind(
+        "clickhouse.altinity.com",
+        "v1",
+        "ClickHouseInstallation",
+        "clickhouseinstallations",
+    ),
     kind(
         "helm.toolkit.fluxcd.io",
         "v2",
@@ -59,6 +66,54 @@ const KINDS: &[Kind] = &[
         "EtcdMember",
         "etcdmembers",
     ),
+    kind(
+        "apps.cozystack.io",
+        "v1alpha1",
+        "FoundationDB",
+        "foundationdbs",
+    ),
+    kind(
+        "apps.foundationdb.org",
+        "v1beta2",
+        "FoundationDBCluster",
+        "foundationdbclusters",
+    ),
+    kind(
+        "apps.foundationdb.org",
+        "v1beta2",
+        "FoundationDBBackup",
+        "foundationdbbackups",
+    ),
+    kind(
+        "apps.foundationdb.org",
+        "v1beta2",
+        "FoundationDBRestore",
+        "foundationdbrestores",
+    ),
+    kind("apps.cozystack.io", "v1alpha1", "MariaDB", "mariadbs"),
+    kind("k8s.mariadb.com", "v1alpha1", "MariaDB", "mariadbs"),
+    kind("k8s.mariadb.com", "v1alpha1", "Backup", "backups"),
+    kind("k8s.mariadb.com", "v1alpha1", "Restore", "restores"),
+    kind("apps.cozystack.io", "v1alpha1", "VMInstance", "vminstances"),
+    kind("apps.cozystack.io", "v1alpha1", "VMDisk", "vmdisks"),
+    kind("velero.io", "v1", "Backup", "backups"),
+    kind("velero.io", "v1", "Restore", "restores"),
+    kind(
+        "velero.io",
+        "v1",
+        "DeleteBackupRequest",
+        "deletebackuprequests",
+    ),
+    kind("velero.io", "v2alpha1", "DataUpload", "datauploads"),
+    kind("velero.io", "v2alpha1", "DataDownload", "datadownloads"),
+    kind("kubevirt.io", "v1", "VirtualMachine", "virtualmachines"),
+    kind(
+        "kubevirt.io",
+        "v1",
+        "VirtualMachineInstance",
+        "virtualmachineinstances",
+    ),
+    kind("cdi.kubevirt.io", "v1beta1", "DataVolume", "datavolumes"),
 ];
 
 /// The kinds that the strategies of this repository and their applications need. All are namespaced.
@@ -67,10 +122,19 @@ pub fn kinds() -> &'static [Kind] {
     KINDS
 }
 
-/// A definition with a status subresource and an open schema.
+/// Velero, and KubeVirt for what runs, write their objects as a whole.
+fn has_status(kind: &Kind) -> bool {
+    kind.group != "velero.io" && kind.kind != "VirtualMachineInstance"
+}
+
+/// A definition with an open schema, and with a status subresource where the real one has it.
 #[must_use]
 pub fn crd(kind: &Kind) -> Value {
     let open = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
+    let subresources = match has_status(kind) {
+        true => json!({ "status": {} }),
+        false => json!({}),
+    };
     json!({
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -88,7 +152,7 @@ pub fn crd(kind: &Kind) -> Value {
                 "name": kind.version,
                 "served": true,
                 "storage": true,
-                "subresources": { "status": {} },
+                "subresources": subresources,
                 "schema": { "openAPIV3Schema": {
                     "type": "object",
                     "properties": { "spec": open, "status": open },

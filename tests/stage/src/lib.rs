@@ -5,25 +5,34 @@
 //! [`Cluster`](backup_engine::cluster::Cluster): the same one plays against the cluster in memory and against a
 //! real API server.
 
+mod altinity;
 mod bucket;
 mod cnpg;
 mod emitted;
 mod etcd;
+mod foundationdb;
 mod kept;
 mod kinds;
+mod mariadb;
 mod operator;
 mod play;
 mod policy;
 mod stage;
+mod velero;
 
+pub use altinity::{AltinityFate, ClickHouse, OWN_BUCKET};
 pub use bucket::Bucket;
 pub use cnpg::{Cnpg, Fate};
 pub use etcd::{EtcdFate, EtcdOperator};
+pub use foundationdb::{FoundationDbFate, FoundationDbOperator};
 pub use kept::Kept;
 pub use kinds::{Kind, crd, kinds};
+pub use mariadb::{MariaDbFate, MariaDbOperator};
 pub use operator::{Operator, Workplace};
 pub use policy::{RESTORE_POLICY, by_restore_policy, keep_to_policy, restore_policy};
 pub use stage::{
-    Stage, bundle, defaults, etcd_objects, platform_etcd_objects, platform_objects,
-    postgres_objects, sandbox,
+    Stage, bundle, clickhouse_objects, defaults, etcd_objects, foundationdb_objects,
+    mariadb_objects, platform_etcd_objects, platform_objects, postgres_objects, sandbox,
+    storage_location, virtual_machine_objects,
 };
+pub use velero::{Archive, VeleroFate, VeleroServer};

@@ -1,8 +1,9 @@
 //! A platform on a cluster in memory.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use anyhow::{Context as _, anyhow};
@@ -158,12 +159,81 @@ pub fn etcd_objects(namespace: &str, name: &str) -> anyhow::Result<Vec<Value>> {
     Ok(serde_saphyr::from_multiple(&text)?)
 }
 
+/// A FoundationDB application with its Helm release and its FoundationDBCluster, for a cluster that is not a [`Stage`]'s.
+/// Where statuses are not put, the played operator brings the cluster up.
+///
+/// # Errors
+/// When the stage itself is not in order.
+pub fn foundationdb_objects(namespace: &str, name: &str) -> anyhow::Result<Vec<Value>> {
+    let text = include_str!("foundationdb.yaml")
+        .replace("NAMESPACE", namespace)
+        .replace("NAME", name);
+    Ok(serde_saphyr::from_multiple(&text)?)
+}
+
+/// A virtual machine with the disks `NAME-root` and `NAME-data`, as applications with their Helm releases. The played
+/// Helm makes of them what they consist of.
+///
+/// # Errors
+/// When the stage itself is not in order.
+pub fn virtual_machine_objects(namespace: &str, name: &str) -> anyhow::Result<Vec<Value>> {
+    let text = include_str!("velero.yaml")
+        .replace("NAMESPACE", namespace)
+        .replace("NAME", name);
+    Ok(serde_saphyr::from_multiple(&text)?)
+}
+
+/// A ClickHouse application with its Helm release and its installation of so many shards and replicas of each, for a
+/// cluster that is not a [`Stage`]'s: there the played operator starts its Pods.
+///
+/// # Errors
+/// When the stage itself is not in order.
+pub fn clickhouse_objects(
+    namespace: &str,
+    name: &str,
+    (shards, replicas): (u32, u32),
+) -> anyhow::Result<Vec<Value>> {
+    let text = include_str!("clickhouse.yaml")
+        .replace("NAMESPACE", namespace)
+        .replace("NAME", name)
+        .replace("SHARDS", &shards.to_string())
+        .replace("REPLICAS", &replicas.to_string());
+    Ok(serde_saphyr::from_multiple(&text)?)
+}
+
+/// Velero's BackupStorageLocation for the platform's bucket, as the host keeps it.
+#[must_use]
+pub fn storage_location() -> Value {
+    json!({
+        "apiVersion": "velero.io/v1",
+        "kind": "BackupStorageLocation",
+        "metadata": { "name": "cozy-default", "namespace": "cozy-velero" },
+        "spec": {
+            "provider": "aws",
+            "objectStorage": { "bucket": "cozy-backups", "prefix": "velero" },
+        },
+    })
+}
+
 /// A Postgres application, its Cluster and its Pod, for a cluster that is not a [`Stage`]'s.
 ///
 /// # Errors
 /// When the stage itself is not in order.
 pub fn postgres_objects(namespace: &str, name: &str, password: &str) -> anyhow::Result<Vec<Value>> {
     let text = include_str!("postgres.yaml")
+        .replace("NAMESPACE", namespace)
+        .replace("NAME", name)
+        .replace("PASSWORD", password);
+    Ok(serde_saphyr::from_multiple(&text)?)
+}
+
+/// A MariaDB application with a user whose password is given, and its MariaDB, for a cluster that is not a [`Stage`]'s.
+/// Where statuses are not put, the played operator brings it up.
+///
+/// # Errors
+/// When the stage itself is not in order.
+pub fn mariadb_objects(namespace: &str, name: &str, password: &str) -> anyhow::Result<Vec<Value>> {
+    let text = include_str!("mariadb.yaml")
         .replace("NAMESPACE", namespace)
         .replace("NAME", name)
         .replace("PASSWORD", password);
@@ -232,12 +302,19 @@ impl Stage {
         Ok(stage)
     }
 
-    /// Loads a component of the bundle.
+    /// Loads a component of the bundle, once for all stages of a process.
     ///
     /// # Errors
     /// When it is not built, or cannot be loaded.
     pub fn bundled(file: &str) -> anyhow::Result<Strategy> {
-        Self::from_folder(&bundle()?, file)
+        static LOADED: Mutex<BTreeMap<String, Strategy>> = Mutex::new(BTreeMap::new());
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(strategy) = loaded.get(file) {
+            return Ok(strategy.clone());
+        }
+        let strategy = Self::from_folder(&bundle()?, file)?;
+        loaded.insert(file.to_owned(), strategy.clone());
+        Ok(strategy)
     }
 
     /// Loads a component of a folder.
@@ -403,6 +480,49 @@ impl Stage {
         for index in 0..3 {
             let member = self.cluster.put(crate::etcd::member(&cluster, index))?;
             self.cluster.put(crate::etcd::volume(&member))?;
+        }
+        Ok(())
+    }
+
+    /// A FoundationDB application with its Helm release and its FoundationDBCluster, which is in use.
+    ///
+    /// # Errors
+    /// When the namespace is missing.
+    pub fn foundationdb(&self, namespace: &str, name: &str) -> anyhow::Result<()> {
+        for object in foundationdb_objects(namespace, name)? {
+            self.cluster.put(object)?;
+        }
+        Ok(())
+    }
+
+    /// A MariaDB application, with a user whose password is given, and its MariaDB.
+    ///
+    /// # Errors
+    /// When the namespace is missing.
+    pub fn mariadb(&self, namespace: &str, name: &str, password: &str) -> anyhow::Result<()> {
+        for object in mariadb_objects(namespace, name, password)? {
+            self.cluster.put(object)?;
+        }
+        Ok(())
+    }
+
+    /// A ClickHouse application with its Helm release, its installation, and its Pods, which have run for an hour.
+    ///
+    /// # Errors
+    /// When the namespace is missing.
+    pub fn clickhouse(
+        &self,
+        namespace: &str,
+        name: &str,
+        layout: (u32, u32),
+    ) -> anyhow::Result<()> {
+        for object in clickhouse_objects(namespace, name, layout)? {
+            if object["kind"] == "ClickHouseInstallation" {
+                for pod in crate::altinity::standing_pods(&object) {
+                    self.cluster.put(pod)?;
+                }
+            }
+            self.cluster.put(object)?;
         }
         Ok(())
     }

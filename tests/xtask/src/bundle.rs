@@ -58,6 +58,20 @@ pub(crate) fn strategies(way: Option<Way>) -> Result<Strategies> {
     })
 }
 
+/// Builds the strategies here, and those of the checkout in another folder, with one compiler.
+///
+/// # Errors
+///
+/// As [`run`].
+pub(crate) fn in_both(elsewhere: &Path, way: Option<Way>) -> Result<(Vec<Built>, Vec<Built>)> {
+    let mut builder = Builder::new(way)?;
+    let here = builder.strategies()?;
+    builder.workspace = Workspace::at(&elsewhere.join("Cargo.toml"))?;
+    // Its own, also where the environment names one for all workspaces.
+    builder.workspace.target = elsewhere.join("target");
+    Ok((here, builder.strategies()?))
+}
+
 /// The strategies that were built.
 pub(crate) struct Strategies {
     /// The folder with their components.
@@ -67,11 +81,23 @@ pub(crate) struct Strategies {
 }
 
 /// A component that was built.
-struct Built {
-    path: PathBuf,
-    size: usize,
-    digest: String,
-    changed: bool,
+pub(crate) struct Built {
+    /// Its file.
+    pub(crate) path: PathBuf,
+    /// Its size in bytes.
+    pub(crate) size: usize,
+    /// Its SHA-256, in hexadecimal digits.
+    pub(crate) digest: String,
+    /// Whether the file was written anew.
+    pub(crate) changed: bool,
+}
+
+impl Built {
+    /// The name of its file, without the ending.
+    pub(crate) fn name(&self) -> String {
+        let name = self.path.file_stem().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
 }
 
 /// Builds components of this repository with one compiler.
@@ -106,9 +132,10 @@ impl Builder {
         self.build_apart("tests/fixtures", "fixtures", Package::is_fixture)
     }
 
-    /// The strategy under `tests/vendor/`.
+    /// The strategy under `tests/vendor/`. What tries it there is no component.
     fn vendor(&self) -> Result<Vec<Built>> {
-        self.build_apart("tests/vendor", "vendor", |_| true)
+        let is_component = |package: &Package| package.module_name().is_ok();
+        self.build_apart("tests/vendor", "vendor", is_component)
     }
 
     /// Those of the crates in the folder `from` that are meant, into the folder `to` of the target folder. Each is a
@@ -244,14 +271,14 @@ fn profile_settings(manifest: &str) -> Vec<String> {
 
 /// One line for each component.
 fn print(components: &[Built]) {
-    for Built {
-        path,
-        size,
-        digest,
-        changed,
-    } in components
-    {
-        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    for component in components {
+        let Built {
+            size,
+            digest,
+            changed,
+            ..
+        } = component;
+        let name = component.name();
         let short = digest.get(..SHORT_DIGEST).unwrap_or(digest);
         let note = if *changed { "" } else { "  unchanged" };
         println!("{name:<24} {size:>9} bytes  sha256 {short}{note}");

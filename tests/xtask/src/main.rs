@@ -6,6 +6,8 @@
 //! | `test` | checks everything, as CI does |
 //! | `demo` | carries one backup of a Postgres application through, on an in-memory cluster |
 //! | `simulate` | the whole engine under simulated faults, for many seeds |
+//! | `reproduce` | whether the strategies have the same digests when they are built in another folder |
+//! | `package` | the SDK as its authors get it, built from what would be published |
 //! | `audit` | licences, sources and known vulnerabilities of the dependencies |
 //!
 //! Each command sets up what it needs, so that a fresh clone needs a Rust toolchain, Go and a C compiler
@@ -26,7 +28,9 @@ mod component;
 mod controlplane;
 mod debian;
 mod demo;
+mod package;
 mod process;
+mod reproduce;
 mod reproducible;
 mod results;
 mod simulate;
@@ -60,6 +64,10 @@ enum Command {
     /// Start or end a real control plane for work by hand
     #[command(subcommand)]
     Controlplane(controlplane::Action),
+    /// Build the strategies in another folder as well, and compare their digests
+    Reproduce(reproduce::Options),
+    /// Package the SDK, and build it from that
+    Package,
     /// Check the dependencies' licences, sources and known vulnerabilities
     Audit(audit::Options),
 }
@@ -71,6 +79,8 @@ fn main() -> ExitCode {
         Command::Demo => demo::run().map(|()| ExitCode::SUCCESS),
         Command::Simulate(options) => simulate::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Controlplane(action) => controlplane::run(&action).map(|()| ExitCode::SUCCESS),
+        Command::Reproduce(options) => reproduce::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Package => package::run().map(|()| ExitCode::SUCCESS),
         Command::Audit(options) => audit::run(&options).map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {

@@ -6,7 +6,8 @@
 //! | from the operator's status to the job's end | 20 jobs that wait; for each, from the answer to the operator's write until a watch shows the end |
 //! | jobs a second | 1,000 jobs at once over 20 namespaces, operator and API server on the same cores |
 //! | memory | resident, after the start, and with 10,000 finished BackupJobs and their Backups |
-//! | memory with six plugins | resident, idle: variants of the strategies that there are, each with a digest of its own |
+//! | compiling, loading | all strategies of the bundle, one after the other: with an empty cache, and with their compiled code in it |
+//! | memory with plugins | resident, idle, with all strategies of the bundle |
 //! | takeover | two replicas: from the leader killed, or told to stop, to the end of a job that waited |
 //!
 //! Names of numbers as arguments measure those alone: `requests`, `latency`, `throughput`, `memory`, `plugins`,

@@ -2,12 +2,11 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use backup_sandbox::{Compiler, Limits, Sandbox, Settings as SandboxSettings};
-use serde_json::json;
+use backup_sandbox::{Compiler, Limits, Sandbox, Settings as SandboxSettings, Strategy};
 use stage::Stage;
 use strategyctl::{HostAccount, installation};
 
@@ -16,98 +15,98 @@ use crate::{
     platform::{self, Platform},
 };
 
-/// As many as the platform has by default.
-const VARIANTS: [u8; 3] = [b'A', b'B', b'C'];
+/// So often it is measured; the median counts.
+const TIMES: usize = 20;
 
-/// The strategies that there are, each with the letters of its kind and plural.
-const STRATEGIES: [(&str, &str, &str); 2] = [
-    ("cnpg.wasm", "CNPG", "cnpgs"),
-    ("etcd.wasm", "Etcd", "etcds"),
-];
+/// Compiling takes a thousand times as long.
+const COLD_TIMES: usize = 5;
 
-/// The component with another kind of strategy: `CNPA` for `CNPG`. What it does is the same, its digest is not.
-fn variant(component: &[u8], kind: &str, plural: &str, letter: u8) -> Vec<u8> {
-    let name = format!("{kind}{plural}").into_bytes();
-    let at = component
-        .windows(name.len())
-        .position(|window| window == name)
-        .unwrap();
-    let mut component = component.to_vec();
-    component[at + kind.len() - 1] = letter;
-    // The last letter of a plural is an s.
-    component[at + name.len() - 2] = letter.to_ascii_lowercase();
-    component
+/// The components of the bundle, in the order of their names.
+fn bundled() -> Vec<PathBuf> {
+    let files = fs::read_dir(stage::bundle().unwrap()).unwrap();
+    let files = files.map(|file| file.unwrap().path());
+    let mut files: Vec<PathBuf> = files
+        .filter(|file| file.extension().is_some_and(|ending| ending == "wasm"))
+        .collect();
+    files.sort();
+    files
 }
 
-/// How long it takes to load all components of a folder whose compiled code is in the cache: median of 20 times.
-fn load(folder: &Path) -> Duration {
-    let cache = tempfile::tempdir().unwrap();
-    let settings = SandboxSettings::new(cache.path(), Compiler::InProcess);
-    let sandbox = Sandbox::new(settings).unwrap();
-    let files = fs::read_dir(folder).unwrap();
-    let components: Vec<Vec<u8>> = files
-        .map(|file| fs::read(file.unwrap().path()).unwrap())
-        .collect();
-    let load = |component: &Vec<u8>| sandbox.load(component, Limits::default()).unwrap();
-    // Compiles them.
+/// A sandbox that keeps compiled code in a folder.
+fn sandbox(cache: &Path) -> Sandbox {
+    Sandbox::new(SandboxSettings::new(cache, Compiler::InProcess)).unwrap()
+}
+
+fn load(sandbox: &Sandbox, components: &[Vec<u8>]) -> Vec<Strategy> {
+    let components = components.iter();
     components
-        .iter()
-        .for_each(|component| drop(load(component)));
-    let mut times: Vec<Duration> = (0..20)
-        .map(|_| {
-            let began = Instant::now();
-            let loaded: Vec<_> = components.iter().map(load).collect();
-            let took = began.elapsed();
-            drop(loaded);
-            took
-        })
-        .collect();
+        .map(|component| sandbox.load(component, Limits::default()).unwrap())
+        .collect()
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times[times.len() / 2]
 }
 
-/// Memory of a host with six plugins from the compiled cache, and how long loading them takes.
+/// How long it takes to load all components one after the other where nothing is compiled yet.
+fn cold(components: &[Vec<u8>]) -> Duration {
+    let times = (0..COLD_TIMES).map(|_| {
+        let cache = tempfile::tempdir().unwrap();
+        let sandbox = sandbox(cache.path());
+        let began = Instant::now();
+        drop(load(&sandbox, components));
+        began.elapsed()
+    });
+    median(times.collect())
+}
+
+/// How long it takes to load all of them where their compiled code is in the cache.
+fn warm(components: &[Vec<u8>]) -> Duration {
+    let cache = tempfile::tempdir().unwrap();
+    let sandbox = sandbox(cache.path());
+    drop(load(&sandbox, components));
+    let times = (0..TIMES).map(|_| {
+        let began = Instant::now();
+        let loaded = load(&sandbox, components);
+        let took = began.elapsed();
+        drop(loaded);
+        took
+    });
+    median(times.collect())
+}
+
+/// Memory of a host with the plugins of the bundle from the compiled cache, and how long loading them takes.
 pub async fn measure(platform: &Platform) {
-    // That of the other measurements.
-    platform.remove_plugins(&platform.plugins().await).await;
-    let folder = tempfile::tempdir().unwrap();
-    let mut count = 0;
-    for (file, kind, plural) in STRATEGIES {
-        let component = fs::read(stage::bundle().unwrap().join(file)).unwrap();
-        for letter in VARIANTS {
-            let name = format!("{}-{}", plural, char::from(letter).to_ascii_lowercase());
-            let file = format!("{name}.wasm");
-            fs::write(
-                folder.path().join(&file),
-                variant(&component, kind, plural, letter),
-            )
-            .unwrap();
-            let strategy = Stage::from_folder(folder.path(), &file).unwrap();
-            let host = HostAccount::default();
-            let mut objects = installation(&strategy, &file, &host).unwrap();
-            for plugin in objects
-                .iter_mut()
-                .filter(|object| object["kind"] == "StrategyPlugin")
-            {
-                plugin["metadata"]["name"] = json!(name);
-            }
-            platform.apply(&objects).await;
-            count += 1;
-        }
-    }
+    let files = bundled();
+    let count = files.len();
+    let components: Vec<Vec<u8>> = files.iter().map(|file| fs::read(file).unwrap()).collect();
+    println!(
+        "{count} plugins compiled cold: {:.2} s",
+        cold(&components).as_secs_f64()
+    );
     println!(
         "{count} plugins loaded from the compiled cache: {:.1} ms",
-        load(folder.path()).as_secs_f64() * 1000.0
+        warm(&components).as_secs_f64() * 1000.0
     );
+
+    // Those of the other measurements.
+    platform.remove_plugins(&platform.plugins().await).await;
+    for file in &files {
+        let file = file.file_name().unwrap().to_str().unwrap();
+        let strategy = Stage::bundled(file).unwrap();
+        let objects = installation(&strategy, file, &HostAccount::default()).unwrap();
+        platform.apply(&objects).await;
+    }
+    let folder = stage::bundle().unwrap();
     // Compiles them.
-    let first = HostProcess::start_with(&platform.kubeconfig(), folder.path());
+    let first = HostProcess::start_with(&platform.kubeconfig(), &folder);
     assert_eq!(serving(&first), count, "{}", first.metrics());
     drop(first);
-    let host = HostProcess::start_with(&platform.kubeconfig(), folder.path());
+    let host = HostProcess::start_with(&platform.kubeconfig(), &folder);
     tokio::time::sleep(Duration::from_secs(5)).await;
     println!(
-        "memory idle with {} plugins from the compiled cache: {:.0} MiB resident",
-        serving(&host),
+        "memory idle with {count} plugins from the compiled cache: {:.0} MiB resident",
         platform::resident(&host)
     );
 }

@@ -114,6 +114,7 @@ fn everything(metrics: &Metrics) {
         },
         reads: 3,
         actions: 2,
+        finished: None,
     });
     metrics.setback(&PLUGIN, Reason::PlanRejected);
     metrics.job_ended(&JobEnd {

@@ -518,7 +518,10 @@ impl Scene {
         kind: &str,
     ) -> impl futures::Stream<Item = ()> + Send + use<> {
         let resource = resource(api_version, kind);
-        let api: Api<DynamicObject> = Api::namespaced_with(self.client(), namespace, &resource);
+        let api: Api<DynamicObject> = match kind {
+            "PersistentVolume" => Api::all_with(self.client(), &resource),
+            _ => Api::namespaced_with(self.client(), namespace, &resource),
+        };
         // Without pauses a watch that fails would keep its thread to itself.
         watcher(api, watcher::Config::default())
             .default_backoff()

@@ -3,8 +3,12 @@
 //!
 //! The stories run at the same time, against one host, each in a tenant's namespace of its own.
 
+mod altinity;
 mod cnpg;
 mod etcd;
+mod foundationdb;
+mod mariadb;
+mod velero;
 
 use futures::FutureExt as _;
 use serde_json::Value;
@@ -15,7 +19,14 @@ use crate::{
 };
 
 /// The plugins with a story.
-const STRATEGIES: &[&str] = &["cnpg", "etcd"];
+const STRATEGIES: &[&str] = &[
+    "altinity",
+    "cnpg",
+    "etcd",
+    "foundationdb",
+    "mariadb",
+    "velero",
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_strategy_carries_backups_from_end_to_end() {
@@ -32,5 +43,13 @@ async fn every_strategy_carries_backups_from_end_to_end() {
     for strategy in STRATEGIES {
         platform.plugin_is_ready(strategy).await;
     }
-    futures::future::join_all([cnpg::story().boxed_local(), etcd::story().boxed_local()]).await;
+    futures::future::join_all([
+        altinity::story().boxed_local(),
+        cnpg::story().boxed_local(),
+        etcd::story().boxed_local(),
+        foundationdb::story().boxed_local(),
+        mariadb::story().boxed_local(),
+        velero::story().boxed_local(),
+    ])
+    .await;
 }

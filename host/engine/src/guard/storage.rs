@@ -256,11 +256,11 @@ fn buckets(case: &Case) -> Vec<&str> {
     let artifact = source.and_then(|source| source.artifact.as_ref());
     buckets.extend(artifact.and_then(|artifact| bucket_of(&artifact.uri)));
     let parameters = case.binding.parameters.iter();
-    buckets.extend(
-        parameters
-            .filter(|(name, _)| is_bucket_field(name))
-            .map(|(_, value)| value.as_str()),
-    );
+    buckets.extend(parameters.filter_map(|(name, value)| {
+        // A parameter is called as the field that it sets, such as `destination.s3.bucket`.
+        let field = name.rsplit('.').next().unwrap_or_default();
+        bucket_of(value).or(is_bucket_field(field).then_some(value.as_str()))
+    }));
     let spec = case
         .binding
         .strategy
@@ -282,8 +282,10 @@ fn buckets(case: &Case) -> Vec<&str> {
     buckets
 }
 
+/// A field, or a parameter of a class, which is named after the field's path: `destination.s3.bucket`.
 fn is_bucket_field(name: &str) -> bool {
-    matches!(name, "bucket" | "bucketName")
+    let field = name.rsplit('.').next().unwrap_or(name);
+    matches!(field, "bucket" | "bucketName")
 }
 
 /// The bucket of an `s3://` URI.
@@ -534,6 +536,16 @@ mod tests {
         assert!(said(json!({ "region": "x" }), Form::Patch).is_ok());
         assert!(said(json!({ "bucket": "other" }), Form::Patch).is_err());
         assert!(said(json!({ "key": null }), Form::Patch).is_err());
+    }
+
+    #[test]
+    fn a_parameter_is_named_after_its_field() {
+        for name in ["bucket", "bucketName", "storage.s3.bucket"] {
+            assert!(is_bucket_field(name), "{name}");
+        }
+        for name in ["storage.bucket.region", "bucket.", "mybucket", ""] {
+            assert!(!is_bucket_field(name), "{name}");
+        }
     }
 
     #[test]

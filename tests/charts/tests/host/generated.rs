@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use charts::HOST;
+use charts::{HOST, UPDATE};
 use serde_json::{Value, json};
 use stage::Stage;
 use strategyctl::{HostAccount, installation};
-
-use crate::{UPDATE, is_in_chart};
 
 /// The folders that hold made files and nothing else.
 const FOLDERS: [&str; 2] = ["crds", "templates/plugins"];
@@ -111,6 +109,6 @@ fn the_definitions_and_the_plugins_are_what_the_code_says() {
         }
     }
     for (file, text) in &files {
-        is_in_chart(file, text);
+        HOST.has_file(file, text).unwrap();
     }
 }

@@ -17,9 +17,6 @@ use charts::HOST;
 use controlplane::Helm;
 use serde_json::Value;
 
-/// Set to anything, it makes the tests write the files that they compare with.
-const UPDATE: &str = "UPDATE_CHARTS";
-
 /// Helm, for all tests.
 fn helm() -> &'static Helm {
     static HELM: OnceLock<Helm> = OnceLock::new();
@@ -29,17 +26,4 @@ fn helm() -> &'static Helm {
 /// What the chart makes.
 fn render(values: &Value) -> Vec<Value> {
     HOST.render(helm(), values).unwrap()
-}
-
-/// A file of the chart must be so; it is made so where that is asked for.
-fn is_in_chart(file: &str, text: &str) {
-    let path = HOST.folder().join(file);
-    if std::env::var_os(UPDATE).is_some() {
-        std::fs::write(&path, text).unwrap();
-    }
-    let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        found == text,
-        "{file} of the chart is not what the code says: run this test once with {UPDATE}=1"
-    );
 }

@@ -24,6 +24,7 @@ pub(super) fn install(kinds: &mut Kinds) {
         ("v1", "Pod", "pods", true),
         ("v1", "Secret", "secrets", true),
         ("v1", "ServiceAccount", "serviceaccounts", true),
+        ("batch/v1", "Job", "jobs", true),
         ("events.k8s.io/v1", "Event", "events", true),
         ("coordination.k8s.io/v1", "Lease", "leases", true),
         (
@@ -39,11 +40,12 @@ pub(super) fn install(kinds: &mut Kinds) {
             | "PersistentVolume"
             | "PersistentVolumeClaim"
             | "Pod"
+            | "Job"
             | "CustomResourceDefinition" => StatusWrite::WithMetadata,
             _ => StatusWrite::Absent,
         };
         known.generation = match kind {
-            "Pod" | "CustomResourceDefinition" => Generation::Content,
+            "Pod" | "Job" | "CustomResourceDefinition" => Generation::Content,
             _ => Generation::Absent,
         };
         known.native = true;

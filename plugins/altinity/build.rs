@@ -1,0 +1,9 @@
+//! Writes the schemas of the settings.
+
+#[allow(dead_code, reason = "only the schemas are used here")]
+#[path = "src/spec.rs"]
+mod spec;
+
+fn main() -> std::io::Result<()> {
+    backup_strategy::build::schemas::<spec::Spec, spec::Parameters, spec::Options>()
+}

@@ -1,0 +1,325 @@
+//! What may be set.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use backup_strategy::{Parsed, Templated, Value, schema::*};
+use serde::{Deserialize, Serialize};
+
+/// How long a dump or a restore may take, as the first controller had it.
+pub const DEADLINE: Duration = Duration::from_secs(30 * 60);
+
+/// How MariaDB applications are dumped by mariadb-operator.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Spec {
+    /// The settings. Every text in it may be a template.
+    pub template: Template,
+}
+
+/// What is rendered for each application.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Template {
+    /// Where dumps are stored.
+    pub storage: Storage,
+    /// The databases that are dumped; all of them when absent or empty. Accounts are never part of a dump.
+    #[serde(default)]
+    pub databases: Vec<String>,
+    /// Compression of dumps; none when absent.
+    #[serde(default)]
+    pub compression: Option<Templated<Compression>>,
+    /// With each dump the operator removes the dumps in the same folder that are older than this, such as `720h`, also
+    /// those that a Backup still names: its check then finds it lost. When absent: none, and a dump stays as long as
+    /// its Backup does.
+    #[serde(default)]
+    pub max_retention: Option<String>,
+    /// What the operator's Job writes to its log; `info` when absent.
+    #[serde(default)]
+    pub log_level: Option<Templated<LogLevel>>,
+    /// How many seconds a dump may take; 1800 when absent.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub backup_timeout_seconds: Option<u32>,
+}
+
+/// Where dumps are stored: exactly one of these.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend(
+    "x-kubernetes-validations" = [{
+        "rule": "[has(self.s3), has(self.persistentVolumeClaim), has(self.volume)].filter(set, set).size() == 1",
+        "message": "exactly one of s3, persistentVolumeClaim and volume is set",
+    }],
+    "example" = { "s3": {} },
+))]
+pub struct Storage {
+    /// An S3 bucket.
+    #[serde(default)]
+    pub s3: Option<S3>,
+    /// A volume for each dump. It can be restored from in its own namespace only, and is deleted with its Backup.
+    #[serde(default)]
+    pub persistent_volume_claim: Option<VolumeClaim>,
+    /// A volume that is there already. What is dumped there has to be removed by hand.
+    #[serde(default)]
+    pub volume: Option<Volume>,
+}
+
+/// An S3 bucket. Whatever is left out follows the platform's storage.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct S3 {
+    /// Name of the bucket. When absent: the platform's, if its credentials are used.
+    #[serde(default)]
+    pub bucket: Option<String>,
+    /// Host of the S3 service, with its port if it has one of its own, and without a scheme. When absent: the
+    /// platform's, if its credentials are used.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    /// Folder of the dumps, such as `tenant-acme/orders/`, without a dot in it. When absent: the folder that the
+    /// platform gives the application.
+    #[serde(default)]
+    pub prefix: Option<String>,
+    /// Region. When absent: the platform's, if its credentials are used.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// Secret with the ID of the access key. When absent: the platform's.
+    #[serde(default)]
+    pub access_key_id_secret_key_ref: Option<SecretKeyRef>,
+    /// Secret with the access key itself. When absent: the platform's, or that of the ID, with the key
+    /// `AWS_SECRET_ACCESS_KEY`.
+    #[serde(default)]
+    pub secret_access_key_secret_key_ref: Option<SecretKeyRef>,
+    /// Secret with the session's token, where there is one.
+    #[serde(default)]
+    pub session_token_secret_key_ref: Option<SecretKeyRef>,
+    /// TLS.
+    #[serde(default)]
+    pub tls: Tls,
+}
+
+/// TLS of the S3 service.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Tls {
+    /// Whether it is used. When absent: as the platform has it, if its endpoint is used, and not otherwise.
+    #[serde(default)]
+    pub enabled: Option<bool>,
+    /// Secret with the certificate authority of the service. When absent: that of the platform's storage, if its
+    /// endpoint is used and has one of its own.
+    #[serde(default)]
+    pub ca_secret_key_ref: Option<SecretKeyRef>,
+}
+
+/// A key of a Secret of the application's namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
+pub struct SecretKeyRef {
+    /// Name of the Secret.
+    pub name: String,
+    /// The key in it.
+    pub key: String,
+}
+
+/// A volume for each dump, in the words of a PersistentVolumeClaim, as far as the operator knows them.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VolumeClaim {
+    /// Such as `ReadWriteOnce`.
+    #[serde(default)]
+    pub access_modes: Option<Vec<String>>,
+    /// Its size, as `requests.storage`.
+    #[serde(default)]
+    pub resources: VolumeResources,
+    /// Which volumes may be bound.
+    #[serde(default)]
+    pub selector: Option<Value>,
+    /// Storage class; the cluster's default when absent.
+    #[serde(default)]
+    pub storage_class_name: Option<String>,
+}
+
+/// How large a volume is.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+pub struct VolumeResources {
+    /// At least, with the member `storage`.
+    #[serde(default)]
+    pub requests: BTreeMap<String, Value>,
+    /// At most.
+    #[serde(default)]
+    pub limits: BTreeMap<String, Value>,
+}
+
+/// A volume that is there already, in the words of a Pod's volume: exactly one of these.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Volume {
+    /// A volume of a CSI driver.
+    #[serde(default)]
+    pub csi: Option<Value>,
+    /// A folder of the node.
+    #[serde(default)]
+    pub host_path: Option<Value>,
+    /// A folder of an NFS server.
+    #[serde(default)]
+    pub nfs: Option<Value>,
+    /// A PersistentVolumeClaim of the application's namespace.
+    #[serde(default)]
+    pub persistent_volume_claim: Option<Value>,
+}
+
+/// What the operator can compress dumps with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "names of programs")]
+pub enum Compression {
+    None,
+    Bzip2,
+    Gzip,
+}
+
+/// How much the operator's Job writes to its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the usual words")]
+pub enum LogLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// What a BackupClass may set besides; it wins over the strategy's own setting.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Parameters {
+    /// The databases that are dumped, with commas between them: `orders,customers`.
+    #[serde(default)]
+    #[schemars(regex(
+        pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*( *, *[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"
+    ))]
+    pub databases: Option<String>,
+    /// Compression of dumps.
+    #[serde(default)]
+    pub compression: Option<Compression>,
+    /// With each dump the operator removes the dumps in the same folder that are older than this, such as `720h`, also
+    /// those that a Backup still names.
+    #[serde(default)]
+    #[schemars(regex(pattern = r"^([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+$"))]
+    pub max_retention: Option<String>,
+    /// What the operator's Job writes to its log.
+    #[serde(default)]
+    pub log_level: Option<LogLevel>,
+    /// How many seconds a dump may take.
+    #[serde(default)]
+    pub backup_timeout_seconds: Option<Parsed<u32>>,
+    /// Name of the bucket.
+    #[serde(default, rename = "storage.s3.bucket")]
+    pub bucket: Option<String>,
+    /// Host of the S3 service, with its port if it has one of its own, and without a scheme.
+    #[serde(default, rename = "storage.s3.endpoint")]
+    #[schemars(regex(pattern = "^[^/]+$"))]
+    pub endpoint: Option<String>,
+    /// Folder of the dumps, without a dot in it.
+    #[serde(default, rename = "storage.s3.prefix")]
+    pub prefix: Option<String>,
+    /// Region.
+    #[serde(default, rename = "storage.s3.region")]
+    pub region: Option<String>,
+    /// Secret of the application's namespace with the ID of the access key.
+    #[serde(default, rename = "storage.s3.accessKeyIdSecretKeyRef.name")]
+    pub access_key_id_secret: Option<String>,
+    /// The key of that Secret that holds it.
+    #[serde(default, rename = "storage.s3.accessKeyIdSecretKeyRef.key")]
+    pub access_key_id_key: Option<String>,
+    /// Secret of the application's namespace with the access key itself.
+    #[serde(default, rename = "storage.s3.secretAccessKeySecretKeyRef.name")]
+    pub secret_access_key_secret: Option<String>,
+    /// The key of that Secret that holds it.
+    #[serde(default, rename = "storage.s3.secretAccessKeySecretKeyRef.key")]
+    pub secret_access_key_key: Option<String>,
+    /// Secret of the application's namespace with the session's token.
+    #[serde(default, rename = "storage.s3.sessionTokenSecretKeyRef.name")]
+    pub session_token_secret: Option<String>,
+    /// The key of that Secret that holds it.
+    #[serde(default, rename = "storage.s3.sessionTokenSecretKeyRef.key")]
+    pub session_token_key: Option<String>,
+    /// Whether TLS is used.
+    #[serde(default, rename = "storage.s3.tls.enabled")]
+    pub tls_enabled: Option<Parsed<bool>>,
+    /// Secret of the application's namespace with the certificate authority of the S3 service.
+    #[serde(default, rename = "storage.s3.tls.caSecretKeyRef.name")]
+    pub ca_secret: Option<String>,
+    /// The key of that Secret that holds it.
+    #[serde(default, rename = "storage.s3.tls.caSecretKeyRef.key")]
+    pub ca_key: Option<String>,
+    /// Storage class of the volume for each dump.
+    #[serde(default, rename = "storage.persistentVolumeClaim.storageClassName")]
+    pub storage_class_name: Option<String>,
+    /// Size of the volume for each dump, such as `10Gi`.
+    #[serde(
+        default,
+        rename = "storage.persistentVolumeClaim.resources.requests.storage"
+    )]
+    pub volume_size: Option<String>,
+}
+
+/// What a RestoreJob may ask for.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Options {
+    /// How many seconds the MariaDB may take to be there, and then the restore to be done. 1800 when absent, zero or
+    /// less.
+    #[serde(default)]
+    pub restore_timeout_seconds: Option<i64>,
+}
+
+impl Options {
+    /// How long the target is waited for, and how long its restore may take.
+    pub fn deadline(&self) -> Duration {
+        match self.restore_timeout_seconds {
+            Some(seconds) if seconds > 0 => Duration::from_secs(seconds.unsigned_abs()),
+            _ => DEADLINE,
+        }
+    }
+}
+
+/// How long a dump may take.
+pub fn backup_deadline(template: &Template, parameters: &Parameters) -> Duration {
+    let seconds = parameters.backup_timeout_seconds.map(|seconds| seconds.0);
+    let seconds = seconds.or(template.backup_timeout_seconds);
+    seconds.map_or(DEADLINE, |seconds| Duration::from_secs(seconds.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_of_zero_or_less_is_none() {
+        let asked = |seconds| {
+            let options = Options {
+                restore_timeout_seconds: seconds,
+            };
+            options.deadline().as_secs()
+        };
+        assert_eq!(asked(None), 1800);
+        assert_eq!(asked(Some(0)), 1800);
+        assert_eq!(asked(Some(-1)), 1800);
+        assert_eq!(asked(Some(7200)), 7200);
+    }
+
+    #[test]
+    fn the_class_decides_how_long_a_dump_may_take() {
+        let template = Template {
+            backup_timeout_seconds: Some(60),
+            ..Template::default()
+        };
+        let none = Parameters::default();
+        let parameters = Parameters {
+            backup_timeout_seconds: Some(Parsed(90)),
+            ..Parameters::default()
+        };
+        assert_eq!(backup_deadline(&Template::default(), &none).as_secs(), 1800);
+        assert_eq!(backup_deadline(&template, &none).as_secs(), 60);
+        assert_eq!(backup_deadline(&template, &parameters).as_secs(), 90);
+    }
+}

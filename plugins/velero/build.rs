@@ -1,0 +1,12 @@
+//! Writes the schemas of the settings.
+
+#[allow(dead_code, reason = "only the schemas are used here")]
+#[path = "src/spec.rs"]
+mod spec;
+#[allow(dead_code, reason = "only the schemas are used here")]
+#[path = "src/velero_spec.rs"]
+mod velero_spec;
+
+fn main() -> std::io::Result<()> {
+    backup_strategy::build::schemas::<spec::Spec, velero_spec::Parameters, spec::Options>()
+}

@@ -1,0 +1,68 @@
+//! Removes backups. Velero does that itself when it is asked to: of a Backup that is just deleted everything stays in
+//! the bucket, and Velero makes it anew from there.
+
+use backup_strategy::prelude::*;
+
+use crate::{
+    Velero, check,
+    metadata::{BACKUP_NAME, BACKUP_NAMESPACE},
+    target,
+    velero::{Backup, DeleteBackupRequest, NAMESPACE},
+};
+
+pub fn forget(cx: &Context<Velero>) -> Outcome<()> {
+    let source = cx
+        .source()
+        .or_fail("NoBackup", "there is no backup to remove")?;
+    let Some(name) = source.metadata_name(BACKUP_NAME)? else {
+        return Ok(());
+    };
+    let namespace = source.metadata_name(BACKUP_NAMESPACE)?.unwrap_or(NAMESPACE);
+    match cx.get_in::<Backup>(namespace, name)? {
+        Some(backup) => removed(cx, &backup, namespace),
+        None if check::is_stored(cx, &source, name)? == Some(true) => {
+            target::velero_is_there(cx)?;
+            wait(
+                "VeleroBackupMissing",
+                format!(
+                    "waiting until Velero finds its Backup {name} in the bucket, to remove it; it looks once a minute"
+                ),
+            )
+            .ask_again_after(60.seconds())
+            .at_most(30.minutes())
+        }
+        // Velero removes what it has stored before its object.
+        None => Ok(()),
+    }
+}
+
+/// Has Velero remove a backup, and waits until it has.
+pub fn removed(cx: &Context<Velero>, backup: &Backup, namespace: &str) -> Outcome<()> {
+    let name = cx.child_name("delete");
+    if let Some(request) = cx.get_in::<DeleteBackupRequest>(namespace, &name)?
+        && let Some(why) = request.refusal()
+    {
+        // The next time it is asked anew.
+        let uid = request.metadata.uid.as_str();
+        cx.delete_in::<DeleteBackupRequest>(namespace, &name, Some(uid), Propagation::Background);
+        return fail(
+            "VeleroRefused",
+            format!(
+                "Velero has not removed its Backup {}: {why}",
+                backup.metadata.name
+            ),
+        );
+    }
+    cx.create(
+        Lifetime::Kept,
+        &DeleteBackupRequest::of(backup, namespace, &name),
+    );
+    wait(
+        "VeleroBackupRemoving",
+        format!(
+            "Velero is to remove its Backup {} with all that it stored",
+            backup.metadata.name
+        ),
+    )
+    .at_most(45.minutes())
+}
