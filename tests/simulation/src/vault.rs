@@ -147,7 +147,9 @@ impl Vault {
         let folder = format!("{tenant}/");
         let found = self.buckets().find_map(|(name, bucket)| {
             let keys = bucket.keys().into_iter().rev();
-            let mut keys = keys.filter(|key| key.starts_with(&folder) && !key.contains("/wals/"));
+            let is_its =
+                |key: &str| key.starts_with(&folder) || key.contains(&format!("/{folder}"));
+            let mut keys = keys.filter(|key| is_its(key) && !key.contains("/wals/"));
             keys.next().map(|key| (name, bucket, key))
         });
         let (name, bucket, key) = found?;

@@ -50,7 +50,9 @@ impl Invariant for Forgotten {
             (API_VERSION, "Backup") if is_gone => return self.is_forgotten(seen),
             _ if Strategy::of_order(object).is_some() => {
                 let uid = text(object, "/metadata/uid").to_owned();
-                if is_gone {
+                // What belongs to its job goes with that.
+                let is_owned = object.pointer("/metadata/ownerReferences").is_some();
+                if is_gone || is_owned {
                     self.orders.remove(&uid);
                 } else {
                     let order = (owner(object).to_owned(), named(object));

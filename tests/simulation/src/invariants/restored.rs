@@ -88,7 +88,10 @@ impl Restored {
         }
         let asked = self.asked.get(uid);
         let shown = self.shown.get(&target(job));
-        if asked.is_some() && asked == shown {
+        if asked
+            .zip(shown)
+            .is_some_and(|(asked, shown)| is_same(asked, shown, seen.storage))
+        {
             return Ok(());
         }
         let words = |data: Option<&Data>| match data {
@@ -125,6 +128,16 @@ impl Restored {
             }
         }
     }
+}
+
+/// Whether what an application shows is what was asked for: all of it but what somebody has removed. More may have come
+/// to it: some operators go on storing what changes.
+fn is_same((place, asked): &Data, (from, shown): &Data, stored: &Vault) -> bool {
+    let bucket = &place.0;
+    let mut kept = asked
+        .iter()
+        .filter(|(key, ..)| !stored.is_lost(&(bucket.clone(), key.clone())));
+    place == from && kept.all(|object| shown.contains(object))
 }
 
 fn name_of(object: &Value) -> (String, String) {

@@ -67,6 +67,7 @@ fn is_the_hosts(request: &Operation) -> bool {
             let is_copy = request.name.as_deref() == Some(CREDENTIALS_SECRET);
             is_copy || (!request.writes() && request.namespace.as_deref() == Some(HOST_NAMESPACE))
         }
+        ("velero.io", "BackupStorageLocation") => true,
         ("helm.toolkit.fluxcd.io", "HelmRelease") => {
             matches!(request.verb, Verb::Get | Verb::Merge)
         }
