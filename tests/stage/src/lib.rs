@@ -27,12 +27,12 @@ pub use etcd::{EtcdFate, EtcdOperator};
 pub use foundationdb::{FoundationDbFate, FoundationDbOperator};
 pub use kept::Kept;
 pub use kinds::{Kind, crd, kinds};
-pub use mariadb::{MariaDbFate, MariaDbOperator};
+pub use mariadb::{MariaDbFate, MariaDbOperator, mariadb_objects};
 pub use operator::{Operator, Workplace};
 pub use policy::{RESTORE_POLICY, by_restore_policy, keep_to_policy, restore_policy};
 pub use stage::{
     Stage, bundle, clickhouse_objects, defaults, etcd_objects, foundationdb_objects,
-    mariadb_objects, platform_etcd_objects, platform_objects, postgres_objects, sandbox,
-    storage_location, virtual_machine_objects,
+    platform_etcd_objects, platform_objects, postgres_objects, sandbox, storage_location,
+    virtual_machine_objects,
 };
 pub use velero::{Archive, VeleroFate, VeleroServer};

@@ -227,19 +227,6 @@ pub fn postgres_objects(namespace: &str, name: &str, password: &str) -> anyhow::
     Ok(serde_saphyr::from_multiple(&text)?)
 }
 
-/// A MariaDB application with a user whose password is given, and its MariaDB, for a cluster that is not a [`Stage`]'s.
-/// Where statuses are not put, the played operator brings it up.
-///
-/// # Errors
-/// When the stage itself is not in order.
-pub fn mariadb_objects(namespace: &str, name: &str, password: &str) -> anyhow::Result<Vec<Value>> {
-    let text = include_str!("mariadb.yaml")
-        .replace("NAMESPACE", namespace)
-        .replace("NAME", name)
-        .replace("PASSWORD", password);
-    Ok(serde_saphyr::from_multiple(&text)?)
-}
-
 fn host(
     cluster: &MemoryCluster,
     settings: &Settings,
@@ -490,17 +477,6 @@ impl Stage {
     /// When the namespace is missing.
     pub fn foundationdb(&self, namespace: &str, name: &str) -> anyhow::Result<()> {
         for object in foundationdb_objects(namespace, name)? {
-            self.cluster.put(object)?;
-        }
-        Ok(())
-    }
-
-    /// A MariaDB application, with a user whose password is given, and its MariaDB.
-    ///
-    /// # Errors
-    /// When the namespace is missing.
-    pub fn mariadb(&self, namespace: &str, name: &str, password: &str) -> anyhow::Result<()> {
-        for object in mariadb_objects(namespace, name, password)? {
             self.cluster.put(object)?;
         }
         Ok(())
