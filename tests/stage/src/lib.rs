@@ -29,7 +29,7 @@ pub use kept::Kept;
 pub use kinds::{Kind, crd, kinds};
 pub use mariadb::{MariaDbFate, MariaDbOperator, mariadb_objects};
 pub use operator::{Operator, Workplace};
-pub use policy::{RESTORE_POLICY, by_restore_policy, restore_policy};
+pub use policy::{RESTORE_POLICY, by_restore_policy, keep_to_policy, restore_policy};
 pub use stage::{
     Stage, bundle, clickhouse_objects, defaults, etcd_objects, foundationdb_objects,
     platform_etcd_objects, platform_objects, postgres_objects, sandbox,
