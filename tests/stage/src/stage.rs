@@ -182,24 +182,6 @@ pub fn virtual_machine_objects(namespace: &str, name: &str) -> anyhow::Result<Ve
     Ok(serde_saphyr::from_multiple(&text)?)
 }
 
-/// A ClickHouse application with its Helm release and its installation of so many shards and replicas of each, for a
-/// cluster that is not a [`Stage`]'s: there the played operator starts its Pods.
-///
-/// # Errors
-/// When the stage itself is not in order.
-pub fn clickhouse_objects(
-    namespace: &str,
-    name: &str,
-    (shards, replicas): (u32, u32),
-) -> anyhow::Result<Vec<Value>> {
-    let text = include_str!("clickhouse.yaml")
-        .replace("NAMESPACE", namespace)
-        .replace("NAME", name)
-        .replace("SHARDS", &shards.to_string())
-        .replace("REPLICAS", &replicas.to_string());
-    Ok(serde_saphyr::from_multiple(&text)?)
-}
-
 /// Velero's BackupStorageLocation for the platform's bucket, as the host keeps it.
 #[must_use]
 pub fn storage_location() -> Value {
@@ -493,27 +475,6 @@ impl Stage {
     /// When the namespace is missing.
     pub fn mariadb(&self, namespace: &str, name: &str, password: &str) -> anyhow::Result<()> {
         for object in mariadb_objects(namespace, name, password)? {
-            self.cluster.put(object)?;
-        }
-        Ok(())
-    }
-
-    /// A ClickHouse application with its Helm release, its installation, and its Pods, which have run for an hour.
-    ///
-    /// # Errors
-    /// When the namespace is missing.
-    pub fn clickhouse(
-        &self,
-        namespace: &str,
-        name: &str,
-        layout: (u32, u32),
-    ) -> anyhow::Result<()> {
-        for object in clickhouse_objects(namespace, name, layout)? {
-            if object["kind"] == "ClickHouseInstallation" {
-                for pod in crate::altinity::standing_pods(&object) {
-                    self.cluster.put(pod)?;
-                }
-            }
             self.cluster.put(object)?;
         }
         Ok(())
