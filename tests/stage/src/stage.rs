@@ -189,6 +189,32 @@ pub fn clickhouse_objects(
     Ok(serde_saphyr::from_multiple(&text)?)
 }
 
+/// A virtual machine with the disks `NAME-root` and `NAME-data`, as applications with their Helm releases. The played
+/// Helm makes of them what they consist of.
+///
+/// # Errors
+/// When the stage itself is not in order.
+pub fn virtual_machine_objects(namespace: &str, name: &str) -> anyhow::Result<Vec<Value>> {
+    let text = include_str!("velero.yaml")
+        .replace("NAMESPACE", namespace)
+        .replace("NAME", name);
+    Ok(serde_saphyr::from_multiple(&text)?)
+}
+
+/// Velero's BackupStorageLocation for the platform's bucket, as the host keeps it.
+#[must_use]
+pub fn storage_location() -> Value {
+    json!({
+        "apiVersion": "velero.io/v1",
+        "kind": "BackupStorageLocation",
+        "metadata": { "name": "cozy-default", "namespace": "cozy-velero" },
+        "spec": {
+            "provider": "aws",
+            "objectStorage": { "bucket": "cozy-backups", "prefix": "velero" },
+        },
+    })
+}
+
 /// A Postgres application, its Cluster and its Pod, for a cluster that is not a [`Stage`]'s.
 ///
 /// # Errors
@@ -472,6 +498,17 @@ impl Stage {
                     self.cluster.put(pod)?;
                 }
             }
+            self.cluster.put(object)?;
+        }
+        Ok(())
+    }
+
+    /// A MariaDB application, with a user whose password is given, and its MariaDB.
+    ///
+    /// # Errors
+    /// When the namespace is missing.
+    pub fn mariadb(&self, namespace: &str, name: &str, password: &str) -> anyhow::Result<()> {
+        for object in mariadb_objects(namespace, name, password)? {
             self.cluster.put(object)?;
         }
         Ok(())
