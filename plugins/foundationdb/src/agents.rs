@@ -2,12 +2,12 @@
 //!
 //! The operator merges its own containers into the template, by their names.
 
-use backup_strategy::prelude::*;
+use backup_strategy::{Pod, prelude::*};
 
 use crate::{
     FoundationDb,
     destination::{Blob, Commands},
-    operator::FoundationDbCluster,
+    operator::{AGENTS_LABEL, FoundationDbBackup, FoundationDbCluster, agents_of},
 };
 
 /// The container with the agent.
@@ -82,8 +82,31 @@ fn with_credentials(mut template: Value, file: Option<&str>, secret: &str) -> Va
     template
 }
 
+/// A Secret that is missing does not make agents fail: their Pods just never start.
+pub fn missing(
+    cx: &Context<FoundationDb>,
+    backup: &FoundationDbBackup,
+    ready: i64,
+    wanted: i64,
+) -> Outcome<()> {
+    let agents = agents_of(backup.name());
+    let pods = cx.find::<Pod>(&[(AGENTS_LABEL, &agents)])?;
+    let why = pods.iter().find_map(Pod::obstacle).map_or_else(
+        || {
+            let secrets = secrets_of(backup.pod_template()).join(", ");
+            format!("they need these Secrets of the namespace: {secrets}")
+        },
+        |obstacle| format!("a Pod cannot start: {obstacle}"),
+    );
+    wait(
+        "BackupAgentsNotReady",
+        format!("{ready} of {wanted} backup agents of {agents} are ready; {why}"),
+    )
+    .at_most(15.minutes())
+}
+
 /// The Secrets that the Pods of a template need.
-pub fn secrets_of(template: &Value) -> Vec<&str> {
+fn secrets_of(template: &Value) -> Vec<&str> {
     let volumes = items(&template["spec"]["volumes"]);
     let mounted = volumes
         .filter(|volume| volume["secret"]["optional"] != true)

@@ -1,7 +1,6 @@
 //! Where a backup lies, and how it is written down in the operator's objects and in a Backup.
 
 use backup_strategy::{is_path, prelude::*, set};
-use serde::{Deserialize, Serialize};
 
 use crate::{
     FoundationDb, metadata,
@@ -24,21 +23,37 @@ const SECURE: [&str; 2] = ["secure_connection", "sc"];
 const CREDENTIALS_PARAMETER: &str = "blob_credentials";
 
 /// A backup in a bucket, word for word as the operator has it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Blob {
     /// FoundationDB looks for credentials only where there is an `@`.
     pub account_name: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
     pub bucket: String,
     /// Its data lies in `data/<name>/`; `backups/<name>` says that it is there.
-    #[serde(skip_serializing_if = "String::is_empty")]
     pub backup_name: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub url_parameters: Vec<String>,
 }
 
 impl Blob {
+    /// As it stands in an object; what is absent is empty.
+    pub fn shown(value: &Value) -> Self {
+        Self {
+            account_name: text(&value["accountName"]),
+            bucket: text(&value["bucket"]),
+            backup_name: text(&value["backupName"]),
+            url_parameters: texts(&value["urlParameters"]),
+        }
+    }
+
+    /// As it is to stand in an object.
+    pub fn to_value(&self) -> Value {
+        pruned(json!({
+            "accountName": self.account_name,
+            "bucket": set(Some(&self.bucket)),
+            "backupName": set(Some(&self.backup_name)),
+            "urlParameters": listed(&self.url_parameters),
+        }))
+    }
+
     /// What the settings ask for, with a name of this job's own. What they leave out follows the BackupClass, then the
     /// platform's storage.
     pub fn of_settings(cx: &Context<FoundationDb>, name: &str) -> Outcome<Self> {
@@ -47,7 +62,7 @@ impl Blob {
         let platform = cx.bucket();
 
         let account = set(parameters.account_name).or(set(settings.account_name));
-        let account_name = account_of(account.unwrap_or_else(|| platform.endpoint.clone()));
+        let account_name = account_of(account.as_deref().unwrap_or(&platform.endpoint));
         if !has_no_secret(&account_name) {
             return fail(
                 "InvalidSpec",
@@ -107,17 +122,17 @@ impl Blob {
     /// old Backups have.
     pub fn of_backup(source: &FinishedBackup) -> Outcome<Self> {
         let said = |key: &str| source.metadata(key).unwrap_or_default().to_owned();
-        let mut blob = match kept::<Storage>(source)?.storage {
-            storage if storage.says_something() => storage,
-            _ => Self {
+        let kept = Self::shown(&kept(source)?["storage"]);
+        let mut blob = if kept.says_something() {
+            kept
+        } else {
+            let parameters = said(metadata::URL_PARAMETERS);
+            Self {
                 account_name: said(metadata::ACCOUNT_NAME),
                 bucket: said(metadata::BUCKET),
                 backup_name: said(metadata::BLOB_BACKUP_NAME),
-                url_parameters: said(metadata::URL_PARAMETERS)
-                    .split('&')
-                    .map(Into::into)
-                    .collect(),
-            },
+                url_parameters: parameters.split('&').map(Into::into).collect(),
+            }
         };
         if !blob.says_something() {
             let message = format!("Backup {} does not say where it lies", source.name);
@@ -137,7 +152,7 @@ impl Blob {
             );
             return fail("InvalidMetadata", message);
         }
-        blob.account_name = account_of(blob.account_name);
+        blob.account_name = account_of(&blob.account_name);
         blob.url_parameters.retain(|text| is_understood(text));
         Ok(blob)
     }
@@ -181,58 +196,54 @@ impl Blob {
         path.is_some_and(|(_, path)| path.split('?').next() == Some(self.backup_name.as_str()))
     }
 
-    /// The folder of its data, if it lies where this strategy may look and remove.
+    /// The folder of its data, if it lies where this strategy may look.
     pub fn in_sight(&self, cx: &Context<FoundationDb>) -> Option<String> {
         let data = self.data();
         cx.in_sight(&self.bucket, self.host(), &data)?;
         Some(data)
     }
 
-    /// The same for a backup that is restored from, which may be another application's: what its artifact names can be
-    /// looked at.
-    pub fn in_sight_of(
-        &self,
-        cx: &Context<FoundationDb>,
-        source: &FinishedBackup,
-    ) -> Option<String> {
-        let is_artifact = |artifact: &Artifact| artifact.uri == self.data_uri();
-        let is_named = source.artifact.as_ref().is_some_and(is_artifact);
-        let is_visible = is_named && cx.bucket().is(&self.bucket, self.host());
-        self.in_sight(cx).or(is_visible.then(|| self.data()))
+    /// The same, if it may remove it, too.
+    pub fn in_reach(&self, cx: &Context<FoundationDb>) -> Option<String> {
+        let data = self.data();
+        cx.in_reach(&self.bucket, self.host(), &data)?;
+        Some(data)
     }
 
     /// Kept with the Backup.
     pub fn resources(&self, commands: &Commands, parameters: &Value) -> Value {
-        let mut resources = json!({
+        pruned(json!({
             "apiVersion": RESOURCES.0,
             "kind": RESOURCES.1,
-            "storage": self,
-            "customParameters": commands.custom_parameters,
+            "storage": self.to_value(),
+            "customParameters": listed(&commands.custom_parameters),
             "encryptionKeyPath": commands.encryption_key_path,
             "parameters": parameters,
-        });
-        if commands.custom_parameters.is_empty() {
-            resources["customParameters"] = Value::Null;
-        }
-        pruned(resources)
+        }))
     }
 }
 
 /// How the operator's commands and the agents are called.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Commands {
     /// Without the dashes that the operator puts before each.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub custom_parameters: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption_key_path: Option<String>,
     /// Where the agents find their credentials, where the parameters say it.
-    #[serde(skip)]
     pub credentials: Option<String>,
 }
 
 impl Commands {
+    /// As they stand in an object.
+    pub fn shown(value: &Value) -> Self {
+        Self {
+            custom_parameters: texts(&value["customParameters"]),
+            encryption_key_path: set(Some(text(&value["encryptionKeyPath"]))),
+            credentials: None,
+        }
+        .understood()
+    }
+
     /// What the settings ask for.
     pub fn of_settings(cx: &Context<FoundationDb>) -> Outcome<Self> {
         let settings = cx.spec()?.template;
@@ -252,7 +263,7 @@ impl Commands {
 
     /// What a finished backup was taken with.
     pub fn of_backup(source: &FinishedBackup) -> Outcome<Self> {
-        Ok(kept::<Self>(source)?.understood())
+        Ok(Self::shown(&kept(source)?))
     }
 
     fn understood(mut self) -> Self {
@@ -271,49 +282,54 @@ impl Commands {
     }
 }
 
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Header {
-    api_version: String,
-    kind: String,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Storage {
-    storage: Blob,
-}
-
-/// A part of the document that was kept with a Backup. A document of another kind is not guessed at; one that cannot be
-/// read is passed over, because the metadata says most of it.
-fn kept<T: serde::de::DeserializeOwned + Default>(source: &FinishedBackup) -> Outcome<T> {
-    if let Ok(Some(Header { api_version, kind })) = source.resources::<Header>()
-        && (api_version.as_str(), kind.as_str()) != RESOURCES
-    {
+/// The document that was kept with a Backup. One of another kind is not guessed at; one that cannot be read is passed over,
+/// because the metadata says most of it.
+fn kept(source: &FinishedBackup) -> Outcome<Value> {
+    let kept = source
+        .resources::<Value>()
+        .ok()
+        .flatten()
+        .unwrap_or_default();
+    let (version, kind) = (text(&kept["apiVersion"]), text(&kept["kind"]));
+    if kept.is_object() && (version.as_str(), kind.as_str()) != RESOURCES {
         return fail(
             "UnrecognisedSnapshot",
             format!(
-                "Backup {} keeps a {kind} of {api_version}, which this strategy does not know; take the backup anew, or \
-                 clear status.underlyingResources to go by its driverMetadata",
+                "Backup {} keeps a {kind} of {version}, which this strategy does not know; take the backup anew, or clear \
+                 status.underlyingResources to go by its driverMetadata",
                 source.name
             ),
         );
     }
-    Ok(source.resources().ok().flatten().unwrap_or_default())
+    Ok(kept)
 }
 
 /// Whether the document that was kept with a Backup cannot be read.
 pub fn is_malformed(source: &FinishedBackup) -> bool {
-    source.resources::<Header>().is_err()
-        || source.resources::<Storage>().is_err()
-        || source.resources::<Commands>().is_err()
+    match source.resources::<Value>() {
+        Ok(Some(kept)) => !kept["storage"].is_object(),
+        Ok(None) => false,
+        Err(_) => true,
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn texts(list: &Value) -> Vec<String> {
+    let items = list.as_array().into_iter().flatten();
+    items.map(text).filter(|text| !text.is_empty()).collect()
+}
+
+/// A list that says something.
+pub fn listed(texts: &[String]) -> Option<&[String]> {
+    Some(texts).filter(|texts| !texts.is_empty())
 }
 
 /// An account as FoundationDB wants it: `@` before the host, and no scheme.
-fn account_of(text: String) -> String {
-    let account = text
-        .split_once("://")
-        .map_or(text.as_str(), |(_, rest)| rest);
+fn account_of(text: &str) -> String {
+    let account = text.split_once("://").map_or(text, |(_, rest)| rest);
     let account = account.trim_end_matches('/');
     if account.contains('@') || account.is_empty() {
         account.to_owned()
@@ -342,7 +358,7 @@ mod tests {
 
     fn blob(account: &str, name: &str) -> Blob {
         Blob {
-            account_name: account_of(account.into()),
+            account_name: account_of(account),
             bucket: "b".into(),
             backup_name: name.into(),
             url_parameters: vec![],
@@ -357,7 +373,7 @@ mod tests {
             ("@s3.example.org", "@s3.example.org"),
             ("key@s3.example.org", "key@s3.example.org"),
         ] {
-            assert_eq!(account_of(said.into()), is);
+            assert_eq!(account_of(said), is);
         }
         assert_eq!(
             blob("key@s3.example.org:80", "n").host(),
@@ -365,7 +381,7 @@ mod tests {
         );
     }
 
-    // TestFoundationDBBackupURI_FallsBackToSpec
+    // TestFoundationDBBackupURI_FallsBackToSpec, TestFoundationDBBackupURI_EmptyIsEmpty
     #[test]
     fn data_and_index_lie_apart() {
         let blob = blob("s3.example.org", "tenant-acme/fdb/bk");

@@ -59,7 +59,7 @@ fn nothing_writes(cx: &Context<FoundationDb>, name: &str, cluster: &str) -> Outc
 
 /// Whether it could be reached.
 fn remove(cx: &Context<FoundationDb>, blob: &Blob) -> bool {
-    let Some(data) = blob.in_sight(cx) else {
+    let Some(data) = blob.in_reach(cx) else {
         return false;
     };
     cx.purge(&data);

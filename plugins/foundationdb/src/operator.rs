@@ -85,22 +85,9 @@ pub fn can_encrypt(version: &str) -> bool {
 pub struct FoundationDbBackup {
     metadata: Value,
     #[serde(default)]
-    spec: BackupSpec,
+    spec: Value,
     #[serde(default)]
     status: Value,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct BackupSpec {
-    cluster_name: String,
-    backup_state: String,
-    deletion_policy: String,
-    agent_count: Option<i64>,
-    blob_store_configuration: Blob,
-    custom_parameters: Vec<String>,
-    encryption_key_path: Option<String>,
-    pod_template_spec: Value,
 }
 
 /// How far a backup is.
@@ -132,12 +119,12 @@ impl FoundationDbBackup {
     }
 
     pub fn cluster(&self) -> &str {
-        &self.spec.cluster_name
+        self.spec["clusterName"].as_str().unwrap_or_default()
     }
 
     /// The template of its agents' Pods.
     pub fn pod_template(&self) -> &Value {
-        &self.spec.pod_template_spec
+        &self.spec["podTemplateSpec"]
     }
 
     /// Whether a job has made it: a chart's or somebody's own is not touched.
@@ -151,12 +138,12 @@ impl FoundationDbBackup {
 
     /// Whether the operator is to store what changes. That is also what an absent state means.
     pub fn is_to_run(&self) -> bool {
-        self.spec.backup_state != "Stopped"
+        self.spec["backupState"] != "Stopped"
     }
 
     /// Where it stores.
     pub fn blob(&self) -> Blob {
-        let mut blob = self.spec.blob_store_configuration.clone();
+        let mut blob = Blob::shown(&self.spec["blobStoreConfiguration"]);
         if blob.backup_name.is_empty() {
             blob.backup_name = self.name().into();
         }
@@ -165,11 +152,7 @@ impl FoundationDbBackup {
 
     /// How its agents are called.
     pub fn commands(&self) -> Commands {
-        Commands {
-            custom_parameters: self.spec.custom_parameters.clone(),
-            encryption_key_path: self.spec.encryption_key_path.clone(),
-            credentials: None,
-        }
+        Commands::shown(&self.spec)
     }
 
     /// Whether the cluster stores what changes, for whatever backup.
@@ -201,7 +184,7 @@ impl FoundationDbBackup {
 
     /// So many agents are ready, of so many, as long as they are too few.
     pub fn agents_missing(&self) -> Option<(i64, i64)> {
-        let wanted = self.spec.agent_count.unwrap_or(AGENTS);
+        let wanted = self.spec["agentCount"].as_i64().unwrap_or(AGENTS);
         let ready = self.status["agentCount"].as_i64().unwrap_or(0);
         let is_configured = self.status["deploymentConfigured"] == true;
         (ready < wanted || !is_configured).then_some((ready, wanted))
@@ -243,7 +226,7 @@ impl FoundationDbBackup {
     }
 
     pub fn is_told_to_end(&self) -> bool {
-        !self.is_to_run() && self.spec.deletion_policy == "stop"
+        !self.is_to_run() && self.spec["deletionPolicy"] == "stop"
     }
 
     /// Whether the operator has seen that it has to end the stream before the object may go.
@@ -279,55 +262,6 @@ impl FoundationDbBackup {
     }
 }
 
-/// What a FoundationDBBackup is made of.
-pub struct Order<'a> {
-    pub name: &'a str,
-    pub namespace: String,
-    pub cluster: &'a FoundationDbCluster,
-    pub blob: &'a Blob,
-    pub commands: &'a Commands,
-    pub agent_count: Option<u32>,
-    pub snapshot_period_seconds: Option<u32>,
-    pub pod_template: Value,
-}
-
-impl Order<'_> {
-    /// A backup that runs, until somebody ends it.
-    pub fn backup(&self) -> Value {
-        self.of_state("Running")
-    }
-
-    /// Agents alone, for a restore to be carried out.
-    pub fn agents(&self) -> Value {
-        self.of_state("Stopped")
-    }
-
-    fn of_state(&self, state: &str) -> Value {
-        let cluster = &self.cluster.spec;
-        let custom = Some(&self.commands.custom_parameters).filter(|custom| !custom.is_empty());
-        pruned(json!({
-            "apiVersion": FoundationDbBackup::API_VERSION,
-            "kind": FoundationDbBackup::KIND,
-            "metadata": { "name": self.name, "namespace": self.namespace },
-            "spec": {
-                "clusterName": self.cluster.metadata.name,
-                "version": self.cluster.version(),
-                "backupState": state,
-                "blobStoreConfiguration": self.blob,
-                "agentCount": self.agent_count,
-                "snapshotPeriodSeconds": self.snapshot_period_seconds,
-                "customParameters": custom,
-                "encryptionKeyPath": self.commands.encryption_key_path,
-                "podTemplateSpec": self.pod_template,
-                // Agents are run of the same images, and speak to the cluster in the same way.
-                "imageType": cluster["imageType"],
-                "mainContainer": cluster["mainContainer"],
-                "sidecarContainer": cluster["sidecarContainer"],
-            },
-        }))
-    }
-}
-
 /// A restore. FoundationDB takes one of a whole database only into an empty one.
 #[derive(Deserialize)]
 pub struct FoundationDbRestore {
@@ -354,23 +288,6 @@ impl Object for FoundationDbRestore {
 }
 
 impl FoundationDbRestore {
-    /// A restore of the state of a version, or of the last one.
-    pub fn of(order: &Order<'_>, name: &str, version: Option<i64>) -> Value {
-        let custom = Some(&order.commands.custom_parameters).filter(|custom| !custom.is_empty());
-        pruned(json!({
-            "apiVersion": Self::API_VERSION,
-            "kind": Self::KIND,
-            "metadata": { "name": name, "namespace": order.namespace },
-            "spec": {
-                "destinationClusterName": order.cluster.metadata.name,
-                "blobStoreConfiguration": order.blob,
-                "backupVersion": version,
-                "customParameters": custom,
-                "encryptionKeyPath": order.commands.encryption_key_path,
-            },
-        }))
-    }
-
     pub fn name(&self) -> &str {
         self.metadata["name"].as_str().unwrap_or_default()
     }
@@ -428,16 +345,9 @@ mod tests {
     use super::*;
 
     fn backup(status: Value) -> FoundationDbBackup {
-        let blob = Blob {
-            backup_name: "tenant-acme/fdb/bk".into(),
-            ..Blob::default()
-        };
         FoundationDbBackup {
             metadata: json!({ "name": "bk", "generation": 2 }),
-            spec: BackupSpec {
-                blob_store_configuration: blob,
-                ..BackupSpec::default()
-            },
+            spec: json!({ "blobStoreConfiguration": { "backupName": "tenant-acme/fdb/bk" } }),
             status,
         }
     }

@@ -22,7 +22,7 @@
 use backup_strategy::{Captured, prelude::*};
 
 use crate::{
-    FoundationDb,
+    FoundationDb, agents,
     archive::{self, Sight},
     check::version_of,
     destination::{self, Blob, Commands},
@@ -30,7 +30,7 @@ use crate::{
         self, Completion, FoundationDbBackup, FoundationDbCluster, FoundationDbRestore, Volume,
         cluster_name,
     },
-    order,
+    order::Order,
     spec::Options,
     stream,
 };
@@ -57,7 +57,7 @@ pub fn restore(cx: &Context<FoundationDb>) -> Outcome<()> {
     let options = cx.options()?;
     let blob = Blob::of_backup(&source)?;
     let wanted = Wanted {
-        data: blob.in_sight_of(cx, &source),
+        data: blob.in_sight(cx),
         blob,
         commands: Commands::of_backup(&source)?,
         version: match options.backup_version {
@@ -123,10 +123,10 @@ fn replace(
     is_stored(cx, wanted)?;
     let captured = Captured::of(&cluster.metadata, &cluster.spec)?;
     let (restore, agents) = (restore_name(cx), agents_name(cx));
-    let agents = order(cx, &agents, cluster, &wanted.blob, &wanted.commands)?;
+    let order = Order::of_settings(cx, &agents, cluster, &wanted.blob, &wanted.commands)?;
     // Whatever is not accepted is told before anything is touched. A cluster's name is taken still.
-    cx.dry_run(&agents.agents());
-    cx.dry_run(&FoundationDbRestore::of(&agents, &restore, wanted.version));
+    cx.dry_run(&order.agents());
+    cx.dry_run(&order.restore(&restore, wanted.version));
     cx.dry_run(&anew(cx, &captured, &cx.child_name("trial")));
 
     let name = &cluster.metadata.name;
@@ -185,13 +185,13 @@ fn fill(
         Some(Completion::Running(state)) => state.to_owned(),
         None => "ordered".into(),
     };
-    let order = order(cx, &agents, cluster, &wanted.blob, &wanted.commands)?;
+    let order = Order::of_settings(cx, &agents, cluster, &wanted.blob, &wanted.commands)?;
     let running: FoundationDbBackup = cx.ensure(lifetime(cx), &order.agents())?;
     if let Some((ready, of)) = running.agents_missing() {
-        return crate::agents_missing(cx, &running, ready, of);
+        return agents::missing(cx, &running, ready, of);
     }
     if found.is_none() {
-        let restore = FoundationDbRestore::of(&order, &name, wanted.version);
+        let restore = order.restore(&name, wanted.version);
         cx.create(lifetime(cx), &restore);
     }
     wait(

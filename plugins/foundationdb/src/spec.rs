@@ -106,9 +106,11 @@ pub struct Parameters {
     pub backup_mode: Option<Mode>,
     /// How many backup agents run.
     #[serde(default, rename = "agentCount")]
+    #[schemars(regex(pattern = "^[1-9][0-9]*$"))]
     pub agent_count: Option<Parsed<u32>>,
     /// Seconds from one snapshot of the data to the next.
     #[serde(default, rename = "snapshotPeriodSeconds")]
+    #[schemars(regex(pattern = "^[1-9][0-9]*$"))]
     pub snapshot_period_seconds: Option<Parsed<u32>>,
     /// Parameters of the backup agents and of the operator's commands, with spaces between.
     #[serde(default, rename = "customParameters")]

@@ -65,6 +65,10 @@ struct World {
 /// # Errors
 /// When the simulation itself is not in order, as where the strategies are not built.
 pub fn run(schedule: &Schedule, bug: Option<Bug>, keeps_history: bool) -> anyhow::Result<Outcome> {
+    let mut settings = Settings::default();
+    for strategy in &schedule.strategies {
+        strategy.set_up(&mut settings);
+    }
     let ground = Ground::new(schedule.seed, &schedule.strategies, keeps_history)?;
     let observer = Observer::of(&ground);
     let mut world = World {
@@ -76,7 +80,7 @@ pub fn run(schedule: &Schedule, bug: Option<Bug>, keeps_history: bool) -> anyhow
         bug,
         passes: 0,
         ending: schedule.ending,
-        settings: Settings::default(),
+        settings,
     };
     world.start();
     let violation = match catch_unwind(AssertUnwindSafe(|| world.live_through(schedule))) {

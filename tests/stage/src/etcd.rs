@@ -2,23 +2,19 @@
 
 use std::sync::Arc;
 
-use backup_engine::{
-    cluster::{ApiError, Caller, Cluster, Part},
-    reference,
-};
+use backup_engine::cluster::{ApiError, Caller, Cluster};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
     Bucket, Operator, Workplace,
-    play::{all, set_status, text},
+    play::{APPLICATION_KIND, VOLUME_FINALIZER, all, let_go, owner, set_status, text},
 };
 
 /// Of the operator's kinds.
 pub(crate) const API_VERSION: &str = "etcd-operator.cozystack.io/v1alpha2";
 const MANAGER: &str = "etcd-operator";
 const MEMBER_FINALIZER: &str = "etcd-operator.cozystack.io/member-cleanup";
-const VOLUME_FINALIZER: &str = "kubernetes.io/pvc-protection";
 
 /// How it goes with what the operator is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,11 +65,11 @@ impl Operator for EtcdOperator {
             steps.extend(render(cluster, &release).await?);
         }
         for volume in self.all(cluster, "v1", "PersistentVolumeClaim").await? {
-            steps.extend(let_go(cluster, &volume, VOLUME_FINALIZER).await?);
+            steps.extend(let_go(cluster, MANAGER, &volume, VOLUME_FINALIZER).await?);
         }
         if self.fate != EtcdFate::MembersStay {
             for member in self.all(cluster, API_VERSION, "EtcdMember").await? {
-                steps.extend(let_go(cluster, &member, MEMBER_FINALIZER).await?);
+                steps.extend(let_go(cluster, MANAGER, &member, MEMBER_FINALIZER).await?);
             }
         }
         for found in self.all(cluster, API_VERSION, "EtcdCluster").await? {
@@ -291,17 +287,6 @@ fn labels(cluster: &str) -> Value {
     })
 }
 
-fn owner(object: &Value) -> Value {
-    json!({
-        "apiVersion": text(object, "/apiVersion"),
-        "kind": text(object, "/kind"),
-        "name": text(object, "/metadata/name"),
-        "uid": text(object, "/metadata/uid"),
-        "controller": true,
-        "blockOwnerDeletion": true,
-    })
-}
-
 async fn grow<C: Cluster>(
     cluster: &C,
     etcd: &Value,
@@ -321,6 +306,9 @@ async fn grow<C: Cluster>(
 
 /// Helm, for one release: renders the cluster when it is missing.
 async fn render<C: Cluster>(cluster: &C, release: &Value) -> Result<Option<String>, ApiError> {
+    if text(release, APPLICATION_KIND) != "Etcd" {
+        return Ok(None);
+    }
     let namespace = text(release, "/metadata/namespace");
     let is_suspended = release.pointer("/spec/suspend") == Some(&json!(true));
     let clusters = all(cluster, API_VERSION, "EtcdCluster").await?;
@@ -344,31 +332,6 @@ async fn render<C: Cluster>(cluster: &C, release: &Value) -> Result<Option<Strin
         .create(&Caller::host(), "helm-controller", &rendered, false)
         .await?;
     Ok(Some("Helm renders EtcdCluster etcd again".to_owned()))
-}
-
-/// Removes a finalizer from what is being deleted.
-async fn let_go<C: Cluster>(
-    cluster: &C,
-    object: &Value,
-    finalizer: &str,
-) -> Result<Option<String>, ApiError> {
-    let finalizers = object.pointer("/metadata/finalizers");
-    let is_held = finalizers.is_some_and(|held| *held == json!([finalizer]));
-    if object.pointer("/metadata/deletionTimestamp").is_none() || !is_held {
-        return Ok(None);
-    }
-    let patch = json!({ "metadata": { "finalizers": null } });
-    cluster
-        .merge(
-            &Caller::host(),
-            MANAGER,
-            &reference(object),
-            &patch,
-            Part::Main,
-        )
-        .await?;
-    let (kind, name) = (text(object, "/kind"), text(object, "/metadata/name"));
-    Ok(Some(format!("{kind} {name} is gone")))
 }
 
 /// A Pod that cannot start.

@@ -171,18 +171,6 @@ pub fn foundationdb_objects(namespace: &str, name: &str) -> anyhow::Result<Vec<V
     Ok(serde_saphyr::from_multiple(&text)?)
 }
 
-/// A virtual machine with the disks `NAME-root` and `NAME-data`, as applications with their Helm releases. The played
-/// Helm makes of them what they consist of.
-///
-/// # Errors
-/// When the stage itself is not in order.
-pub fn virtual_machine_objects(namespace: &str, name: &str) -> anyhow::Result<Vec<Value>> {
-    let text = include_str!("velero.yaml")
-        .replace("NAMESPACE", namespace)
-        .replace("NAME", name);
-    Ok(serde_saphyr::from_multiple(&text)?)
-}
-
 /// A ClickHouse application with its Helm release and its installation of so many shards and replicas of each, for a
 /// cluster that is not a [`Stage`]'s: there the played operator starts its Pods.
 ///
@@ -198,6 +186,18 @@ pub fn clickhouse_objects(
         .replace("NAME", name)
         .replace("SHARDS", &shards.to_string())
         .replace("REPLICAS", &replicas.to_string());
+    Ok(serde_saphyr::from_multiple(&text)?)
+}
+
+/// A virtual machine with the disks `NAME-root` and `NAME-data`, as applications with their Helm releases. The played
+/// Helm makes of them what they consist of.
+///
+/// # Errors
+/// When the stage itself is not in order.
+pub fn virtual_machine_objects(namespace: &str, name: &str) -> anyhow::Result<Vec<Value>> {
+    let text = include_str!("velero.yaml")
+        .replace("NAMESPACE", namespace)
+        .replace("NAME", name);
     Ok(serde_saphyr::from_multiple(&text)?)
 }
 
@@ -221,19 +221,6 @@ pub fn storage_location() -> Value {
 /// When the stage itself is not in order.
 pub fn postgres_objects(namespace: &str, name: &str, password: &str) -> anyhow::Result<Vec<Value>> {
     let text = include_str!("postgres.yaml")
-        .replace("NAMESPACE", namespace)
-        .replace("NAME", name)
-        .replace("PASSWORD", password);
-    Ok(serde_saphyr::from_multiple(&text)?)
-}
-
-/// A MariaDB application with a user whose password is given, and its MariaDB, for a cluster that is not a [`Stage`]'s.
-/// Where statuses are not put, the played operator brings it up.
-///
-/// # Errors
-/// When the stage itself is not in order.
-pub fn mariadb_objects(namespace: &str, name: &str, password: &str) -> anyhow::Result<Vec<Value>> {
-    let text = include_str!("mariadb.yaml")
         .replace("NAMESPACE", namespace)
         .replace("NAME", name)
         .replace("PASSWORD", password);
@@ -495,17 +482,6 @@ impl Stage {
         Ok(())
     }
 
-    /// A MariaDB application, with a user whose password is given, and its MariaDB.
-    ///
-    /// # Errors
-    /// When the namespace is missing.
-    pub fn mariadb(&self, namespace: &str, name: &str, password: &str) -> anyhow::Result<()> {
-        for object in mariadb_objects(namespace, name, password)? {
-            self.cluster.put(object)?;
-        }
-        Ok(())
-    }
-
     /// A ClickHouse application with its Helm release, its installation, and its Pods, which have run for an hour.
     ///
     /// # Errors
@@ -522,6 +498,17 @@ impl Stage {
                     self.cluster.put(pod)?;
                 }
             }
+            self.cluster.put(object)?;
+        }
+        Ok(())
+    }
+
+    /// A MariaDB application, with a user whose password is given, and its MariaDB.
+    ///
+    /// # Errors
+    /// When the namespace is missing.
+    pub fn mariadb(&self, namespace: &str, name: &str, password: &str) -> anyhow::Result<()> {
+        for object in mariadb_objects(namespace, name, password)? {
             self.cluster.put(object)?;
         }
         Ok(())

@@ -9,7 +9,8 @@ use crate::{COMPLETED, OPERATOR, TENANT, World};
 async fn a_backup_that_is_deleted_midway_ends_its_stream_and_takes_along_what_was_stored() {
     let mut world = World::new();
     world.order("ad-hoc");
-    for _ in 0..3 {
+    // Stored and restorable, and the job has not seen it.
+    for _ in 0..2 {
         world.stage.runner.settle().await.unwrap();
         world.turn().await;
     }
@@ -127,14 +128,25 @@ async fn a_cluster_that_is_gone_is_created_again_empty_and_that_is_told() {
     world.turns(FoundationDbFate::Completes);
     assert_eq!(world.back_up("ad-hoc").await, COMPLETED);
     let before = world.cluster("fdb");
-    let said = world.restore(&json!({})).await;
-    assert!(said.contains("FoundationDBClusterPurging"), "{said}");
+    world
+        .stage
+        .restore_job(TENANT, "back", "ad-hoc", &json!({}))
+        .unwrap();
+    while !world
+        .stage
+        .said("RestoreJob", TENANT, "back")
+        .contains("Aborting")
+    {
+        world.turns_pass(1).await;
+    }
     // Somebody lets the volumes go at last.
     for volume in world.of_kind("PersistentVolumeClaim") {
         let released = json!({ "metadata": { "finalizers": null } });
         world.patch(&volume, &released).await;
     }
-    world.turns_pass(6).await;
+    let said = world.play("RestoreJob", "back").await;
+    assert!(said.contains("FoundationDBClusterPurging"), "{said}");
+    world.turns_pass(2).await;
     let cluster = world.cluster("fdb");
     assert_eq!(cluster["spec"], before["spec"]);
     let events = world.of_kind("Event");

@@ -12,7 +12,14 @@ use backup_engine::cluster::{
 use serde_json::json;
 use stage::FoundationDbOperator;
 
-use crate::{COMPLETED, RESTORED, TENANT, World};
+use crate::{COMPLETED, OPERATOR, RESTORED, TENANT, World};
+
+/// Whether a request is the played operator's.
+fn is_operators(operation: &Operation) -> bool {
+    let kinds = ["PersistentVolumeClaim", "Pod"];
+    operation.purpose.is_empty()
+        && (operation.api_version == OPERATOR || kinds.contains(&operation.kind.as_str()))
+}
 
 /// The next `nth` write of the host fails: before it is carried out when it is lost, behind it otherwise.
 fn fails_at(world: &World, nth: usize, is_lost: bool) -> Arc<AtomicUsize> {
@@ -22,8 +29,10 @@ fn fails_at(world: &World, nth: usize, is_lost: bool) -> Arc<AtomicUsize> {
         .stage
         .cluster
         .set_interceptor(move |operation: &Operation| {
-            let is_hosts = !operation.purpose.is_empty();
-            if !operation.writes() || !is_hosts || counted.fetch_add(1, Ordering::Relaxed) != nth {
+            if !operation.writes()
+                || is_operators(operation)
+                || counted.fetch_add(1, Ordering::Relaxed) != nth
+            {
                 return Verdict::Pass;
             }
             let error = ApiError::new(ApiReason::Unavailable, "the connection broke");
@@ -127,12 +136,12 @@ async fn a_crash_at_any_write_of_a_restore_ends_the_same_way_with_one_cluster() 
 async fn a_crash_at_any_write_of_a_removal_leaves_nothing() {
     at_each_write(
         async |world, nth, is_lost| {
-            let counter = fails_at(world, nth, is_lost);
             world
                 .stage
                 .delete("Backup", TENANT, "ad-hoc")
                 .await
                 .unwrap();
+            let counter = fails_at(world, nth, is_lost);
             for _ in 0..30 {
                 while let Some(passed) = world.stage.runner.step().await {
                     if passed.failed.is_some() {

@@ -5,7 +5,7 @@ use stage::FoundationDbOperator;
 
 use crate::{TENANT, World};
 
-// TestBackupCleanup_FoundationDB_DoesNotFallThroughToVelero
+// TestBackupCleanup_FoundationDB_DoesNotFallThroughToVelero, TestCleanupOnDelete_FoundationDB_DoesNotTouchVeleroNamespace
 /// Defect 24: the agents of the last Backup wrote on until somebody noticed.
 #[tokio::test]
 async fn a_removal_ends_the_stream_and_takes_the_data_along() {

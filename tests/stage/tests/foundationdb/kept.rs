@@ -76,6 +76,7 @@ async fn a_kept_backup_is_found_to_be_there_and_to_be_lost() {
 async fn a_kept_backup_is_removed_with_its_data() {
     for version in VERSIONS {
         let (mut world, _) = with(version).await;
+        world.stage.runner.settle().await.unwrap();
         world
             .stage
             .delete("Backup", TENANT, "ad-hoc")

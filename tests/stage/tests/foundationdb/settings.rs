@@ -16,7 +16,6 @@ async fn every_setting_reaches_the_operator_rendered() {
         *template = json!({
             "blobStoreConfiguration": {
                 "accountName": "key-{{ .Application.metadata.name }}@s3.example.org:8333",
-                "bucket": "own-{{ .Application.metadata.name }}",
                 "backupName": "{{ .Application.metadata.namespace }}/{{ .Application.metadata.name }}/nightly/",
                 "urlParameters": ["region={{ .Application.metadata.namespace }}", "secure_connection=0", "{{ .Parameters.none | default \"\" }}"],
             },
