@@ -158,18 +158,6 @@ pub fn etcd_objects(namespace: &str, name: &str) -> anyhow::Result<Vec<Value>> {
     Ok(serde_saphyr::from_multiple(&text)?)
 }
 
-/// A FoundationDB application with its Helm release and its FoundationDBCluster, for a cluster that is not a [`Stage`]'s.
-/// Where statuses are not put, the played operator brings the cluster up.
-///
-/// # Errors
-/// When the stage itself is not in order.
-pub fn foundationdb_objects(namespace: &str, name: &str) -> anyhow::Result<Vec<Value>> {
-    let text = include_str!("foundationdb.yaml")
-        .replace("NAMESPACE", namespace)
-        .replace("NAME", name);
-    Ok(serde_saphyr::from_multiple(&text)?)
-}
-
 /// A virtual machine with the disks `NAME-root` and `NAME-data`, as applications with their Helm releases. The played
 /// Helm makes of them what they consist of.
 ///
@@ -472,17 +460,6 @@ impl Stage {
         for index in 0..3 {
             let member = self.cluster.put(crate::etcd::member(&cluster, index))?;
             self.cluster.put(crate::etcd::volume(&member))?;
-        }
-        Ok(())
-    }
-
-    /// A FoundationDB application with its Helm release and its FoundationDBCluster, which is in use.
-    ///
-    /// # Errors
-    /// When the namespace is missing.
-    pub fn foundationdb(&self, namespace: &str, name: &str) -> anyhow::Result<()> {
-        for object in foundationdb_objects(namespace, name)? {
-            self.cluster.put(object)?;
         }
         Ok(())
     }

@@ -132,7 +132,11 @@ async fn a_cluster_that_is_gone_is_created_again_empty_and_that_is_told() {
         .stage
         .restore_job(TENANT, "back", "ad-hoc", &json!({}))
         .unwrap();
-    while !world.stage.said("RestoreJob", TENANT, "back").contains("Aborting") {
+    while !world
+        .stage
+        .said("RestoreJob", TENANT, "back")
+        .contains("Aborting")
+    {
         world.turns_pass(1).await;
     }
     // Somebody lets the volumes go at last.
