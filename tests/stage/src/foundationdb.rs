@@ -84,6 +84,31 @@ impl Operator for FoundationDbOperator {
     }
 }
 
+/// A FoundationDB application with its Helm release and its FoundationDBCluster, for a cluster that is not a [`Stage`]'s.
+/// Where statuses are not put, the played operator brings the cluster up.
+///
+/// # Errors
+/// When the stage itself is not in order.
+pub fn foundationdb_objects(namespace: &str, name: &str) -> anyhow::Result<Vec<Value>> {
+    let text = include_str!("foundationdb.yaml")
+        .replace("NAMESPACE", namespace)
+        .replace("NAME", name);
+    Ok(serde_saphyr::from_multiple(&text)?)
+}
+
+impl Stage {
+    /// A FoundationDB application with its Helm release and its FoundationDBCluster, which is in use.
+    ///
+    /// # Errors
+    /// When the namespace is missing.
+    pub fn foundationdb(&self, namespace: &str, name: &str) -> anyhow::Result<()> {
+        for object in foundationdb_objects(namespace, name)? {
+            self.cluster.put(object)?;
+        }
+        Ok(())
+    }
+}
+
 impl FoundationDbOperator {
     /// An operator that writes to a storage.
     #[must_use]
@@ -700,29 +725,4 @@ async fn merge<C: Cluster>(cluster: &C, object: &Value, patch: &Value) -> Result
         .merge(&Caller::host(), MANAGER, &target, patch, Part::Main)
         .await
         .map(|_| ())
-}
-
-/// A FoundationDB application with its Helm release and its FoundationDBCluster, for a cluster that is not a [`Stage`]'s.
-/// Where statuses are not put, the played operator brings the cluster up.
-///
-/// # Errors
-/// When the stage itself is not in order.
-pub fn foundationdb_objects(namespace: &str, name: &str) -> anyhow::Result<Vec<Value>> {
-    let text = include_str!("foundationdb.yaml")
-        .replace("NAMESPACE", namespace)
-        .replace("NAME", name);
-    Ok(serde_saphyr::from_multiple(&text)?)
-}
-
-impl Stage {
-    /// A FoundationDB application with its Helm release and its FoundationDBCluster, which is in use.
-    ///
-    /// # Errors
-    /// When the namespace is missing.
-    pub fn foundationdb(&self, namespace: &str, name: &str) -> anyhow::Result<()> {
-        for object in foundationdb_objects(namespace, name)? {
-            self.cluster.put(object)?;
-        }
-        Ok(())
-    }
 }
