@@ -83,6 +83,14 @@ impl Captured {
         Ok(captured)
     }
 
+    /// The same with those of its labels and annotations only whose name is to be kept.
+    #[must_use]
+    pub fn with_marks(mut self, keep: fn(&str) -> bool) -> Self {
+        self.labels.retain(|key, _| keep(key));
+        self.annotations.retain(|key, _| keep(key));
+        self
+    }
+
     /// The object as it was, to be created.
     #[must_use]
     pub fn object<K: Object>(&self, namespace: &str, name: &str) -> Value {

@@ -118,3 +118,33 @@ pub fn pruned(mut value: Value) -> Value {
     }
     value
 }
+
+/// The merge patch (RFC 7386) that makes `to` of `from`: members that `to` lacks become null, and what is the same in
+/// both is left out. For [`Context::merge`](crate::Context::merge), where a map is to hold these members and no others.
+///
+/// ```
+/// use backup_strategy::{json, merge_patch};
+///
+/// let found = json!({ "a": { "x": 1, "y": 2 }, "b": {} });
+/// let wanted = json!({ "a": { "x": 1, "y": 3 }, "c": { "z": 4 } });
+/// assert_eq!(merge_patch(&found, &wanted), json!({ "a": { "y": 3 }, "b": null, "c": { "z": 4 } }));
+/// ```
+#[must_use]
+pub fn merge_patch(from: &Value, to: &Value) -> Value {
+    let (Value::Object(found), Value::Object(wanted)) = (from, to) else {
+        return to.clone();
+    };
+    let mut patch = serde_json::Map::new();
+    for name in found.keys() {
+        if !wanted.contains_key(name) {
+            patch.insert(name.clone(), Value::Null);
+        }
+    }
+    for (name, value) in wanted {
+        let before = found.get(name).unwrap_or(&Value::Null);
+        if before != value {
+            patch.insert(name.clone(), merge_patch(before, value));
+        }
+    }
+    Value::Object(patch)
+}

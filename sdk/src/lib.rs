@@ -126,7 +126,7 @@ pub use serde_json::Value;
 
 pub use captured::Captured;
 pub use context::{ApplicationRef, Context, FinishedBackup, Job, Level, Refusal, View};
-pub use json::{array_of, object_of, pruned, value_of};
+pub use json::{array_of, merge_patch, object_of, pruned, value_of};
 pub use object::{Action, Condition, Holds, Metadata, Object, Reads, Writes};
 pub use outcome::{Failure, OrStop, Outcome, Stop, Units, Wait, Waiting, fail, wait};
 pub use parsed::{Parsed, Spelt};

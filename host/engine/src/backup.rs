@@ -24,6 +24,8 @@ mod outlived;
 mod schedule;
 mod stored;
 
+use std::collections::BTreeMap;
+
 use backup_api::{
     Backup, BackupStatus, JobStatus, Reason, Time,
     names::{API_VERSION, CHECK_REQUESTED, FINALIZER, LEGACY_FINALIZER, STRATEGY_GROUP},
@@ -48,6 +50,16 @@ use crate::{
     upkeep,
 };
 use schedule::{Slots, retry};
+
+/// The parameters that a Backup was taken with. The first controllers kept them in the strategy's own document only.
+pub(crate) fn parameters_of(backup: &Backup) -> BTreeMap<String, String> {
+    let own = &backup.spec.parameters;
+    let is_old = own.is_empty() && backup.spec.plugin.is_none();
+    let status = backup.status.as_ref().filter(|_| is_old);
+    let kept = status.and_then(|status| status.underlying_resources.as_ref()?.get("parameters"));
+    kept.and_then(|kept| serde_json::from_value(kept.clone()).ok())
+        .unwrap_or_else(|| own.clone())
+}
 
 /// Whether a Backup that was seen needs a pass at once: one that is to be held, removed, or looked at on request. What
 /// was seen may be metadata only.
@@ -124,7 +136,7 @@ impl<C: Cluster> Host<C> {
         let mut binding = self
             .resolve_noted(
                 backup.spec.strategy_ref.clone(),
-                backup.spec.parameters.clone(),
+                parameters_of(backup),
                 Begun::removal(ledger.job.strategy.as_ref()).as_ref(),
             )
             .await?;

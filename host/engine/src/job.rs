@@ -26,6 +26,7 @@ use serde_json::Value;
 use crate::{
     admit::{Applicant, Case},
     audit,
+    backup::parameters_of,
     backup_job::Left,
     cluster::{ApiError, ApiReason, Caller, Cluster},
     host::Host,
@@ -563,7 +564,7 @@ impl<C: Cluster> Host<C> {
             Job::Backup(job) => (None, self.class_parameters(job).await?, None),
             Job::Restore(job) => {
                 let source = self.backup_if_there(job, namespace).await?;
-                let parameters = source.as_ref().map(|backup| backup.spec.parameters.clone());
+                let parameters = source.as_ref().map(parameters_of);
                 (
                     source,
                     parameters.unwrap_or_default(),

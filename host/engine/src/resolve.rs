@@ -11,6 +11,7 @@ use backup_sandbox::contract::ApplicationRef;
 use serde_json::Value;
 
 use crate::{
+    backup::parameters_of,
     cluster::{Caller, Cluster},
     host::Host,
     interest::Interest,
@@ -183,7 +184,7 @@ impl<C: Cluster> Host<C> {
             strategy_ref,
             strategy: Some(strategy),
             serving,
-            parameters: backup.spec.parameters.clone(),
+            parameters: parameters_of(backup),
             job_deadline: self.job_deadline(class.as_ref()),
             deletion_policy: None,
         })

@@ -1,145 +1,274 @@
-//! Where the base backups and the WAL of a Cluster lie.
+//! Where the base backups and the WAL of one Cluster lie, and what can be seen of them.
 
-use backup_strategy::prelude::*;
-use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+use backup_strategy::{is_path, prelude::*};
 
 use crate::{
     Cnpg,
-    operator::{Cluster, ObjectStore},
-    spec::BarmanObjectStore,
+    cluster::Cluster,
+    metadata::{BACKUP_ID, BACKUP_NAME, DESTINATION_PATH, ENDPOINT_URL, SERVER_NAME},
+    operator::Backup,
+    settings::{Access, settings},
 };
 
-/// An archive, as a job first saw it: what is set anew while the job runs is for the next one.
-#[derive(Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Archive {
-    /// Folder of base backups and WAL below the destination.
-    pub server_name: String,
-    /// The `spec` of its ObjectStore.
-    store: Value,
-    /// Whether this job has told the Cluster to use it.
-    pub attached: bool,
+/// Barman names a base backup after the moment in which it begins, and the operator takes down when it began: the two
+/// differ by what a checkpoint takes at most, and a Cluster has one base backup at a time.
+const SAME_MOMENT: Duration = Duration::from_secs(10 * 60);
+/// Folders of WAL are called by this much of a WAL file's name.
+const WAL_FOLDER: usize = 16;
+/// So much WAL is looked through for one that reaches a moment: 64 GB of changes, or two weeks of rest. Each thousand is
+/// a read of its own, of which an evaluation has 16.
+const WAL_LOOKED_AT: usize = 4000;
+
+/// The archive of one Cluster.
+pub struct Archive<'a> {
+    /// Such as `s3://bucket/prefix/`.
+    pub destination: &'a str,
+    /// URL of the S3 service; empty for Amazon's.
+    pub endpoint: &'a str,
+    /// Its folder below the destination.
+    pub server: &'a str,
 }
 
-impl Archive {
-    /// The archive that the settings ask for. A Cluster that archives already keeps its folder.
-    pub fn of(cx: &Context<Cnpg>, cluster: &Cluster) -> Outcome<Self> {
-        let template = cx.spec()?.template;
-        let wanted = text(template.server_name.as_ref()).unwrap_or(&cluster.metadata.name);
+impl<'a> Archive<'a> {
+    /// The one that a finished backup is in.
+    pub fn of_backup(source: &'a FinishedBackup) -> Outcome<Self> {
+        let said = |key: &str| source.metadata(key).filter(|text| !text.is_empty());
+        let (Some(destination), Some(server)) = (said(DESTINATION_PATH), said(SERVER_NAME)) else {
+            return fail(
+                "MetadataMissing",
+                format!(
+                    "spec.driverMetadata of Backup {} does not say where its archive lies ({DESTINATION_PATH} and \
+                     {SERVER_NAME})",
+                    source.name
+                ),
+            );
+        };
         Ok(Self {
-            server_name: cluster.server_name().unwrap_or(wanted).into(),
-            store: store(cx, &template.barman_object_store)?,
-            attached: false,
+            destination,
+            endpoint: said(ENDPOINT_URL).unwrap_or_default(),
+            server,
         })
     }
 
-    pub fn destination_path(&self) -> Option<&str> {
-        self.store["configuration"]["destinationPath"].as_str()
+    /// Path of a folder in the platform's bucket, if that is where the archive lies and where this strategy may look.
+    fn sight(&self, cx: &Context<Cnpg>, below: &str) -> Option<String> {
+        let place = self.destination.strip_prefix("s3://")?;
+        let (bucket, path) = place.split_once('/').unwrap_or((place, ""));
+        let path = format!("{}/{}/{below}", path.trim_matches('/'), self.server);
+        let path = path.trim_start_matches('/');
+        cx.in_sight(bucket, self.endpoint, path).map(Into::into)
     }
 
-    pub fn endpoint_url(&self) -> Option<&str> {
-        self.store["configuration"]["endpointURL"].as_str()
+    /// Path of the folder of base backups, if it can be seen.
+    pub fn bases(&self, cx: &Context<Cnpg>) -> Option<String> {
+        self.sight(cx, "base")
     }
 
-    pub fn credentials_secret(&self) -> Option<&str> {
-        self.store["configuration"]["s3Credentials"]["accessKeyId"]["name"].as_str()
+    /// Path of the folder of WAL, if it can be seen.
+    pub fn wals(&self, cx: &Context<Cnpg>) -> Option<String> {
+        self.sight(cx, "wals")
     }
 
-    /// The ObjectStore. It goes when its Cluster goes.
-    pub fn object_store(&self, cluster: &Cluster, namespace: &str) -> Value {
-        json!({
-            "apiVersion": ObjectStore::API_VERSION,
-            "kind": ObjectStore::KIND,
-            "metadata": {
-                "name": cluster.metadata.name,
-                "namespace": namespace,
-                "ownerReferences": [{
-                    "apiVersion": Cluster::API_VERSION,
-                    "kind": Cluster::KIND,
-                    "name": cluster.metadata.name,
-                    "uid": cluster.metadata.uid,
-                    "controller": true,
-                }],
-            },
-            "spec": self.store,
-        })
+    /// Whether it holds a WAL file; none if it cannot be seen.
+    pub fn holds_wal(&self, cx: &Context<Cnpg>, name: &str) -> Option<bool> {
+        let log = name.get(..WAL_FOLDER)?;
+        let folder = self.sight(cx, &format!("wals/{log}"))?;
+        let start = format!("{folder}/{name}");
+        Some(
+            cx.stored_below(&folder)
+                .any(|file| file.key.starts_with(&start)),
+        )
+    }
+
+    /// Whether WAL was archived at a moment or later, none if that cannot be told: whatever a WAL file holds had
+    /// happened when it was archived. Looks at WAL behind the file of this name.
+    pub fn reaches(&self, cx: &Context<Cnpg>, moment: Timestamp, behind: &str) -> Option<bool> {
+        let folder = self.wals(cx)?;
+        let mut files = cx.stored_below(&folder);
+        let log = behind.get(..WAL_FOLDER).unwrap_or_default();
+        let behind = format!("{folder}/{log}/{behind}");
+        if is_path(&behind) {
+            files = files.after(&behind);
+        }
+        let mut looked_at = 0;
+        for file in files.take(WAL_LOOKED_AT) {
+            if file.modified_at >= moment {
+                return Some(true);
+            }
+            looked_at += 1;
+        }
+        (looked_at < WAL_LOOKED_AT).then_some(false)
     }
 }
 
-/// The `spec` of an ObjectStore. What the settings leave out follows the BackupClass, then the platform's storage.
-fn store(cx: &Context<Cnpg>, settings: &BarmanObjectStore) -> Outcome<Value> {
-    let parameters = cx.parameters()?;
-    // Settings with credentials of their own are about a storage of their own.
-    let platform = settings.s3_credentials.is_none().then(|| cx.bucket());
+/// One base backup, as the bucket shows it.
+pub struct Base {
+    /// Its folder's name.
+    pub id: String,
+    pub size: u64,
+    /// Whether it is complete: this is written last.
+    pub is_described: bool,
+}
 
-    let endpoint = text(settings.endpoint_url.as_ref());
-    let endpoint_of_platform = platform.as_ref().filter(|_| endpoint.is_none());
-    let ca = settings
-        .endpoint_ca
-        .as_ref()
-        .filter(|ca| !ca.secret_ref.name.is_empty());
-    let ca = match (ca, endpoint_of_platform) {
-        (Some(ca), _) => Some(key(
-            &ca.secret_ref.name,
-            text(ca.key.as_ref()).unwrap_or("ca.crt"),
-        )),
-        (None, Some(platform)) => cx.ca_key().map(|ca| key(&platform.credentials_secret, &ca)),
-        (None, None) => None,
+/// The base backups in a folder, sorted by the moment in which they began; of a longer path just one.
+pub fn bases_in(cx: &Context<Cnpg>, folder: &str, below: &str) -> Vec<Base> {
+    let mut bases: Vec<Base> = Vec::new();
+    for file in cx.stored_below(below) {
+        let inside = file.key.get(folder.len() + 1..).unwrap_or_default();
+        let (id, name) = inside.split_once('/').unwrap_or_default();
+        if bases.last().is_none_or(|last| last.id != id) {
+            bases.push(Base {
+                id: id.into(),
+                size: 0,
+                is_described: false,
+            });
+        }
+        if let Some(base) = bases.last_mut() {
+            base.size += file.size_bytes;
+            base.is_described |= name == "backup.info";
+        }
+    }
+    bases
+}
+
+/// The base backup of this ID in a folder, if it is there as a whole.
+pub fn base_in(cx: &Context<Cnpg>, folder: &str, id: &str) -> Option<Base> {
+    let found = bases_in(cx, folder, &format!("{folder}/{id}"));
+    found.into_iter().find(|base| base.is_described)
+}
+
+/// The moment in a base backup's ID: `20260821T010405`, UTC.
+fn moment(id: &str) -> Option<Timestamp> {
+    let part = |range| id.get(range).filter(|_| id.len() == 15);
+    let (date, time) = (
+        [part(0..4)?, part(4..6)?, part(6..8)?],
+        [part(9..11)?, part(11..13)?, part(13..15)?],
+    );
+    let text = format!("{}T{}Z", date.join("-"), time.join(":"));
+    text.parse().ok()
+}
+
+/// What the operator has noted of a finished backup, if that is there still.
+pub fn ordered(cx: &Context<Cnpg>, source: &FinishedBackup) -> Outcome<Option<Backup>> {
+    match source.metadata_name(BACKUP_NAME)? {
+        Some(name) => cx.get(name),
+        None => Ok(None),
+    }
+}
+
+/// The ID of a finished backup's base backup; none where nobody knows it any more.
+///
+/// Backups of the first controller do not say it. Their base backup is the one that began when they did.
+pub fn id_of(
+    cx: &Context<Cnpg>,
+    source: &FinishedBackup,
+    archive: &Archive<'_>,
+    ordered: Option<&Backup>,
+) -> Outcome<Option<String>> {
+    let noted = ordered.and_then(|backup| backup.status.backup_id.as_deref());
+    if let Some(id) = source
+        .metadata(BACKUP_ID)
+        .or(noted)
+        .filter(|id| !id.is_empty())
+    {
+        if is_path(id) && !id.contains('/') {
+            return Ok(Some(id.into()));
+        }
+        return fail(
+            "InvalidMetadata",
+            format!(
+                "spec.driverMetadata of Backup {} says {id:?} for {BACKUP_ID}, which cannot be the folder of a base \
+                 backup",
+                source.name
+            ),
+        );
+    }
+    let Some(folder) = archive.bases(cx) else {
+        return Ok(None);
     };
-
-    let credentials = settings.s3_credentials.as_ref();
-    let secret = credentials
-        .map(|credentials| &credentials.secret_ref.name)
-        .or(platform
-            .as_ref()
-            .map(|platform| &platform.credentials_secret))
-        .map_or("", String::as_str);
-    let key_id = credentials.and_then(|credentials| text(credentials.access_key_id_key.as_ref()));
-    let secret_key =
-        credentials.and_then(|credentials| text(credentials.secret_access_key_key.as_ref()));
-
-    let wal_compression = parameters
-        .wal_compression
-        .or(value(settings.wal.compression.as_ref())?);
-    let data_compression = parameters
-        .data_compression
-        .or(value(settings.data.compression.as_ref())?);
-    Ok(pruned(json!({
-        "configuration": {
-            "destinationPath": settings.destination_path,
-            "endpointURL": endpoint.or(endpoint_of_platform.map(|platform| platform.endpoint.as_str())),
-            "endpointCA": ca,
-            "s3Credentials": {
-                "accessKeyId": key(secret, key_id.unwrap_or("AWS_ACCESS_KEY_ID")),
-                "secretAccessKey": key(secret, secret_key.unwrap_or("AWS_SECRET_ACCESS_KEY")),
-            },
-            "wal": {
-                "compression": wal_compression,
-                "encryption": value(settings.wal.encryption.as_ref())?,
-            },
-            "data": {
-                "compression": data_compression,
-                "encryption": value(settings.data.encryption.as_ref())?,
-                "jobs": settings.data.jobs,
-            },
-        },
-        "retentionPolicy": text(parameters.retention_policy.as_ref()).or(text(settings.retention_policy.as_ref())),
-        "instanceSidecarConfiguration": {
-            // S3 services other than Amazon's refuse the checksums that newer clients add unasked.
-            "env": [{ "name": "AWS_REQUEST_CHECKSUM_CALCULATION", "value": "when_required" }],
-        },
-    })))
+    let ids = bases_in(cx, &folder, &folder)
+        .into_iter()
+        .map(|base| base.id);
+    Ok(nearest(ids, source.taken_at))
 }
 
-fn key(secret: &str, key: &str) -> Value {
-    json!({ "name": secret, "key": key })
+/// The ID that is nearest to a moment, if it is of the same.
+fn nearest(ids: impl Iterator<Item = String>, taken_at: Timestamp) -> Option<String> {
+    let apart = |id: &String| {
+        let at = moment(id)?;
+        Some(at.since(taken_at).max(taken_at.since(at)))
+    };
+    let known = ids.filter_map(|id| Some((apart(&id)?, id)));
+    let (apart, id) = known.min()?;
+    (apart <= SAME_MOMENT).then_some(id)
 }
 
-/// A template that has nothing to set renders to an empty text.
-pub fn text(setting: Option<&String>) -> Option<&str> {
-    setting.map(String::as_str).filter(|text| !text.is_empty())
+/// The folder that a Cluster archives into: the one that it has, or for one that has none the one that the settings
+/// name. Barman lets no Cluster begin in a folder with WAL in it, such as the archive that the Cluster itself was
+/// restored from: then it gets a folder of its own.
+pub fn server_name(cx: &Context<Cnpg>, cluster: Option<&Cluster>, name: &str) -> Outcome<String> {
+    if let Some(has) = cluster.and_then(Cluster::server_name) {
+        return Ok(has.into());
+    }
+    let settings = settings(cx)?;
+    let wanted = backup_strategy::set(settings.server_name.as_deref()).unwrap_or(name);
+    let access = Access::of(cx, &settings);
+    let archive = Archive {
+        destination: &settings.barman_object_store.destination_path,
+        endpoint: access.endpoint.as_deref().unwrap_or_default(),
+        server: wanted,
+    };
+    let is_taken = match archive.wals(cx) {
+        Some(wals) => cx.stored_below(&wals).next().is_some(),
+        None => cluster.is_some_and(Cluster::was_restored),
+    };
+    Ok(if is_taken {
+        anew(cx, wanted)
+    } else {
+        wanted.into()
+    })
 }
 
-fn value<T: Copy>(setting: Option<&backup_strategy::Templated<T>>) -> Outcome<Option<T>> {
-    setting.map_or(Ok(None), |setting| Ok(setting.value()?.copied()))
+/// A folder that no other archive has.
+pub fn anew(cx: &Context<Cnpg>, name: &str) -> String {
+    let own = cx.child_name("archive");
+    let (_, hash) = own.rsplit_once('-').unwrap_or_default();
+    format!("{name}-{hash}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_a_moment() {
+        assert_eq!(moment("20260821T010405"), Some(Timestamp(1_787_274_245)));
+        for other in [
+            "",
+            "20260821",
+            "20260821T01040",
+            "2026-08-21T0104",
+            "äöü20260821T01",
+        ] {
+            assert_eq!(moment(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_base_backup_of_a_moment_is_the_nearest_of_the_same() {
+        let ids = [
+            "20260820T010405",
+            "20260821T010405",
+            "20260821T010805",
+            "latest",
+        ];
+        let nearest = |taken_at| nearest(ids.into_iter().map(Into::into), Timestamp(taken_at));
+        let at = 1_787_274_245;
+        assert_eq!(nearest(at).as_deref(), Some("20260821T010405"));
+        assert_eq!(nearest(at - 300).as_deref(), Some("20260821T010405"));
+        assert_eq!(nearest(at + 200).as_deref(), Some("20260821T010805"));
+        assert_eq!(nearest(at + 3600), None, "it was removed");
+    }
 }

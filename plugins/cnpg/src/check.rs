@@ -1,10 +1,12 @@
 //! Whether a finished backup can still be restored.
 
-use backup_strategy::{covers, is_path, prelude::*};
+use backup_strategy::prelude::*;
 
 use crate::{
     Cnpg,
-    metadata::{BACKUP_ID, BACKUP_NAME, CLUSTER_NAME, DESTINATION_PATH, SERVER_NAME},
+    archive::{self, Archive, base_in, id_of},
+    cluster_name,
+    metadata::{BEGIN_WAL, CLUSTER_NAME, END_WAL},
     operator::{Backup, Completion, ObjectStore},
 };
 
@@ -12,43 +14,64 @@ pub fn check(cx: &Context<Cnpg>) -> Outcome<Verdict> {
     let source = cx
         .source()
         .or_fail("NoBackup", "there is no backup to look after")?;
-    let (Some(destination), Some(server)) = (
-        source.metadata(DESTINATION_PATH),
-        source.metadata(SERVER_NAME),
-    ) else {
-        return Ok(Verdict::unknown(
-            "MetadataMissing",
-            "the Backup does not say where its archive lies",
-        ));
-    };
-    let ordered = match source.metadata_name(BACKUP_NAME)? {
-        Some(name) => cx.get::<Backup>(name)?,
-        None => None,
-    };
-    let id = source.metadata(BACKUP_ID).or(ordered
-        .as_ref()
-        .and_then(|backup| backup.status.backup_id.as_deref()));
-
+    let archive = Archive::of_backup(&source)?;
+    let ordered = archive::ordered(cx, &source)?;
+    let id = id_of(cx, &source, &archive, ordered.as_ref())?;
     // The archive itself knows best.
-    if let Some(folder) = id.and_then(|id| folder(cx, destination, server, id)) {
-        if !is_path(&folder) {
-            let message = format!(
-                "spec.driverMetadata of Backup {} leads to {folder:?}, which cannot be the folder of a base backup",
-                source.name
-            );
-            return fail("InvalidMetadata", message);
-        }
-        return Ok(look(cx, &source, &folder));
+    match archive.bases(cx) {
+        Some(folder) => Ok(look(cx, &source, &archive, &folder, id.as_deref())),
+        None => by_the_operator(cx, &source, &archive, ordered.as_ref()),
     }
+}
 
-    // Otherwise the operator's word. Its retention removes its own Backup with the base backup; a window that
-    // begins later is no proof of loss, since the oldest backup itself ends where the window begins.
+fn look(
+    cx: &Context<Cnpg>,
+    source: &FinishedBackup,
+    archive: &Archive<'_>,
+    folder: &str,
+    id: Option<&str>,
+) -> Verdict {
+    let base = id.and_then(|id| base_in(cx, folder, id));
+    let Some(base) = base else {
+        let id = id.unwrap_or("a base backup of its time");
+        return Verdict::lost(
+            "BaseBackupGone",
+            format!("the archive no longer holds {folder}/{id}"),
+        );
+    };
+    let needed = [BEGIN_WAL, END_WAL].map(|key| source.metadata(key).unwrap_or_default());
+    let gone = |name: &&str| archive.holds_wal(cx, name) == Some(false);
+    if let Some(name) = needed.into_iter().find(gone) {
+        return Verdict::lost(
+            "WALGone",
+            format!(
+                "the archive no longer holds WAL file {name}, which base backup {} needs",
+                base.id
+            ),
+        );
+    }
+    match &source.artifact {
+        Some(artifact) => {
+            Verdict::PresentAs(Artifact::at(artifact.uri.as_str()).with_size(base.size))
+        }
+        None => Verdict::Present,
+    }
+}
+
+/// The operator's retention removes its own Backup with the base backup; a recovery window that begins later is no proof
+/// of loss, since the oldest backup itself ends where the window begins.
+fn by_the_operator(
+    cx: &Context<Cnpg>,
+    source: &FinishedBackup,
+    archive: &Archive<'_>,
+    ordered: Option<&Backup>,
+) -> Outcome<Verdict> {
     let cluster = source
         .metadata_name(CLUSTER_NAME)?
-        .map_or_else(|| crate::cluster_name(&source.application), Into::into);
+        .map_or_else(|| cluster_name(&source.application), Into::into);
     let window = cx
         .get::<ObjectStore>(&cluster)?
-        .and_then(|store| store.first_recoverability_point(server));
+        .and_then(|store| store.first_recoverability_point(archive.server));
     let completed = ordered.is_some_and(|backup| backup.completion() == Completion::Done);
     if completed || window.is_some_and(|first| first <= source.taken_at) {
         return Ok(Verdict::Present);
@@ -56,34 +79,8 @@ pub fn check(cx: &Context<Cnpg>) -> Outcome<Verdict> {
     Ok(Verdict::unknown(
         "ArchiveOutOfSight",
         format!(
-            "{destination} is not in the platform's storage, and CloudNativePG says nothing of this backup"
+            "{} is not in the platform's storage, and CloudNativePG says nothing of this backup",
+            archive.destination
         ),
     ))
-}
-
-/// The folder of a base backup, if it is where the platform lets this strategy look.
-fn folder(cx: &Context<Cnpg>, destination: &str, server: &str, id: &str) -> Option<String> {
-    let (bucket, path) = destination
-        .strip_prefix("s3://")?
-        .split_once('/')
-        .unwrap_or_default();
-    let folder = format!("{}/{server}/base/{id}", path.trim_matches('/'));
-    let granted = cx.prefixes().iter().any(|prefix| covers(prefix, &folder));
-    (granted && bucket == cx.bucket().name).then_some(folder)
-}
-
-fn look(cx: &Context<Cnpg>, source: &FinishedBackup, folder: &str) -> Verdict {
-    let (mut size, mut described) = (0, false);
-    for object in cx.stored_below(folder) {
-        size += object.size_bytes;
-        described |= object.key.ends_with("/backup.info");
-    }
-    match &source.artifact {
-        _ if !described => Verdict::lost(
-            "BaseBackupGone",
-            format!("the archive no longer holds {folder}"),
-        ),
-        Some(artifact) => Verdict::PresentAs(Artifact::at(artifact.uri.as_str()).with_size(size)),
-        None => Verdict::Present,
-    }
 }

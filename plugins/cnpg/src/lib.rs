@@ -9,23 +9,53 @@
 //! ```
 //!
 //! A backup therefore sees to it that the Cluster archives, asks the operator for a base backup, and waits.
-//! From then on nothing but the operator's `Backup` is looked at.
+//! From then on nothing but the operator's `Backup` is looked at. A restore is harder: a Cluster takes in an archive only
+//! while it comes up for the first time. So it is deleted with its data and created again, which `restore` tells about.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `spec` | what may be set and asked for |
+//! | `settings` | the settings with what they leave out |
+//! | `cluster`, `operator`, `application` | views of objects |
+//! | `archive` | where an archive lies, and what can be seen of it |
+//! | `backup`, `check`, `forget` | the questions of these names |
+//! | `restore` | the steps of a restore; `gate` is the first of them, `recovery` what it makes |
 
+mod application;
 mod archive;
+mod backup;
 mod check;
+mod cluster;
+mod forget;
+mod gate;
 mod metadata;
 mod operator;
+mod recovery;
+mod restore;
+mod settings;
 mod spec;
 
-use backup_strategy::prelude::*;
+use backup_strategy::{HelmRelease, prelude::*};
+use serde::{Deserialize, Serialize};
 
-use archive::Archive;
-use operator::{Cluster, Completion, ObjectStore, Pod, Postgres};
+use application::Postgres;
+use cluster::Cluster;
+use operator::{ObjectStore, Pod, Volume};
 
 /// The strategy.
 pub struct Cnpg;
 
 backup_strategy::export!(Cnpg);
+
+/// What a job remembers, by its kind.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Of a BackupJob: where the backup goes.
+    Backup(backup::Destination),
+    /// Of a RestoreJob: what it does, from before the deletion on.
+    Restore(recovery::Recovery),
+}
 
 impl Strategy for Cnpg {
     const NAME: &str = "cnpg";
@@ -34,27 +64,39 @@ impl Strategy for Cnpg {
     const APPLICATIONS: &[&str] = &["apps.cozystack.io/Postgres"];
     const DESCRIPTION: &str =
         "Base backups and WAL archives of Postgres by CloudNativePG and its Barman Cloud plugin";
-    const QUESTIONS: &[Question] = &[Question::Backup, Question::Abort, Question::Check];
+    const QUESTIONS: &[Question] = &[
+        Question::Backup,
+        Question::Restore,
+        Question::Abort,
+        Question::Forget,
+        Question::Check,
+    ];
     const READS: &[Reads] = &[
         Reads::of::<operator::Backup>().small(),
         Reads::of::<ObjectStore>().small(),
         Reads::of::<Cluster>(),
-        Reads::of::<Pod>(),
+        Reads::of::<HelmRelease>(),
+        Reads::of::<Pod>().with_logs(),
+        Reads::of::<Volume>(),
     ];
     const WRITES: &[Writes] = &[
         Writes::of::<operator::Backup>(&[Action::Create, Action::Delete]),
-        Writes::of::<Cluster>(&[Action::Apply]),
+        Writes::of::<Cluster>(&[Action::Create, Action::Apply, Action::Delete]),
         Writes::of::<ObjectStore>(&[Action::Apply])
             .with_storage_paths(&["/spec/configuration/destinationPath"]),
+        Writes::of::<Postgres>(&[Action::Merge])
+            .with_storage_paths(&["/spec/backup/destinationPath"]),
+        Writes::of::<Volume>(&[Action::Delete]),
     ];
+    const SUSPENDS_RELEASES: bool = true;
     const USES_CREDENTIALS_BETWEEN_JOBS: bool = true;
     const METADATA_VERSIONS: &[u32] = &[0, 1];
-    const STATE_VERSIONS: &[u32] = &[1];
+    const STATE_VERSIONS: &[u32] = &[2];
 
     type Spec = spec::Spec;
     type Parameters = spec::Parameters;
-    type Options = Nothing;
-    type State = Archive;
+    type Options = spec::Options;
+    type State = State;
 
     fn validate(spec: &Self::Spec, parameters: &Self::Parameters) -> Vec<Problem> {
         spec::problems(spec, parameters)
@@ -62,13 +104,9 @@ impl Strategy for Cnpg {
 
     fn paths(cx: &Context<Self>) -> Outcome<Vec<Path>> {
         let name = cluster_name(&cx.subject());
-        let template = cx.spec()?.template;
         let cluster = cx.get::<Cluster>(&name)?;
-        let server = cluster.as_ref().and_then(Cluster::server_name);
-        let server = server
-            .or(archive::text(template.server_name.as_ref()))
-            .unwrap_or(&name);
-        let destination = template.barman_object_store.destination_path;
+        let server = archive::server_name(cx, cluster.as_ref(), &name)?;
+        let destination = settings::settings(cx)?.barman_object_store.destination_path;
         Ok(vec![Path::new(
             format!("{}/{server}/", destination.trim_end_matches('/')),
             "base backups and WAL",
@@ -76,61 +114,23 @@ impl Strategy for Cnpg {
     }
 
     fn backup(cx: &Context<Self>) -> Outcome<Success> {
-        if let Some(refusal) = cx.refused().filter(|refusal| refusal.reason == "Invalid") {
-            return fail(
-                "Refused",
-                format!("{} was refused: {}", refusal.action, refusal.message),
-            );
-        }
+        backup::backup(cx)
+    }
 
-        let name = cx.child_name("backup");
-        let backup = match cx.get::<operator::Backup>(&name)? {
-            Some(backup) => backup,
-            None => {
-                archive_in_use(cx)?;
-                let ApplicationRef { namespace, .. } = cx.subject();
-                let order = operator::Backup::of(&cluster_name(&cx.subject()), &namespace, &name);
-                cx.ensure(Lifetime::Kept, &order)?
-            }
-        };
-        match backup.completion() {
-            Completion::Pending => wait(
-                "BackupPending",
-                "CloudNativePG has yet to begin with the base backup",
-            ),
-            Completion::Running => wait("BackupRunning", "CloudNativePG is taking the base backup"),
-            Completion::HeldUp => {
-                let why = backup.error().unwrap_or("see the logs of its Pods");
-                wait(
-                    "WALArchivingFailing",
-                    format!("the Cluster cannot archive WAL: {why}"),
-                )
-                .at_most(30.minutes())
-            }
-            Completion::Failed(why) => fail(
-                "CNPGBackupFailed",
-                format!("CloudNativePG has failed: {why}"),
-            ),
-            Completion::Done => success(cx, &backup),
-        }
+    fn restore(cx: &Context<Self>) -> Outcome<()> {
+        restore::restore(cx)
     }
 
     fn abort(cx: &Context<Self>) -> Outcome<()> {
-        if cx.job().kind != "BackupJob" {
-            return Ok(());
+        match cx.job().kind.as_str() {
+            "BackupJob" => backup::abort(cx),
+            "RestoreJob" => restore::abort(cx),
+            _ => Ok(()),
         }
-        let name = cx.child_name("backup");
-        if let Some(backup) = cx
-            .get::<operator::Backup>(&name)?
-            .filter(|backup| !backup.is_final())
-        {
-            cx.delete::<operator::Backup>(
-                &name,
-                Some(&backup.metadata.uid),
-                Propagation::Background,
-            );
-        }
-        Ok(())
+    }
+
+    fn forget(cx: &Context<Self>) -> Outcome<()> {
+        forget::forget(cx)
     }
 
     fn check(cx: &Context<Self>) -> Outcome<Verdict> {
@@ -141,137 +141,4 @@ impl Strategy for Cnpg {
 /// The chart names Cluster, ObjectStore and Helm release alike.
 fn cluster_name(application: &ApplicationRef) -> String {
     format!("postgres-{}", application.name)
-}
-
-/// Sees to it that the Cluster archives where the settings want it, and that all of its Pods know: the operator
-/// fails a base backup for good that it orders from a Pod without the plugin.
-fn archive_in_use(cx: &Context<Cnpg>) -> Outcome<()> {
-    let ApplicationRef { namespace, .. } = cx.subject();
-    let name = cluster_name(&cx.subject());
-    let cluster = cx
-        .get::<Cluster>(&name)
-        .map(|cluster| cluster.filter(|cluster| !cluster.metadata.is_being_deleted()))
-        .or_wait(
-            "ClusterNotReady",
-            format!("CloudNativePG has no Cluster {namespace}/{name} yet"),
-        )
-        .at_most(30.minutes())?;
-    if cluster.archives_natively() {
-        let message = format!(
-            "Cluster {namespace}/{name} archives by its own barmanObjectStore, not by the plugin"
-        );
-        return fail("ClusterArchivesNatively", message);
-    }
-
-    let known = cx.state()?.filter(|known: &Archive| {
-        cluster
-            .server_name()
-            .is_none_or(|live| live == known.server_name)
-    });
-    let is_new = known.is_none();
-    let mut archive = known.map_or_else(|| Archive::of(cx, &cluster), Ok)?;
-
-    // Applied once in each job even where it fits: what was set for the last backup and is not any more goes.
-    let wanted = archive.object_store(&cluster, &namespace);
-    let store_fits = cx
-        .get::<ObjectStore>(&name)?
-        .is_some_and(|shown| shown.fits(&wanted));
-    if is_new || !store_fits {
-        cx.apply(&wanted);
-    }
-    let missing = cluster.plugins_with(&archive.server_name);
-    if let Some(plugins) = &missing {
-        cx.apply(&cluster.with_plugins(&namespace, plugins));
-    }
-    if is_new || (missing.is_some() && !archive.attached) {
-        archive.attached |= missing.is_some();
-        cx.remember(&archive)?;
-    }
-
-    let progress = if missing.is_some() || !store_fits {
-        "is told where to archive"
-    } else if !cluster.has_loaded_plugin() {
-        "is to load the Barman Cloud plugin"
-    } else if !pods_have_plugin(cx, &name)? {
-        "restarts its Pods with the Barman Cloud plugin"
-    } else if archive.attached && !cluster.is_healthy() {
-        "settles after its Pods were restarted"
-    } else {
-        return Ok(());
-    };
-    let phase = cluster.phase();
-    wait(
-        "ArchiveNotReady",
-        format!("Cluster {namespace}/{name} {progress} (phase: {phase})"),
-    )
-    .at_most(30.minutes())
-}
-
-fn pods_have_plugin(cx: &Context<Cnpg>, cluster: &str) -> Outcome<bool> {
-    let pods = cx.find::<Pod>(&[
-        ("cnpg.io/cluster", cluster),
-        ("cnpg.io/podRole", "instance"),
-    ])?;
-    Ok(!pods.is_empty() && pods.iter().all(Pod::has_plugin))
-}
-
-fn success(cx: &Context<Cnpg>, backup: &operator::Backup) -> Outcome<Success> {
-    let archive = cx.state().or_fail(
-        "StateMissing",
-        "the job has lost its record of where the backup lies",
-    )?;
-    let application = cx.application::<Postgres>().or_fail(
-        "ApplicationNotFound",
-        "the application was deleted while it was backed up",
-    )?;
-    let status = &backup.status;
-    let name = backup.metadata.name.as_str();
-    let owned = |text: &str| Some(text.to_owned());
-    Ok(Success::of(Artifact::at(format!(
-        "cnpg://{}/{name}",
-        archive.server_name
-    )))
-    .taken_at(status.started_at)
-    .metadata(metadata::VERSION, owned("1"))
-    .metadata(metadata::BACKUP_NAME, owned(name))
-    .metadata(metadata::SERVER_NAME, owned(&archive.server_name))
-    .metadata(
-        metadata::DESTINATION_PATH,
-        archive.destination_path().map(Into::into),
-    )
-    .metadata(
-        metadata::ENDPOINT_URL,
-        owned(archive.endpoint_url().unwrap_or_default()),
-    )
-    .metadata(metadata::CLUSTER_NAME, cluster_name(&cx.subject()))
-    .metadata(
-        metadata::SECRET,
-        archive.credentials_secret().map(Into::into),
-    )
-    .metadata(metadata::BACKUP_ID, status.backup_id.clone())
-    .metadata(metadata::BEGIN_WAL, status.begin_wal.clone())
-    .metadata(metadata::END_WAL, status.end_wal.clone())
-    .metadata(
-        metadata::STOPPED_AT,
-        status.stopped_at.map(|moment| moment.to_string()),
-    )
-    .resources(&snapshot(cx, &application)))
-}
-
-/// What a restore brings back besides the data. Users come without their passwords.
-fn snapshot(cx: &Context<Cnpg>, application: &Postgres) -> Value {
-    let mut snapshot = json!({
-        "apiVersion": "backups.cozystack.io/v1alpha1",
-        "kind": "CNPGBackupSnapshot",
-    });
-    for (name, map) in [
-        ("databases", json!(application.spec.databases)),
-        ("users", json!(application.spec.users)),
-        ("parameters", json!(cx.all_parameters())),
-    ] {
-        if map.as_object().is_some_and(|map| !map.is_empty()) {
-            snapshot[name] = map;
-        }
-    }
-    snapshot
 }

@@ -207,7 +207,7 @@ impl Plans {
         for asked in asked {
             let is_new = last.as_ref() != Some(&asked);
             if is_new && let Some(document) = &asked.document {
-                // Where something is waited for, the step says so; here it is about what is made.
+                // What `paths` answers is for a step to expect.
                 if asked.has_plan || asked.question != Question::Paths {
                     documents.push(document.clone());
                 }

@@ -1,35 +1,48 @@
-//! CloudNativePG and its Barman Cloud plugin.
+//! CloudNativePG and its Barman Cloud plugin, and Helm beside them.
+
+mod helm;
+mod instances;
 
 use std::sync::Arc;
 
-use backup_engine::{
-    cluster::{ApiError, Caller, Cluster, DeleteOptions},
-    reference,
-};
+use backup_engine::cluster::{ApiError, Caller, Cluster};
+use backup_sandbox::contract::ObjectRef;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    Bucket, Operator, Workplace,
-    play::{all, set_status, text},
+    Bucket, Operator, Stage, Workplace,
+    play::{VOLUME_FINALIZER, all, let_go, set_status, text},
 };
 
+/// Of the operator's kinds.
+const API_VERSION: &str = "postgresql.cnpg.io/v1";
+const STORES: &str = "barmancloud.cnpg.io/v1";
 const PLUGIN: &str = "barman-cloud.cloudnative-pg.io";
 const MANAGER: &str = "cloudnative-pg";
+/// Of all that the operator makes for a Cluster.
+const CLUSTER_LABEL: &str = "/metadata/labels/cnpg.io~1cluster";
 
-/// How the base backups that are ordered end.
+/// How it goes with what the operator is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Fate {
-    /// They complete.
+    /// Base backups complete, Clusters come up, also from an archive that holds what they need.
     #[default]
     Completes,
-    /// They fail for good, with this error.
+    /// Base backups fail for good, with this error.
     Fails(String),
-    /// They never go on.
+    /// Base backups never go on.
     Stalls,
+    /// Base backups wait for WAL that cannot be archived, with this error.
+    HoldsUp(String),
+    /// Clusters never come up from an archive.
+    RecoveryStalls,
+    /// Volumes of a Cluster that is gone never go.
+    VolumesStay,
 }
 
-/// The operator: it brings Pods of a Cluster up to its spec, and takes base backups, one step at a time.
+/// The operator: it brings Clusters up, their Pods up to their specs, and takes base backups, one step at a time. Helm
+/// renders a Cluster that is missing, and one whose application has changed, unless its release is suspended.
 pub struct Cnpg {
     place: Workplace,
     fate: Fate,
@@ -37,21 +50,36 @@ pub struct Cnpg {
 
 impl Operator for Cnpg {
     const WATCHES: &[(&str, &str)] = &[
-        ("postgresql.cnpg.io/v1", "Cluster"),
-        ("postgresql.cnpg.io/v1", "Backup"),
+        (API_VERSION, "Cluster"),
+        (API_VERSION, "Backup"),
+        (STORES, "ObjectStore"),
+        ("v1", "PersistentVolumeClaim"),
+        ("apps.cozystack.io/v1alpha1", "Postgres"),
+        ("helm.toolkit.fluxcd.io/v2", "HelmRelease"),
     ];
 
     async fn step<C: Cluster>(&self, cluster: &C, now: Timestamp) -> Result<Vec<String>, ApiError> {
         let mut steps = vec![];
-        for found in all(cluster, "postgresql.cnpg.io/v1", "Cluster").await? {
-            if self.place.covers(&found) {
-                steps.extend(roll_out(cluster, &found).await?);
+        for release in self
+            .all(cluster, "helm.toolkit.fluxcd.io/v2", "HelmRelease")
+            .await?
+        {
+            steps.extend(helm::render(cluster, &release).await?);
+        }
+        for pod in self.all(cluster, "v1", "Pod").await? {
+            steps.extend(instances::stop(cluster, &pod).await?);
+        }
+        for volume in self.all(cluster, "v1", "PersistentVolumeClaim").await? {
+            let is_ours = !text(&volume, CLUSTER_LABEL).is_empty();
+            if is_ours && self.fate != Fate::VolumesStay {
+                steps.extend(let_go(cluster, MANAGER, &volume, VOLUME_FINALIZER).await?);
             }
         }
-        for found in all(cluster, "postgresql.cnpg.io/v1", "Backup").await? {
-            if self.place.covers(&found) {
-                steps.extend(self.back_up(cluster, &found, now).await?);
-            }
+        for found in self.all(cluster, API_VERSION, "Cluster").await? {
+            steps.extend(self.run(cluster, &found).await?);
+        }
+        for found in self.all(cluster, API_VERSION, "Backup").await? {
+            steps.extend(self.back_up(cluster, &found, now).await?);
         }
         Ok(steps)
     }
@@ -70,6 +98,101 @@ impl Cnpg {
         Self { place, fate }
     }
 
+    /// The objects of a kind where it looks.
+    async fn all<C: Cluster>(
+        &self,
+        cluster: &C,
+        api_version: &str,
+        kind: &str,
+    ) -> Result<Vec<Value>, ApiError> {
+        let mut found = all(cluster, api_version, kind).await?;
+        found.retain(|object| self.place.covers(object));
+        Ok(found)
+    }
+
+    /// Takes a Cluster one step further.
+    async fn run<C: Cluster>(
+        &self,
+        cluster: &C,
+        database: &Value,
+    ) -> Result<Option<String>, ApiError> {
+        if database.pointer("/metadata/deletionTimestamp").is_some() {
+            return Ok(None);
+        }
+        let recovers = database.pointer("/spec/bootstrap/recovery").is_some();
+        match text(database, "/status/phase") {
+            "" => instances::begin(cluster, database, recovers).await,
+            "Setting up primary" if recovers => {
+                if self.fate == Fate::RecoveryStalls {
+                    return Ok(None);
+                }
+                // What it lacks may come yet.
+                match self.base_to_recover(cluster, database).await? {
+                    Some(base) => instances::complete(cluster, database, Some(&base)).await,
+                    None => Ok(None),
+                }
+            }
+            "Setting up primary" => instances::complete(cluster, database, None).await,
+            _ => self.roll_out(cluster, database).await,
+        }
+    }
+
+    /// Lets Barman look at the archive of a Cluster that is told to archive, and its Pods start with the plugin.
+    async fn roll_out<C: Cluster>(
+        &self,
+        cluster: &C,
+        database: &Value,
+    ) -> Result<Option<String>, ApiError> {
+        let Some(plugin) = our_plugin(database) else {
+            return Ok(None);
+        };
+        if database.pointer("/status/pluginStatus/0/name").is_none() {
+            return instances::load_plugin(cluster, database).await;
+        }
+        if text(database, "/status/phase") == "Cluster in healthy state" {
+            return Ok(None);
+        }
+        let archive = archive(cluster, database, plugin).await?;
+        let is_empty = match &archive {
+            Some(archive) => !self.holds(archive, "wals/").await,
+            None => true,
+        };
+        instances::restart(cluster, database, is_empty).await
+    }
+
+    async fn holds(&self, archive: &Archive, file: &str) -> bool {
+        let start = format!("{}/{file}", archive.folder);
+        let keys = self.place.bucket(&archive.bucket).keys().await;
+        keys.iter().any(|key| key.starts_with(&start))
+    }
+
+    /// The base backup that a Cluster comes up from, if it is there: as the Cluster says, or else the newest.
+    async fn base_to_recover<C: Cluster>(
+        &self,
+        cluster: &C,
+        database: &Value,
+    ) -> Result<Option<String>, ApiError> {
+        let source = text(database, "/spec/bootstrap/recovery/source");
+        let sources = database.pointer("/spec/externalClusters");
+        let mut sources = sources.and_then(Value::as_array).into_iter().flatten();
+        let Some(found) = sources.find(|found| text(found, "/name") == source) else {
+            return Ok(None);
+        };
+        let Some(archive) = archive(cluster, database, &found["plugin"]).await? else {
+            return Ok(None);
+        };
+        let target = "/spec/bootstrap/recovery/recoveryTarget/backupID";
+        let wanted = text(database, target);
+        let folder = format!("{}/base/", archive.folder);
+        let keys = self.place.bucket(&archive.bucket).keys().await;
+        let ids = keys.iter().filter_map(|key| {
+            let id = key.strip_prefix(&folder)?.strip_suffix("/backup.info")?;
+            (wanted.is_empty() || id == wanted).then_some(id)
+        });
+        let id = ids.max().map(ToOwned::to_owned);
+        Ok(id.map(|id| format!("s3://{}/{folder}{id}", archive.bucket)))
+    }
+
     /// Takes a base backup one step further.
     async fn back_up<C: Cluster>(
         &self,
@@ -79,26 +202,19 @@ impl Cnpg {
     ) -> Result<Option<String>, ApiError> {
         let phase = text(backup, "/status/phase");
         let status = match (phase, &self.fate) {
-            ("" | "pending", _) => {
+            ("" | "pending" | "walArchivingFailing", Fate::HoldsUp(error)) => {
+                if phase == "walArchivingFailing" {
+                    return Ok(None);
+                }
+                json!({ "phase": "walArchivingFailing", "error": error })
+            }
+            ("" | "pending" | "walArchivingFailing", _) => {
                 json!({ "phase": "started", "startedAt": now.to_string(), "method": "plugin" })
             }
             ("started", _) => json!({ "phase": "running" }),
             ("running", Fate::Fails(error)) => json!({ "phase": "failed", "error": error }),
-            ("running", Fate::Completes) => {
-                let id = now.strftime("%Y%m%dT%H%M%S").to_string();
-                match self.write(cluster, backup, &id, now).await? {
-                    true => json!({
-                        "phase": "completed",
-                        "stoppedAt": now.to_string(),
-                        "backupId": id,
-                        "beginWal": "000000010000000000000003",
-                        "endWal": "000000010000000000000003",
-                    }),
-                    false => {
-                        json!({ "phase": "failed", "error": "the Cluster or its ObjectStore is gone" })
-                    }
-                }
-            }
+            ("running", Fate::Stalls) => return Ok(None),
+            ("running", _) => self.upload(cluster, backup, now).await?,
             _ => return Ok(None),
         };
         set_status(cluster, MANAGER, backup, &status).await?;
@@ -109,127 +225,97 @@ impl Cnpg {
         )))
     }
 
-    /// What Barman leaves in the bucket. Gives back whether it knows where: it reads that from the Cluster and its
-    /// ObjectStore, and either may be gone.
-    async fn write<C: Cluster>(
+    /// What Barman leaves in the bucket, and what the operator says of it. Barman reads from the Cluster and its
+    /// ObjectStore where that is, and either may be gone.
+    async fn upload<C: Cluster>(
         &self,
         cluster: &C,
         backup: &Value,
-        id: &str,
         now: Timestamp,
-    ) -> Result<bool, ApiError> {
-        let namespace = text(backup, "/metadata/namespace");
-        let of = |api_version: &str, kind: &str, name: &str| backup_sandbox::contract::ObjectRef {
-            api_version: api_version.to_owned(),
-            kind: kind.to_owned(),
-            namespace: Some(namespace.to_owned()),
-            name: name.to_owned(),
-        };
+    ) -> Result<Value, ApiError> {
+        let failed = |error: &str| Ok(json!({ "phase": "failed", "error": error }));
         let name = text(backup, "/spec/cluster/name");
-        let database = cluster
-            .get(
-                &Caller::host(),
-                &of("postgresql.cnpg.io/v1", "Cluster", name),
-            )
-            .await?;
-        let plugin = database
+        let database = get(cluster, backup, API_VERSION, "Cluster", name).await?;
+        let Some((database, plugin)) = database
             .as_ref()
-            .and_then(our_plugin)
-            .cloned()
-            .unwrap_or_default();
-        let store = text(&plugin, "/parameters/barmanObjectName");
-        let store = cluster
-            .get(
-                &Caller::host(),
-                &of("barmancloud.cnpg.io/v1", "ObjectStore", store),
-            )
-            .await?;
-        let destination = store.as_ref().map_or("", |store| {
-            text(store, "/spec/configuration/destinationPath")
-        });
-        let place = destination.strip_prefix("s3://");
-        let Some((bucket, path)) = place.and_then(|rest| rest.split_once('/')) else {
-            return Ok(false);
+            .and_then(|database| Some((database, our_plugin(database)?)))
+        else {
+            return failed("the Cluster or its plugin is gone");
         };
-        let bucket = self.place.bucket(bucket);
-        let server = text(&plugin, "/parameters/serverName");
-        let folder = format!("{}/{server}", path.trim_matches('/'));
-        let wal = "wals/0000000100000000/000000010000000000000003.gz";
+        let Some(archive) = archive(cluster, database, plugin).await? else {
+            return failed("the ObjectStore is gone");
+        };
+        if instances::is_refused(cluster, database).await? {
+            return failed("WAL archive check failed: Expected empty archive");
+        }
+        let bucket = self.place.bucket(&archive.bucket);
+        let wals = format!("{}/wals/", archive.folder);
+        let keys = bucket.keys().await;
+        let written = keys.iter().filter(|key| key.starts_with(&wals)).count();
+        let wal = format!("0000000100000000{:08X}", 3 + written);
+        let id = now.strftime("%Y%m%dT%H%M%S").to_string();
         for (file, size_bytes) in [
             (format!("base/{id}/backup.info"), 1_204),
             (format!("base/{id}/data.tar.gz"), 4_194_304),
-            (wal.to_owned(), 65_536),
+            (format!("wals/0000000100000000/{wal}.gz"), 65_536),
         ] {
-            bucket
-                .put(&format!("{folder}/{file}"), size_bytes, now)
-                .await;
+            let key = format!("{}/{file}", archive.folder);
+            bucket.put(&key, size_bytes, now).await;
         }
-        Ok(true)
+        Ok(json!({
+            "phase": "completed",
+            "stoppedAt": now.to_string(),
+            "backupId": id,
+            "beginWal": wal,
+            "endWal": wal,
+        }))
     }
 }
 
-/// Restarts a Cluster's Pods with the plugin once its spec names it, then tells that it is healthy.
-async fn roll_out<C: Cluster>(cluster: &C, database: &Value) -> Result<Option<String>, ApiError> {
-    let name = text(database, "/metadata/name");
-    if our_plugin(database).is_none() {
-        return Ok(None);
-    }
-    let loaded = database.pointer("/status/pluginStatus/0/name").is_some();
-    let phase = text(database, "/status/phase");
-    if !loaded {
-        let status = json!({
-            "phase": "Applying configuration",
-            "pluginStatus": [{ "name": PLUGIN, "version": "0.13.0" }],
-        });
-        set_status(cluster, MANAGER, database, &status).await?;
-        return Ok(Some(format!(
-            "Cluster {name} loads the Barman Cloud plugin"
-        )));
-    }
-    if phase == "Cluster in healthy state" {
-        return Ok(None);
-    }
-    for pod in all(cluster, "v1", "Pod").await? {
-        let is_its = text(&pod, "/metadata/namespace") == text(database, "/metadata/namespace");
-        if is_its && text(&pod, "/metadata/labels/cnpg.io~1cluster") == name {
-            restart_with_plugin(cluster, &pod).await?;
-        }
-    }
-    set_status(
-        cluster,
-        MANAGER,
-        database,
-        &json!({ "phase": "Cluster in healthy state" }),
-    )
-    .await?;
-    Ok(Some(format!(
-        "Cluster {name} has restarted its Pods with the plugin and is healthy"
-    )))
+/// Where a plugin's parameters lead.
+struct Archive {
+    bucket: String,
+    folder: String,
 }
 
-/// A Pod's containers cannot be changed: another Pod takes its place.
-async fn restart_with_plugin<C: Cluster>(cluster: &C, pod: &Value) -> Result<(), ApiError> {
-    let host = Caller::host();
-    cluster
-        .delete(&host, &reference(pod), &DeleteOptions::default())
-        .await?;
-    let restarted = json!({
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "name": text(pod, "/metadata/name"),
-            "namespace": text(pod, "/metadata/namespace"),
-            "labels": pod.pointer("/metadata/labels"),
-        },
-        "spec": {
-            "containers": pod.pointer("/spec/containers"),
-            "initContainers": [{ "name": "plugin-barman-cloud", "image": "plugin", "restartPolicy": "Always" }],
-        },
+/// The archive that an entry of a Cluster's plugins, or of its external clusters, names; none without its ObjectStore.
+async fn archive<C: Cluster>(
+    cluster: &C,
+    database: &Value,
+    plugin: &Value,
+) -> Result<Option<Archive>, ApiError> {
+    let store = text(plugin, "/parameters/barmanObjectName");
+    let store = get(cluster, database, STORES, "ObjectStore", store).await?;
+    let destination = store.as_ref().map_or("", |store| {
+        text(store, "/spec/configuration/destinationPath")
     });
-    cluster
-        .create(&host, MANAGER, &restarted, false)
-        .await
-        .map(|_| ())
+    let place = destination.strip_prefix("s3://");
+    let place = place.and_then(|rest| rest.split_once('/'));
+    let server = text(plugin, "/parameters/serverName");
+    Ok(place.map(|(bucket, path)| Archive {
+        bucket: bucket.to_owned(),
+        folder: format!("{}/{server}", path.trim_matches('/')),
+    }))
+}
+
+/// An object beside another one.
+async fn get<C: Cluster>(
+    cluster: &C,
+    beside: &Value,
+    api_version: &str,
+    kind: &str,
+    name: &str,
+) -> Result<Option<Value>, ApiError> {
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let target = ObjectRef {
+        api_version: api_version.to_owned(),
+        kind: kind.to_owned(),
+        namespace: Some(text(beside, "/metadata/namespace").to_owned()),
+        name: name.to_owned(),
+    };
+    cluster.get(&Caller::host(), &target).await
 }
 
 fn our_plugin(database: &Value) -> Option<&Value> {
@@ -237,4 +323,29 @@ fn our_plugin(database: &Value) -> Option<&Value> {
     plugins
         .iter()
         .find(|plugin| text(plugin, "/name") == PLUGIN)
+}
+
+/// A Postgres application, its Cluster and its Pod, for a cluster that is not a [`Stage`]'s.
+///
+/// # Errors
+/// When the stage itself is not in order.
+pub fn postgres_objects(namespace: &str, name: &str, password: &str) -> anyhow::Result<Vec<Value>> {
+    let text = include_str!("postgres.yaml")
+        .replace("NAMESPACE", namespace)
+        .replace("NAME", name)
+        .replace("PASSWORD", password);
+    Ok(serde_saphyr::from_multiple(&text)?)
+}
+
+impl Stage {
+    /// A Postgres application, with a user whose password is given, its Cluster and its Pod.
+    ///
+    /// # Errors
+    /// When the namespace is missing.
+    pub fn postgres(&self, namespace: &str, name: &str, password: &str) -> anyhow::Result<()> {
+        for object in postgres_objects(namespace, name, password)? {
+            self.cluster.put(object)?;
+        }
+        Ok(())
+    }
 }

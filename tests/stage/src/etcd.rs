@@ -2,23 +2,20 @@
 
 use std::sync::Arc;
 
-use backup_engine::{
-    cluster::{ApiError, Caller, Cluster, Part},
-    reference,
-};
+use anyhow::Context as _;
+use backup_engine::cluster::{ApiError, Caller, Cluster};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    Bucket, Operator, Workplace,
-    play::{all, set_status, text},
+    Bucket, Operator, Stage, Workplace,
+    play::{APPLICATION_KIND, VOLUME_FINALIZER, all, let_go, owner, set_status, text},
 };
 
 /// Of the operator's kinds.
 pub(crate) const API_VERSION: &str = "etcd-operator.cozystack.io/v1alpha2";
 const MANAGER: &str = "etcd-operator";
 const MEMBER_FINALIZER: &str = "etcd-operator.cozystack.io/member-cleanup";
-const VOLUME_FINALIZER: &str = "kubernetes.io/pvc-protection";
 
 /// How it goes with what the operator is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,11 +66,11 @@ impl Operator for EtcdOperator {
             steps.extend(render(cluster, &release).await?);
         }
         for volume in self.all(cluster, "v1", "PersistentVolumeClaim").await? {
-            steps.extend(let_go(cluster, &volume, VOLUME_FINALIZER).await?);
+            steps.extend(let_go(cluster, MANAGER, &volume, VOLUME_FINALIZER).await?);
         }
         if self.fate != EtcdFate::MembersStay {
             for member in self.all(cluster, API_VERSION, "EtcdMember").await? {
-                steps.extend(let_go(cluster, &member, MEMBER_FINALIZER).await?);
+                steps.extend(let_go(cluster, MANAGER, &member, MEMBER_FINALIZER).await?);
             }
         }
         for found in self.all(cluster, API_VERSION, "EtcdCluster").await? {
@@ -291,17 +288,6 @@ fn labels(cluster: &str) -> Value {
     })
 }
 
-fn owner(object: &Value) -> Value {
-    json!({
-        "apiVersion": text(object, "/apiVersion"),
-        "kind": text(object, "/kind"),
-        "name": text(object, "/metadata/name"),
-        "uid": text(object, "/metadata/uid"),
-        "controller": true,
-        "blockOwnerDeletion": true,
-    })
-}
-
 async fn grow<C: Cluster>(
     cluster: &C,
     etcd: &Value,
@@ -321,6 +307,9 @@ async fn grow<C: Cluster>(
 
 /// Helm, for one release: renders the cluster when it is missing.
 async fn render<C: Cluster>(cluster: &C, release: &Value) -> Result<Option<String>, ApiError> {
+    if text(release, APPLICATION_KIND) != "Etcd" {
+        return Ok(None);
+    }
     let namespace = text(release, "/metadata/namespace");
     let is_suspended = release.pointer("/spec/suspend") == Some(&json!(true));
     let clusters = all(cluster, API_VERSION, "EtcdCluster").await?;
@@ -344,31 +333,6 @@ async fn render<C: Cluster>(cluster: &C, release: &Value) -> Result<Option<Strin
         .create(&Caller::host(), "helm-controller", &rendered, false)
         .await?;
     Ok(Some("Helm renders EtcdCluster etcd again".to_owned()))
-}
-
-/// Removes a finalizer from what is being deleted.
-async fn let_go<C: Cluster>(
-    cluster: &C,
-    object: &Value,
-    finalizer: &str,
-) -> Result<Option<String>, ApiError> {
-    let finalizers = object.pointer("/metadata/finalizers");
-    let is_held = finalizers.is_some_and(|held| *held == json!([finalizer]));
-    if object.pointer("/metadata/deletionTimestamp").is_none() || !is_held {
-        return Ok(None);
-    }
-    let patch = json!({ "metadata": { "finalizers": null } });
-    cluster
-        .merge(
-            &Caller::host(),
-            MANAGER,
-            &reference(object),
-            &patch,
-            Part::Main,
-        )
-        .await?;
-    let (kind, name) = (text(object, "/kind"), text(object, "/metadata/name"));
-    Ok(Some(format!("{kind} {name} is gone")))
 }
 
 /// A Pod that cannot start.
@@ -402,5 +366,39 @@ async fn stick<C: Cluster>(
         }
         // It is there already.
         Err(_) => Ok(()),
+    }
+}
+
+/// An Etcd application with its Helm release and its EtcdCluster, for a cluster that is not a [`Stage`]'s. Where
+/// statuses are not put, the played operator brings the cluster up.
+///
+/// # Errors
+/// When the stage itself is not in order.
+pub fn etcd_objects(namespace: &str, name: &str) -> anyhow::Result<Vec<Value>> {
+    let text = include_str!("etcd.yaml")
+        .replace("NAMESPACE", namespace)
+        .replace("NAME", name);
+    Ok(serde_saphyr::from_multiple(&text)?)
+}
+
+impl Stage {
+    /// An Etcd application with its Helm release, and its EtcdCluster with three members and their volumes. The
+    /// chart calls the cluster `etcd`, whatever the application is called.
+    ///
+    /// # Errors
+    /// When the namespace is missing.
+    pub fn etcd(&self, namespace: &str, name: &str) -> anyhow::Result<()> {
+        for object in etcd_objects(namespace, name)? {
+            self.cluster.put(object)?;
+        }
+        let cluster = self
+            .cluster
+            .read(API_VERSION, "EtcdCluster", Some(namespace), "etcd")
+            .context("the EtcdCluster was not put")?;
+        for index in 0..3 {
+            let member = self.cluster.put(member(&cluster, index))?;
+            self.cluster.put(volume(&member))?;
+        }
+        Ok(())
     }
 }

@@ -42,6 +42,45 @@ pub(crate) async fn set_status<C: Cluster>(
         .map(|_| ())
 }
 
+/// Where a HelmRelease says which kind of application it is the release of.
+pub(crate) const APPLICATION_KIND: &str = "/metadata/labels/apps.cozystack.io~1application.kind";
+
+/// Holds a volume as long as a Pod uses it.
+pub(crate) const VOLUME_FINALIZER: &str = "kubernetes.io/pvc-protection";
+
+/// Removes a finalizer from what is being deleted and held by nothing else.
+pub(crate) async fn let_go<C: Cluster>(
+    cluster: &C,
+    manager: &str,
+    object: &Value,
+    finalizer: &str,
+) -> Result<Option<String>, ApiError> {
+    let finalizers = object.pointer("/metadata/finalizers");
+    let is_held = finalizers.is_some_and(|held| *held == json!([finalizer]));
+    if object.pointer("/metadata/deletionTimestamp").is_none() || !is_held {
+        return Ok(None);
+    }
+    let patch = json!({ "metadata": { "finalizers": null } });
+    let target = reference(object);
+    cluster
+        .merge(&Caller::host(), manager, &target, &patch, Part::Main)
+        .await?;
+    let (kind, name) = (text(object, "/kind"), text(object, "/metadata/name"));
+    Ok(Some(format!("{kind} {name} is gone")))
+}
+
+/// The owner reference of what an operator makes of an object.
+pub(crate) fn owner(object: &Value) -> Value {
+    json!({
+        "apiVersion": text(object, "/apiVersion"),
+        "kind": text(object, "/kind"),
+        "name": text(object, "/metadata/name"),
+        "uid": text(object, "/metadata/uid"),
+        "controller": true,
+        "blockOwnerDeletion": true,
+    })
+}
+
 /// A text in an object; empty when there is none.
 pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value

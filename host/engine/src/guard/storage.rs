@@ -257,9 +257,7 @@ fn buckets(case: &Case) -> Vec<&str> {
     buckets.extend(artifact.and_then(|artifact| bucket_of(&artifact.uri)));
     let parameters = case.binding.parameters.iter();
     buckets.extend(parameters.filter_map(|(name, value)| {
-        // A parameter is called as the field that it sets, such as `destination.s3.bucket`.
-        let field = name.rsplit('.').next().unwrap_or_default();
-        bucket_of(value).or(is_bucket_field(field).then_some(value.as_str()))
+        bucket_of(value).or(is_bucket_field(name).then_some(value.as_str()))
     }));
     let spec = case
         .binding
