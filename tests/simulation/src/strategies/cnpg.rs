@@ -18,6 +18,9 @@ static FATES: LazyLock<Vec<Fate>> = LazyLock::new(|| {
         Fate::Completes,
         Fate::Fails("no space left on device".to_owned()),
         Fate::Stalls,
+        Fate::HoldsUp("no space left on device".to_owned()),
+        Fate::RecoveryStalls,
+        Fate::VolumesStay,
     ]
 });
 
@@ -54,7 +57,11 @@ impl Simulated for Cnpg {
     }
 
     fn options(&self) -> Vec<Value> {
-        vec![json!({ "restoreTimeoutSeconds": "soon" })]
+        vec![
+            json!({ "restoreTimeoutSeconds": "soon" }),
+            json!({ "restoreTimeoutSeconds": 900 }),
+            json!({ "recoveryTime": "yesterday" }),
+        ]
     }
 
     fn group(&self) -> &'static str {
@@ -62,7 +69,14 @@ impl Simulated for Cnpg {
     }
 
     fn touches(&self) -> &'static [&'static str] {
-        &["Backup", "Cluster", "ObjectStore"]
+        &[
+            "Backup",
+            "Cluster",
+            "HelmRelease",
+            "ObjectStore",
+            "PersistentVolumeClaim",
+            "Postgres",
+        ]
     }
 
     fn fates(&self) -> Vec<String> {
