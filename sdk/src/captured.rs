@@ -8,9 +8,9 @@ use crate::{Metadata, Object, Outcome, Value, fail, json, pruned};
 
 /// What the host keeps for a job is at most 64 KiB; some of it is for what surrounds the object.
 const BYTES: usize = 60 << 10;
-/// Labels under this prefix tell whose an object is, and are the host's to set: what is created anew carries those of the
-/// job that does it.
-const HOST_LABELS: &str = "backups.cozystack.io/";
+/// Labels and annotations under this prefix are the host's to set: what is created anew carries those of the job that does
+/// it.
+const HOST_MARKS: &str = "backups.cozystack.io/";
 /// Holds the whole object once more.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
@@ -60,16 +60,14 @@ impl Captured {
                 format!("{name} has an empty spec; it was left alone"),
             );
         }
-        let mut captured = Self {
+        let captured = Self {
             uid: metadata.uid.clone(),
             labels: metadata.labels.clone(),
             annotations: metadata.annotations.clone(),
             spec: spec.clone(),
         };
-        captured
-            .labels
-            .retain(|key, _| !key.starts_with(HOST_LABELS));
-        captured.annotations.remove(LAST_APPLIED);
+        let captured =
+            captured.with_marks(|key| !key.starts_with(HOST_MARKS) && key != LAST_APPLIED);
         let size = json!(captured).to_string().len();
         if size > BYTES {
             return fail(
@@ -129,7 +127,11 @@ mod tests {
 
     #[test]
     fn what_others_have_written_down_of_the_object_is_not_kept() {
-        let annotations = [LAST_APPLIED, "meta.helm.sh/release-name"];
+        let annotations = [
+            LAST_APPLIED,
+            "backups.cozystack.io/check-requested",
+            "meta.helm.sh/release-name",
+        ];
         let metadata = Metadata {
             annotations: annotations.map(|key| (key.into(), "fdb".into())).into(),
             ..Metadata::default()
