@@ -4,7 +4,7 @@ use std::{error::Error, io, time::Duration};
 
 use backup_engine::{Location, Storage, StorageError};
 use backup_sandbox::contract::StoredObject;
-use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture};
+use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
 use object_store::{
     Certificate, ClientOptions, ObjectStore as _, ObjectStoreExt as _, RetryConfig,
     aws::{AmazonS3, AmazonS3Builder},
@@ -157,16 +157,17 @@ impl Storage for S3 {
         Box::pin(async move {
             let bucket = bucket(at)?;
             let path = Path::from(path);
-            let below = bucket
-                .list(Some(&path))
-                .map_ok(|found| found.location)
-                .boxed();
-            let removed: Result<Vec<Path>, _> = bucket.delete_stream(below).try_collect().await;
+            // A list by prefix does not give an object at the path itself.
+            let itself = match bucket.head(&path).await {
+                Ok(object) => Some(Ok(object.location)),
+                Err(object_store::Error::NotFound { .. }) => None,
+                Err(error) => return Err(failed(at, &error)),
+            };
+            let below = bucket.list(Some(&path)).map_ok(|found| found.location);
+            let all = stream::iter(itself).chain(below).boxed();
+            let removed: Result<Vec<Path>, _> = bucket.delete_stream(all).try_collect().await;
             removed.map_err(|error| failed(at, &error))?;
-            match bucket.delete(&path).await {
-                Err(object_store::Error::NotFound { .. }) | Ok(()) => Ok(()),
-                Err(error) => Err(failed(at, &error)),
-            }
+            Ok(())
         })
     }
 }

@@ -29,7 +29,10 @@ call() { # host path curl-arguments
 }
 
 post() { # host command
-  call "$1" /backup/actions -X POST -H 'Content-Type: application/json' -d "{\"command\":\"$2\"}"
+  limit=120
+  # A removal is answered when it is through.
+  case "$2" in delete*) limit=1800 ;; esac
+  call "$1" /backup/actions -m "$limit" -X POST -H 'Content-Type: application/json' -d "{\"command\":\"$2\"}"
 }
 
 is_locked() {

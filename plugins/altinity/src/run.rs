@@ -12,7 +12,7 @@ use crate::{
     Altinity,
     archive::Archive,
     job::{self, Order, Stand},
-    operator::{BatchJob, Sidecars},
+    operator::{BatchJob, Completion, Sidecars},
     sidecar::{self, Outdated},
     spec::Settings,
     steps::Steps,
@@ -202,14 +202,16 @@ pub fn undo(cx: &Context<Altinity>, mode: &'static str, data: bool) -> Outcome<(
                 run.order(cx, name.clone(), "undo", &settings, &sidecars)?
             }
         };
-        // However it ends: what it was for can be removed no other way.
-        job::ended(
-            cx,
-            &job,
-            UNDOING,
-            "Undoing",
-            "what was begun in clickhouse-backup is being stopped",
-        )?;
+        // However it ends, and also where it never does: what it was for can be removed no other way.
+        let begun = job.metadata.creation_timestamp;
+        let is_overdue = begun.is_some_and(|begun| cx.now().since(begun) >= UNDOING);
+        if job.completion() == Completion::Running && !is_overdue {
+            return wait(
+                "Undoing",
+                format!("what was begun in clickhouse-backup is being stopped (Job {name})"),
+            )
+            .ask_again_after(2.minutes());
+        }
         if cx.subject().namespace != cx.job().namespace {
             without_job(cx, &name)?;
         }

@@ -154,6 +154,21 @@ pub fn problems(spec: &Spec, parameters: &Parameters) -> Vec<Problem> {
             problems.push(Problem::at(pointer, format!("is at least {SHORTEST}")));
         }
     }
+    for part in [
+        "/metadata",
+        "/metadata/labels",
+        "/spec",
+        "/spec/securityContext",
+    ] {
+        let part_of =
+            |template: &Value| template.pointer(part).is_some_and(|part| !part.is_object());
+        if spec.template.as_ref().is_some_and(part_of) {
+            problems.push(Problem::at(
+                &format!("/spec/template{part}"),
+                "is an object",
+            ));
+        }
+    }
     let containers = spec
         .template
         .as_ref()
@@ -216,7 +231,7 @@ mod tests {
     fn problems_name_the_setting() {
         let spec = Spec {
             deadline_seconds: Some(1),
-            template: Some(json!({ "spec": { "containers": [] } })),
+            template: Some(json!({ "metadata": { "labels": [] }, "spec": { "containers": [] } })),
             ..Spec::default()
         };
         let parameters = Parameters {
@@ -230,6 +245,7 @@ mod tests {
                 "/parameters/image",
                 "/spec/deadlineSeconds",
                 "/parameters/deadlineSeconds",
+                "/spec/template/metadata/labels",
                 "/spec/template/spec/containers",
             ]
         );

@@ -19,10 +19,10 @@ mod operator;
 mod restore;
 mod spec;
 
-use backup_strategy::{HelmRelease, Pod, prelude::*};
+use backup_strategy::{Captured, HelmRelease, Pod, prelude::*};
 
 use destination::S3;
-use operator::{CLUSTER, Captured, Completion, EtcdCluster, EtcdMember, EtcdSnapshot, Volume};
+use operator::{CLUSTER, Completion, EtcdCluster, EtcdMember, EtcdSnapshot, Volume};
 
 /// The strategy.
 pub struct Etcd;

@@ -1,9 +1,7 @@
 //! The etcd operator's objects, as far as they are looked at and written, and what stands around them.
 
-use std::collections::BTreeMap;
-
-use backup_strategy::{Pod, prelude::*};
-use serde::{Deserialize, Serialize};
+use backup_strategy::{Captured, Pod, prelude::*};
+use serde::Deserialize;
 
 use crate::{
     Etcd,
@@ -30,11 +28,6 @@ pub const OF_CLUSTER: &[(&str, &str)] = &[
 const AGENT: &str = "snapshot-agent";
 /// Lines of its log that are looked at.
 const LOG_LINES: u32 = 20;
-/// Labels under this prefix tell whose an object is, and are the host's to set: a restored cluster carries those of the
-/// RestoreJob that made it.
-const HOST_LABELS: &str = "backups.cozystack.io/";
-/// Holds the whole object once more.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// An etcd cluster.
 #[derive(Deserialize)]
@@ -92,83 +85,41 @@ impl EtcdCluster {
     }
 }
 
-/// An EtcdCluster as a restore found it, kept until the restore is over: from the deletion on there is no other record
-/// of it.
-#[derive(Deserialize, Serialize)]
-pub struct Captured {
-    uid: String,
-    /// The chart's among them: without them Helm takes the cluster for somebody else's.
-    #[serde(default)]
-    labels: BTreeMap<String, String>,
-    #[serde(default)]
-    annotations: BTreeMap<String, String>,
-    /// Without `bootstrap`, which tells of an earlier restore, if of any.
-    spec: Value,
+/// What has to be kept of a cluster that is deleted, without `bootstrap`: that tells of an earlier restore, if of any.
+pub fn captured(cluster: &EtcdCluster) -> Outcome<Captured> {
+    let mut spec = cluster.spec.clone();
+    if let Some(members) = spec.as_object_mut() {
+        members.remove("bootstrap");
+    }
+    Captured::of(&cluster.metadata, &spec)
 }
 
-impl Captured {
-    pub fn of(cluster: &EtcdCluster) -> Self {
-        let Metadata {
-            uid,
-            labels,
-            annotations,
-            ..
-        } = cluster.metadata.clone();
-        let mut spec = cluster.spec.clone();
-        if let Some(spec) = spec.as_object_mut() {
-            spec.remove("bootstrap");
-        }
-        Self {
-            uid,
-            labels: labels
-                .into_iter()
-                .filter(|(key, _)| !key.starts_with(HOST_LABELS))
-                .collect(),
-            annotations: annotations
-                .into_iter()
-                .filter(|(key, _)| key != LAST_APPLIED)
-                .collect(),
-            spec,
-        }
+/// A captured cluster, to come up from a snapshot. With `seconds` the operator is as patient as that.
+pub fn cluster_from(
+    captured: &Captured,
+    namespace: &str,
+    snapshot: &S3,
+    seconds: Option<u32>,
+) -> Value {
+    let mut cluster = captured.object::<EtcdCluster>(namespace, CLUSTER);
+    cluster["spec"]["bootstrap"] = json!({ "restore": { "source": { "s3": snapshot } } });
+    let patience = captured.spec["progressDeadlineSeconds"]
+        .as_i64()
+        .unwrap_or(PROGRESS_DEADLINE);
+    if let Some(seconds) = seconds.filter(|seconds| i64::from(*seconds) > patience) {
+        cluster["spec"]["progressDeadlineSeconds"] = seconds.into();
     }
+    cluster
+}
 
-    /// The cluster as it was, without its data.
-    pub fn cluster(&self, namespace: &str) -> Value {
-        pruned(json!({
-            "apiVersion": EtcdCluster::API_VERSION,
-            "kind": EtcdCluster::KIND,
-            "metadata": {
-                "name": CLUSTER,
-                "namespace": namespace,
-                "labels": self.labels,
-                "annotations": self.annotations,
-            },
-            "spec": self.spec,
-        }))
-    }
-
-    /// The cluster as it was, to come up from a snapshot. With `seconds` the operator is as patient as that.
-    pub fn cluster_from(&self, namespace: &str, snapshot: &S3, seconds: Option<u32>) -> Value {
-        let mut cluster = self.cluster(namespace);
-        cluster["spec"]["bootstrap"] = json!({ "restore": { "source": { "s3": snapshot } } });
-        let patience = self.spec["progressDeadlineSeconds"]
-            .as_i64()
-            .unwrap_or(PROGRESS_DEADLINE);
-        if let Some(seconds) = seconds.filter(|seconds| i64::from(*seconds) > patience) {
-            cluster["spec"]["progressDeadlineSeconds"] = seconds.into();
-        }
-        cluster
-    }
-
-    /// Whether this cluster took its place and comes from the snapshot. One that Helm has rendered again in between has
-    /// no bootstrap, and holds nothing.
-    pub fn is_restored_as(&self, cluster: &EtcdCluster, snapshot: &S3) -> bool {
-        let source = &cluster.spec["bootstrap"]["restore"]["source"]["s3"];
-        cluster.metadata.uid != self.uid
-            && !cluster.metadata.is_being_deleted()
-            && source["bucket"] == snapshot.bucket.as_str()
-            && source["key"].as_str() == snapshot.key.as_deref()
-    }
+/// Whether a cluster took the place of the captured one and comes from the snapshot. One that Helm has rendered again in
+/// between has no bootstrap, and holds nothing.
+pub fn is_restored(captured: &Captured, cluster: &EtcdCluster, snapshot: &S3) -> bool {
+    let source = &cluster.spec["bootstrap"]["restore"]["source"]["s3"];
+    cluster.metadata.uid != captured.uid
+        && !cluster.metadata.is_being_deleted()
+        && source["bucket"] == snapshot.bucket.as_str()
+        && source["key"].as_str() == snapshot.key.as_deref()
 }
 
 /// A snapshot of a cluster, stored in a bucket.
@@ -357,24 +308,21 @@ mod tests {
     use super::*;
 
     fn cluster(uid: &str, spec: Value) -> EtcdCluster {
-        let labels = [
-            ("app.kubernetes.io/managed-by", "Helm"),
-            ("backups.cozystack.io/owned-by.UID", "old-job"),
-        ];
-        let metadata = Metadata {
-            uid: uid.into(),
-            labels: labels.map(|(key, value)| (key.into(), value.into())).into(),
-            annotations: [
-                (LAST_APPLIED.into(), "{}".into()),
-                ("meta.helm.sh/release-name".into(), "etcd".into()),
-            ]
-            .into(),
-            ..Metadata::default()
-        };
         EtcdCluster {
-            metadata,
+            metadata: Metadata {
+                uid: uid.into(),
+                ..Metadata::default()
+            },
             spec,
             status: ClusterStatus::default(),
+        }
+    }
+
+    fn captured_of(uid: &str, spec: Value) -> Captured {
+        Captured {
+            uid: uid.into(),
+            spec,
+            ..Captured::default()
         }
     }
 
@@ -388,34 +336,22 @@ mod tests {
 
     #[test]
     fn a_cluster_is_created_as_it_was_with_another_bootstrap() {
-        let spec = json!({ "version": "3.6.4", "replicas": 1, "bootstrap": { "restore": { "source": { "pvc": {} } } } });
-        let captured = Captured::of(&cluster("1", spec));
-        let restored = captured.cluster_from("tenant-acme", &snapshot("etcd/bk.db"), None);
-        assert_eq!(
-            restored["metadata"],
-            json!({
-                "name": "etcd",
-                "namespace": "tenant-acme",
-                "labels": { "app.kubernetes.io/managed-by": "Helm" },
-                "annotations": { "meta.helm.sh/release-name": "etcd" },
-            })
-        );
+        let spec = json!({ "version": "3.6.4", "tls": {}, "bootstrap": { "restore": { "source": { "pvc": {} } } } });
+        let captured = captured(&cluster("1", spec)).unwrap_or_default();
+        assert_eq!(captured.spec, json!({ "version": "3.6.4", "tls": {} }));
+        let restored = cluster_from(&captured, "tenant-acme", &snapshot("etcd/bk.db"), None);
         let source = json!({ "s3": snapshot("etcd/bk.db") });
         assert_eq!(
             restored["spec"],
-            json!({ "version": "3.6.4", "replicas": 1, "bootstrap": { "restore": { "source": source } } })
-        );
-        assert_eq!(
-            captured.cluster("tenant-acme")["spec"],
-            json!({ "version": "3.6.4", "replicas": 1 })
+            json!({ "version": "3.6.4", "tls": {}, "bootstrap": { "restore": { "source": source } } })
         );
     }
 
     #[test]
     fn the_operator_is_made_as_patient_as_the_restore() {
         let patience = |spec: Value, seconds| {
-            let captured = Captured::of(&cluster("1", spec));
-            captured.cluster_from("n", &snapshot("k"), seconds)["spec"]["progressDeadlineSeconds"]
+            let captured = captured_of("1", spec);
+            cluster_from(&captured, "n", &snapshot("k"), seconds)["spec"]["progressDeadlineSeconds"]
                 .as_i64()
         };
         assert_eq!(patience(json!({}), None), None);
@@ -430,9 +366,9 @@ mod tests {
     #[test]
     fn a_cluster_that_helm_rendered_again_is_not_taken_for_the_restored_one() {
         let from = |key: &str| json!({ "bootstrap": { "restore": { "source": { "s3": { "bucket": "b", "key": key } } } } });
-        let captured = Captured::of(&cluster("1", json!({})));
+        let captured = captured_of("1", json!({}));
         let is_restored =
-            |found: &EtcdCluster| captured.is_restored_as(found, &snapshot("etcd/bk.db"));
+            |found: &EtcdCluster| is_restored(&captured, found, &snapshot("etcd/bk.db"));
         assert!(is_restored(&cluster("2", from("etcd/bk.db"))));
         assert!(!is_restored(&cluster("2", json!({}))), "rendered again");
         assert!(

@@ -16,17 +16,14 @@
 //! Every evaluation goes by what it sees, and by what was remembered before the deletion. So it does not matter where
 //! the last one was cut off.
 
-use backup_strategy::{Pod, prelude::*};
+use backup_strategy::{Captured, Pod, prelude::*};
 
 use crate::{
     Etcd,
     check::{Sight, stored},
     destination::{self, S3},
-    operator::{self, CLUSTER, Captured, EtcdCluster, EtcdMember, Volume},
+    operator::{self, CLUSTER, EtcdCluster, EtcdMember, Volume},
 };
-
-/// What the host keeps is at most 64 KiB; some of it is for what surrounds the spec.
-const CAPTURED_BYTES: usize = 60 << 10;
 
 pub fn restore(cx: &Context<Etcd>) -> Outcome<()> {
     let source = cx
@@ -62,14 +59,14 @@ pub fn restore(cx: &Context<Etcd>) -> Outcome<()> {
         return replace(
             cx,
             &cluster,
-            &captured.cluster_from(&namespace, &snapshot, options.seconds()),
+            &operator::cluster_from(&captured, &namespace, &snapshot, options.seconds()),
         );
     };
 
     let message = "the EtcdCluster as it was is kept in status.strategy.state";
     cx.condition("EtcdClusterSpecCaptured", true, "SpecCaptured", message);
     match found {
-        Some(cluster) if captured.is_restored_as(&cluster, &snapshot) => {
+        Some(cluster) if operator::is_restored(&captured, &cluster, &snapshot) => {
             is_purged(cx);
             is_complete(cx, &cluster, &options)?;
             cx.resume(&release(cx));
@@ -77,7 +74,8 @@ pub fn restore(cx: &Context<Etcd>) -> Outcome<()> {
         }
         other => {
             cx.hold_release(&release(cx))?;
-            let restored = captured.cluster_from(&namespace, &snapshot, options.seconds());
+            let restored =
+                operator::cluster_from(&captured, &namespace, &snapshot, options.seconds());
             if let Some(cluster) = other {
                 return replace(cx, &cluster, &restored);
             }
@@ -106,7 +104,10 @@ pub fn abort(cx: &Context<Etcd>) -> Outcome<()> {
             Some(_) => {}
             None => {
                 nothing_is_left(cx)?;
-                cx.create(Lifetime::Kept, &captured.cluster(&cx.subject().namespace));
+                cx.create(
+                    Lifetime::Kept,
+                    &captured.object::<EtcdCluster>(&cx.subject().namespace, CLUSTER),
+                );
                 let message = "the restore has failed after the EtcdCluster was deleted; it was created again as it \
                     was, and is empty; restore a Backup into it";
                 cx.event(Severity::Warning, "EtcdClusterRecreatedEmpty", message);
@@ -176,31 +177,15 @@ fn is_stored(cx: &Context<Etcd>, snapshot: &S3) -> Outcome<()> {
     }
 }
 
+/// What has to be kept of a cluster that can come up from a snapshot.
 fn capture(cluster: &EtcdCluster) -> Outcome<Captured> {
-    if cluster.spec.as_object().is_none_or(|spec| spec.is_empty()) {
-        return fail(
-            "EtcdClusterSpecEmpty",
-            "the EtcdCluster has an empty spec; it was left alone",
-        );
-    }
     if cluster.replicas() == 0 {
         return fail(
             "EtcdClusterPaused",
             "the EtcdCluster is paused (spec.replicas is 0), and would not come up from a snapshot; resume it first",
         );
     }
-    let captured = Captured::of(cluster);
-    let size = json!(captured).to_string().len();
-    if size > CAPTURED_BYTES {
-        return fail(
-            "EtcdClusterTooLarge",
-            format!(
-                "the EtcdCluster has {size} bytes, which exceeds the {CAPTURED_BYTES} that can be kept while it is \
-                 deleted; it was left alone"
-            ),
-        );
-    }
-    Ok(captured)
+    operator::captured(cluster)
 }
 
 /// Deletes the cluster that is there, if the API server would accept the new one.

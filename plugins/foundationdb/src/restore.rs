@@ -94,7 +94,11 @@ pub fn restore(cx: &Context<FoundationDb>) -> Outcome<()> {
     cx.hold_release(&release(cx))?;
     let cluster = match found {
         Some(cluster) if cluster.metadata.uid != captured.uid => cluster,
-        Some(cluster) => return delete(cx, &cluster),
+        // Whatever kept the deletion from being carried out may be what the trials are about.
+        Some(cluster) => {
+            is_accepted(cx, &cluster, &captured, &wanted)?;
+            return delete(cx, &cluster);
+        }
         None => {
             nothing_is_left(cx, &captured)?;
             cx.create(Lifetime::Kept, &anew(cx, &captured, &name));
@@ -122,13 +126,7 @@ fn replace(
 ) -> Outcome<()> {
     is_stored(cx, wanted)?;
     let captured = Captured::of(&cluster.metadata, &cluster.spec)?;
-    let (restore, agents) = (restore_name(cx), agents_name(cx));
-    let order = Order::of_settings(cx, &agents, cluster, &wanted.blob, &wanted.commands)?;
-    // Whatever is not accepted is told before anything is touched. A cluster's name is taken still.
-    cx.dry_run(&order.agents());
-    cx.dry_run(&order.restore(&restore, wanted.version));
-    cx.dry_run(&anew(cx, &captured, &cx.child_name("trial")));
-
+    is_accepted(cx, cluster, &captured, wanted)?;
     let name = &cluster.metadata.name;
     stream::nobody_else_stores(cx, name, "")?;
     nobody_else_restores(cx, name, options)?;
@@ -137,6 +135,22 @@ fn replace(
     cx.rest_of_release(&release)?;
     cx.remember(&captured)?;
     delete(cx, cluster)
+}
+
+/// Tries everything that comes before anything is touched. The trial of the cluster has a name of its own: the cluster's is
+/// taken still.
+fn is_accepted(
+    cx: &Context<FoundationDb>,
+    cluster: &FoundationDbCluster,
+    captured: &Captured,
+    wanted: &Wanted,
+) -> Outcome<()> {
+    let (restore, agents) = (restore_name(cx), agents_name(cx));
+    let order = Order::of_settings(cx, &agents, cluster, &wanted.blob, &wanted.commands)?;
+    cx.dry_run(&order.agents());
+    cx.dry_run(&order.restore(&restore, wanted.version));
+    cx.dry_run(&anew(cx, captured, &cx.child_name("trial")));
+    Ok(())
 }
 
 fn delete(cx: &Context<FoundationDb>, cluster: &FoundationDbCluster) -> Outcome<()> {

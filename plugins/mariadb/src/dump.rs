@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-use backup_strategy::{bucket_and_key, covers, prelude::*};
+use backup_strategy::{bucket_and_key, prelude::*};
 
 use crate::{
     MariaDb,
     metadata::{STORAGE_URI, VERSION},
     operator,
-    storage::S3,
+    storage::{DUMP, S3},
 };
 
 /// The first controller gave a job up 30 minutes after it had begun, and looked every few seconds.
@@ -46,21 +46,26 @@ pub fn behind(cx: &Context<MariaDb>, s3: &S3, after: &str) -> impl Iterator<Item
     let stem = s3.stem();
     let stored = cx.stored_below(s3.folder()).after(after);
     // Another kind of application may have thousands of files in the same folder.
-    stored
-        .take_while(move |object| object.key.starts_with(&stem))
-        .filter_map(|object| {
-            Some(Dump {
-                begun_at: begun_at(&object.key)?,
-                size_bytes: object.size_bytes,
-                key: object.key,
-            })
+    let own =
+        stored.map_while(move |object| Some((time_in(object.key.strip_prefix(&stem)?), object)));
+    own.filter_map(|(begun_at, object)| {
+        Some(Dump {
+            begun_at: begun_at?,
+            size_bytes: object.size_bytes,
+            key: object.key,
         })
+    })
 }
 
-/// When a dump was begun, by its key; none for what is no dump. Newer operators put the compression last.
+/// When a dump was begun, by its key; none for what is no dump.
 pub fn begun_at(key: &str) -> Option<Timestamp> {
     let name = key.rsplit_once('/').map_or(key, |(_, name)| name);
-    let (time, ending) = name.strip_prefix("backup.")?.split_once('.')?;
+    time_in(name.strip_prefix(DUMP)?)
+}
+
+/// The time behind the first word of a dump's name. Newer operators put the compression last.
+fn time_in(rest: &str) -> Option<Timestamp> {
+    let (time, ending) = rest.split_once('.')?;
     let is_known = matches!(
         ending,
         "sql" | "gzip.sql" | "bzip2.sql" | "sql.gz" | "sql.bz2"
@@ -98,12 +103,7 @@ fn named<'a>(source: &'a FinishedBackup, s3: &S3) -> Option<&'a str> {
 
 fn look(cx: &Context<MariaDb>, source: &FinishedBackup, s3: &S3, key: &str) -> Sight {
     let begun_at = begun_at(key).unwrap_or(source.taken_at);
-    // A restore into another application sees nothing of the folder but the Backup's own dump.
-    let artifact = source.artifact.as_ref();
-    let artifact = artifact.and_then(|artifact| bucket_and_key(&artifact.uri));
-    let is_artifact = artifact.is_some_and(|(_, artifact)| covers(artifact, key));
-    let is_own = is_artifact && cx.bucket().is(&s3.bucket, &s3.endpoint);
-    if !is_own && cx.in_sight(&s3.bucket, &s3.endpoint, key).is_none() {
+    if cx.in_sight(&s3.bucket, &s3.endpoint, key).is_none() {
         return Sight::Hidden(begun_at);
     }
     match cx.stored_below(key).find(|object| object.key == key) {

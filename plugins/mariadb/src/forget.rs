@@ -56,9 +56,11 @@ fn left(cx: &Context<MariaDb>, source: &FinishedBackup) -> Outcome<Left> {
     let storage = Storage::of_backup(cx, source)?;
     if let Some(s3) = storage.s3 {
         return Ok(match dump::of_backup(cx, source, &s3)? {
-            Sight::Seen(dump) => Left::Key(dump.key),
+            Sight::Seen(dump) if cx.in_reach(&s3.bucket, &s3.endpoint, &dump.key).is_some() => {
+                Left::Key(dump.key)
+            }
             Sight::Missing(_) => Left::Nothing,
-            Sight::Hidden(_) => Left::Elsewhere(format!(
+            Sight::Seen(_) | Sight::Hidden(_) => Left::Elsewhere(format!(
                 "below {}, outside of the platform's storage",
                 s3.uri("")
             )),

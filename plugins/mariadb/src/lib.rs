@@ -31,6 +31,9 @@ use operator::{Claim, Completion, DumpPod};
 use order::{order, settings};
 use storage::{S3, Storage};
 
+/// Lines of a log that are looked at.
+const LOG_LINES: u32 = 20;
+
 /// The strategy.
 pub struct MariaDb;
 
@@ -84,7 +87,7 @@ impl Strategy for MariaDb {
         Reads::of::<operator::Backup>().small(),
         Reads::of::<operator::Restore>().small(),
         Reads::of::<operator::MariaDb>(),
-        Reads::of::<Pod>(),
+        Reads::of::<Pod>().with_logs(),
         Reads::of::<Claim>(),
     ];
     const WRITES: &[Writes] = &[
@@ -198,15 +201,25 @@ fn goes_on<T>(cx: &Context<MariaDb>, name: &str, said: &str) -> Outcome<T> {
     .at_most(Duration::from_secs(seconds))
 }
 
-/// What the operator says of a failure, and the container of its Pod that has failed: the operator says little.
+/// What the operator says of a failure, and what its Pods tell besides: the operator says only that there was one. The
+/// log itself is not quoted, for what stands in it nobody knows.
 fn blamed(cx: &Context<MariaDb>, job: &str, said: &str) -> Outcome<String> {
     let pods = cx.find::<DumpPod>(&[("batch.kubernetes.io/job-name", job)])?;
-    let step = match pods.iter().find_map(DumpPod::failed_container) {
-        Some("mariadb") => "the client of the database, container mariadb",
-        Some("mariadb-operator") => "what speaks to the storage, container mariadb-operator",
-        Some(_) | None => return Ok(said.into()),
+    let failed = pods
+        .iter()
+        .find_map(|pod| Some((pod, pod.failed_container()?)));
+    let Some((pod, container)) = failed else {
+        return Ok(said.into());
     };
-    Ok(format!("{said}; it was {step}, whose log says why"))
+    let name = &pod.metadata.name;
+    let log = cx.log_tail(name, container, false, LOG_LINES);
+    let remedy = log.and_then(|log| operator::remedy(&log));
+    Ok(match remedy {
+        Some(remedy) => format!("{said}; {remedy}"),
+        None => format!(
+            "{said}; it was container {container} of Pod {name}, whose log says why, where logs are kept"
+        ),
+    })
 }
 
 fn success(

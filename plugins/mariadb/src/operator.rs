@@ -106,7 +106,7 @@ impl Backup {
         source: &FinishedBackup,
     ) -> Outcome<Option<Self>> {
         match source.metadata_name(BACKUP_NAME)? {
-            Some(name) => cx.get(name),
+            Some(name) => cx.get_in(&source.application.namespace, name),
             None => Ok(None),
         }
     }
@@ -150,6 +150,7 @@ impl Object for Claim {
 /// Backup.
 #[derive(Deserialize)]
 pub struct DumpPod {
+    pub metadata: Metadata,
     #[serde(default)]
     status: PodStatus,
 }
@@ -212,6 +213,39 @@ impl DumpPod {
     }
 }
 
+/// What to do about a Job that has failed, where its log tells.
+pub fn remedy(log: &str) -> Option<&'static str> {
+    let remedies = [
+        (
+            "Access denied for user",
+            "the MariaDB does not let root in: its password has to be that of spec.rootPasswordSecretKeyRef",
+        ),
+        (
+            "unknown authority",
+            "the certificate of the storage is of an authority that nobody told the operator: name it in \
+             tls.caSecretKeyRef of the strategy",
+        ),
+        (
+            "The specified bucket does not exist",
+            "the bucket does not exist: create it, or name another in the strategy",
+        ),
+        (
+            "Access Denied.",
+            "the storage refuses the credentials that the strategy names",
+        ),
+        (
+            "No space left on device",
+            "the node, or the volume, has no room for the dump",
+        ),
+        (
+            "no valid backup files were found",
+            "the operator finds no dump of that time in the folder",
+        ),
+    ];
+    let found = remedies.iter().find(|(words, _)| log.contains(words));
+    found.map(|(_, remedy)| *remedy)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -271,6 +305,7 @@ mod tests {
             },
         };
         DumpPod {
+            metadata: Metadata::default(),
             status: PodStatus {
                 init_container_statuses: vec![ended("mariadb", dump)],
                 container_statuses: stored
@@ -288,6 +323,13 @@ mod tests {
         assert_eq!(pod(1, None).dump_begun_at(), None);
         assert_eq!(pod(1, None).failed_container(), Some("mariadb"));
         assert_eq!(pod(0, Some(1)).failed_container(), Some("mariadb-operator"));
+    }
+
+    #[test]
+    fn a_log_tells_what_to_do() {
+        let denied = "Got error: 1045: \"Access denied for user 'root'@'10.0.0.1'\"";
+        assert!(remedy(denied).is_some_and(|remedy| remedy.contains("rootPasswordSecretKeyRef")));
+        assert_eq!(remedy("Taking backup: /backup/backup.sql"), None);
     }
 
     #[test]

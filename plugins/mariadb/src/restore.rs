@@ -28,7 +28,7 @@ pub fn restore(cx: &Context<MariaDb>) -> Outcome<()> {
             let order = order(cx, &source, &name)?;
             is_ready(cx, "TargetMariaDBNotReady", options.deadline())?;
             tell_of_accounts(cx, &source);
-            cx.ensure(Lifetime::Job, &order)?
+            cx.ensure(lifetime(cx), &order)?
         }
     };
     match ordered.completion() {
@@ -95,6 +95,15 @@ fn is_of_a_mariadb(source: &ApplicationRef, target: &ApplicationRef) -> Outcome<
     )
 }
 
+/// It goes with the RestoreJob. In another namespace nothing can, so there it stays.
+fn lifetime(cx: &Context<MariaDb>) -> Lifetime {
+    if cx.job().namespace == cx.subject().namespace {
+        Lifetime::Job
+    } else {
+        Lifetime::Kept
+    }
+}
+
 fn order(cx: &Context<MariaDb>, source: &FinishedBackup, name: &str) -> Outcome<Value> {
     let (s3, volume, time) = place(cx, source)?;
     Ok(pruned(json!({
@@ -126,6 +135,15 @@ fn place(cx: &Context<MariaDb>, source: &FinishedBackup) -> Outcome<Place> {
         };
         return Ok((Some(s3.trusting(cx)), None, time));
     }
+    let home = &source.application.namespace;
+    if *home != cx.subject().namespace {
+        return fail(
+            "UnsupportedTarget",
+            format!(
+                "the dump lies on a volume, and can be restored in namespace {home} only; leave options.targetNamespace out"
+            ),
+        );
+    }
     let volume = match storage.volume {
         Some(volume) => volume,
         None => {
@@ -144,7 +162,7 @@ fn place(cx: &Context<MariaDb>, source: &FinishedBackup) -> Outcome<Place> {
 
 /// The dumps of the first controller hold accounts, if they are of all databases.
 fn tell_of_accounts(cx: &Context<MariaDb>, source: &FinishedBackup) {
-    if dump::is_first_controllers(source) && storage::databases_of(source).is_empty() {
+    if dump::is_first_controllers(source) && storage::holds_everything(source) {
         let message = format!(
             "the dump is of an earlier version and may hold the accounts of {}, root's among them, which the MariaDB then \
              has from its next start on; give its Secrets the passwords of that time before",

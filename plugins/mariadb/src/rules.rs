@@ -2,8 +2,9 @@
 
 use backup_strategy::{Problem, is_bucket_name, is_folder};
 
-use crate::spec::{Parameters, Spec, Storage};
+use crate::spec::{Parameters, S3, Spec, Storage};
 
+const BUCKET: &str = "is the name of a bucket; the folder is `prefix`";
 const FOLDER: &str = "is a folder of the bucket, such as tenant-acme/orders/, without a dot in it: the operator takes \
     the names of dumps apart at their dots";
 const HOST: &str =
@@ -12,82 +13,59 @@ const RETENTION: &str = "is a duration of more than nothing, such as 720h";
 const DATABASE: &str =
     "is made of letters, digits, `_`, `-` and `.`: the operator hands it to a shell";
 
+/// The kinds of volumes that the operator knows, and that outlive a Pod.
+const VOLUMES: [&str; 4] = ["csi", "hostPath", "nfs", "persistentVolumeClaim"];
+
 /// What is wrong with the settings.
 pub fn problems(spec: &Spec, parameters: &Parameters) -> Vec<Problem> {
     let template = &spec.template;
-    let s3 = template.storage.s3.as_ref();
-    let at = "/spec/template/storage/s3";
-    let bucket = "is the name of a bucket; the folder is `prefix`";
-    type Rule<'a> = (fn(&str) -> bool, String, Option<&'a String>, &'a str);
-    let mut rules: Vec<Rule<'_>> = vec![
-        (
-            is_bucket_name,
-            format!("{at}/bucket"),
-            s3.and_then(|s3| s3.bucket.as_ref()),
-            bucket,
-        ),
-        (
-            is_host,
-            format!("{at}/endpoint"),
-            s3.and_then(|s3| s3.endpoint.as_ref()),
-            HOST,
-        ),
-        (
-            is_prefix,
-            format!("{at}/prefix"),
-            s3.and_then(|s3| s3.prefix.as_ref()),
-            FOLDER,
-        ),
-        (
-            is_retention,
-            "/spec/template/maxRetention".into(),
-            template.max_retention.as_ref(),
-            RETENTION,
-        ),
-        (
-            is_bucket_name,
-            "/parameters/storage.s3.bucket".into(),
-            parameters.bucket.as_ref(),
-            bucket,
-        ),
-        (
-            is_host,
-            "/parameters/storage.s3.endpoint".into(),
-            parameters.endpoint.as_ref(),
-            HOST,
-        ),
-        (
-            is_prefix,
-            "/parameters/storage.s3.prefix".into(),
-            parameters.prefix.as_ref(),
-            FOLDER,
-        ),
-        (
-            is_retention,
-            "/parameters/maxRetention".into(),
-            parameters.max_retention.as_ref(),
-            RETENTION,
-        ),
-        (
-            are_databases,
-            "/parameters/databases".into(),
-            parameters.databases.as_ref(),
-            DATABASE,
-        ),
-    ];
+    let none = S3::default();
+    let s3 = template.storage.s3.as_ref().unwrap_or(&none);
+    let mut problems: Vec<Problem> = misplaced(&template.storage).into_iter().collect();
+    let mut judge =
+        |fits: fn(&str) -> bool, pointer: &str, setting: &Option<String>, rule: &str| {
+            problems.extend(Problem::unless(fits, pointer, setting.as_ref(), rule));
+        };
+    for (bucket, pointer) in [
+        (&s3.bucket, "/spec/template/storage/s3/bucket"),
+        (&parameters.bucket, "/parameters/storage.s3.bucket"),
+    ] {
+        judge(is_bucket_name, pointer, bucket, BUCKET);
+    }
+    for (endpoint, pointer) in [
+        (&s3.endpoint, "/spec/template/storage/s3/endpoint"),
+        (&parameters.endpoint, "/parameters/storage.s3.endpoint"),
+    ] {
+        judge(is_host, pointer, endpoint, HOST);
+    }
+    for (prefix, pointer) in [
+        (&s3.prefix, "/spec/template/storage/s3/prefix"),
+        (&parameters.prefix, "/parameters/storage.s3.prefix"),
+    ] {
+        judge(is_prefix, pointer, prefix, FOLDER);
+    }
+    for (retention, pointer) in [
+        (&template.max_retention, "/spec/template/maxRetention"),
+        (&parameters.max_retention, "/parameters/maxRetention"),
+    ] {
+        judge(is_retention, pointer, retention, RETENTION);
+    }
+    judge(
+        are_databases,
+        "/parameters/databases",
+        &parameters.databases,
+        DATABASE,
+    );
     for (index, database) in template.databases.iter().enumerate() {
         let pointer = format!("/spec/template/databases/{index}");
-        rules.push((are_databases, pointer, Some(database), DATABASE));
+        problems.extend(Problem::unless(
+            are_databases,
+            &pointer,
+            Some(database),
+            DATABASE,
+        ));
     }
-    let judged = rules
-        .into_iter()
-        .filter_map(|(fits, pointer, setting, rule)| {
-            Problem::unless(fits, &pointer, setting, rule)
-        });
-    misplaced(&template.storage)
-        .into_iter()
-        .chain(judged)
-        .collect()
+    problems
 }
 
 /// Whether there is one place, and only one.
@@ -98,24 +76,18 @@ fn misplaced(storage: &Storage) -> Option<Problem> {
         storage.persistent_volume_claim.is_some(),
         storage.volume.is_some(),
     ];
-    if !is_one(&places) {
+    if places.iter().filter(|is_set| **is_set).count() != 1 {
         let rule = "exactly one of s3, persistentVolumeClaim and volume is set";
         return Some(Problem::at(at, rule));
     }
     let volume = storage.volume.as_ref()?;
-    let sources = [
-        volume.csi.is_some(),
-        volume.host_path.is_some(),
-        volume.nfs.is_some(),
-        volume.persistent_volume_claim.is_some(),
-    ];
+    let is_known = |source: &str| VOLUMES.contains(&source);
+    let is_one = volume
+        .as_object()
+        .is_some_and(|volume| volume.len() == 1 && volume.keys().all(|source| is_known(source)));
     let rule = "exactly one of csi, hostPath, nfs and persistentVolumeClaim is set: the operator knows no others, and an \
         emptyDir would go with its Pod";
-    (!is_one(&sources)).then(|| Problem::at(&format!("{at}/volume"), rule))
-}
-
-fn is_one(places: &[bool]) -> bool {
-    places.iter().filter(|is_set| **is_set).count() == 1
+    (!is_one).then(|| Problem::at(&format!("{at}/volume"), rule))
 }
 
 /// The operator adds the scheme.
@@ -180,7 +152,8 @@ fn nanoseconds(mut text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{S3, Template, Volume, VolumeClaim};
+    use crate::spec::Template;
+    use backup_strategy::json;
 
     fn pointers(template: Template, parameters: &Parameters) -> Vec<String> {
         let problems = problems(&Spec { template }, parameters).into_iter();
@@ -232,8 +205,8 @@ mod tests {
             "/spec/template/storage/s3/bucket",
             "/spec/template/storage/s3/endpoint",
             "/spec/template/storage/s3/prefix",
-            "/spec/template/maxRetention",
             "/parameters/storage.s3.prefix",
+            "/spec/template/maxRetention",
             "/parameters/maxRetention",
             "/parameters/databases",
             "/spec/template/databases/1",
@@ -249,11 +222,21 @@ mod tests {
             ["/spec/template/storage"]
         );
         let mut two = in_bucket("", "", "");
-        two.storage.persistent_volume_claim = Some(VolumeClaim::default());
+        two.storage.persistent_volume_claim = Some(json!({}));
         assert_eq!(pointers(two, &none), ["/spec/template/storage"]);
-        let mut volume = Template::default();
-        volume.storage.volume = Some(Volume::default());
-        assert_eq!(pointers(volume, &none), ["/spec/template/storage/volume"]);
+        let on = |source| {
+            let mut volume = Template::default();
+            volume.storage.volume = Some(source);
+            pointers(volume, &none)
+        };
+        assert!(on(json!({ "nfs": { "server": "nas", "path": "/" } })).is_empty());
+        for other in [
+            json!({}),
+            json!({ "emptyDir": {} }),
+            json!({ "nfs": {}, "csi": {} }),
+        ] {
+            assert_eq!(on(other), ["/spec/template/storage/volume"]);
+        }
     }
 
     #[test]

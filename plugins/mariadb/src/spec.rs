@@ -1,6 +1,6 @@
 //! What may be set.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use backup_strategy::{Parsed, Templated, Value, schema::*};
 use serde::{Deserialize, Serialize};
@@ -57,10 +57,12 @@ pub struct Storage {
     pub s3: Option<S3>,
     /// A volume for each dump. It can be restored from in its own namespace only, and is deleted with its Backup.
     #[serde(default)]
-    pub persistent_volume_claim: Option<VolumeClaim>,
+    #[schemars(with = "Option<VolumeClaim>")]
+    pub persistent_volume_claim: Option<Value>,
     /// A volume that is there already. What is dumped there has to be removed by hand.
     #[serde(default)]
-    pub volume: Option<Volume>,
+    #[schemars(with = "Option<Volume>")]
+    pub volume: Option<Value>,
 }
 
 /// An S3 bucket. Whatever is left out follows the platform's storage.
@@ -120,15 +122,19 @@ pub struct SecretKeyRef {
 }
 
 /// A volume for each dump, in the words of a PersistentVolumeClaim, as far as the operator knows them.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[allow(
+    dead_code,
+    reason = "only the schema is used: it is handed on as it is"
+)]
 pub struct VolumeClaim {
     /// Such as `ReadWriteOnce`.
     #[serde(default)]
     pub access_modes: Option<Vec<String>>,
     /// Its size, as `requests.storage`.
     #[serde(default)]
-    pub resources: VolumeResources,
+    pub resources: Option<Value>,
     /// Which volumes may be bound.
     #[serde(default)]
     pub selector: Option<Value>,
@@ -137,20 +143,13 @@ pub struct VolumeClaim {
     pub storage_class_name: Option<String>,
 }
 
-/// How large a volume is.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
-pub struct VolumeResources {
-    /// At least, with the member `storage`.
-    #[serde(default)]
-    pub requests: BTreeMap<String, Value>,
-    /// At most.
-    #[serde(default)]
-    pub limits: BTreeMap<String, Value>,
-}
-
 /// A volume that is there already, in the words of a Pod's volume: exactly one of these.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[allow(
+    dead_code,
+    reason = "only the schema is used: it is handed on as it is"
+)]
 pub struct Volume {
     /// A volume of a CSI driver.
     #[serde(default)]
@@ -270,6 +269,11 @@ pub struct Options {
     /// less.
     #[serde(default)]
     pub restore_timeout_seconds: Option<i64>,
+    /// Namespace of the application that is restored into; that of the RestoreJob when absent. The author of the
+    /// RestoreJob needs the right to create RestoreJobs there, and a dump in a bucket of one's own needs its Secrets there.
+    #[serde(default)]
+    #[allow(dead_code, reason = "the host reads it: it tells who is restored into")]
+    pub target_namespace: Option<String>,
 }
 
 impl Options {
@@ -298,6 +302,7 @@ mod tests {
         let asked = |seconds| {
             let options = Options {
                 restore_timeout_seconds: seconds,
+                ..Options::default()
             };
             options.deadline().as_secs()
         };
@@ -305,6 +310,7 @@ mod tests {
         assert_eq!(asked(Some(0)), 1800);
         assert_eq!(asked(Some(-1)), 1800);
         assert_eq!(asked(Some(7200)), 7200);
+        assert_eq!(asked(Some(i64::MAX)), i64::MAX.unsigned_abs());
     }
 
     #[test]

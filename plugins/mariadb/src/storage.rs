@@ -13,8 +13,12 @@ use crate::{
 /// The document that is kept with a Backup.
 const RESOURCES: &str = "MariaDBBackupSnapshot";
 
+/// The keys of the platform's Secret.
+const KEY_ID: &str = "AWS_ACCESS_KEY_ID";
+const SECRET_KEY: &str = "AWS_SECRET_ACCESS_KEY";
+
 /// What every dump's name begins with.
-const DUMP: &str = "backup.";
+pub const DUMP: &str = "backup.";
 
 /// The storage of an operator's Backup, word for word as it stands there: one of these.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
@@ -56,14 +60,14 @@ impl Storage {
         settings: &spec::Storage,
         parameters: &Parameters,
     ) -> Outcome<Self> {
-        let s3 = settings.s3.clone();
-        let claim = settings.persistent_volume_claim.clone();
+        let claim = settings.persistent_volume_claim.as_ref();
         Ok(Self {
-            s3: s3
-                .map(|s3| S3::of_settings(cx, s3, parameters))
-                .transpose()?,
+            s3: match &settings.s3 {
+                Some(s3) => Some(S3::of_settings(cx, s3, parameters)?),
+                None => None,
+            },
             persistent_volume_claim: claim.map(|claim| claimed(claim, parameters)),
-            volume: settings.volume.as_ref().map(|volume| json!(volume)),
+            volume: settings.volume.clone(),
         })
     }
 
@@ -121,17 +125,19 @@ impl Storage {
 }
 
 /// A volume for each dump.
-fn claimed(mut claim: spec::VolumeClaim, parameters: &Parameters) -> Value {
-    if let Some(class) = set(parameters.storage_class_name.clone()) {
-        claim.storage_class_name = Some(class);
+fn claimed(claim: &Value, parameters: &Parameters) -> Value {
+    let mut claim = claim.clone();
+    let Some(members) = claim.as_object_mut() else {
+        return claim;
+    };
+    if let Some(size) = set(parameters.volume_size.as_deref()) {
+        let resources = json!({ "requests": { "storage": size } });
+        members.insert("resources".into(), resources);
     }
-    if let Some(size) = set(parameters.volume_size.clone()) {
-        claim
-            .resources
-            .requests
-            .insert("storage".into(), size.into());
+    if let Some(class) = set(parameters.storage_class_name.as_deref()) {
+        members.insert("storageClassName".into(), class.into());
     }
-    json!(claim)
+    claim
 }
 
 #[derive(Deserialize, Default)]
@@ -139,76 +145,69 @@ fn claimed(mut claim: spec::VolumeClaim, parameters: &Parameters) -> Value {
 struct Resources {
     kind: String,
     storage: Storage,
+    databases: Vec<String>,
 }
 
-/// The databases that a Backup says it holds; empty for all of them.
-pub fn databases_of(source: &FinishedBackup) -> Vec<String> {
-    #[derive(Deserialize, Default)]
-    #[serde(default)]
-    struct Kept {
-        databases: Vec<String>,
-    }
-    let kept = source.resources::<Kept>().ok().flatten();
-    kept.unwrap_or_default().databases
+/// Whether a Backup says that it holds all databases.
+pub fn holds_everything(source: &FinishedBackup) -> bool {
+    let kept = source.resources::<Resources>().ok().flatten();
+    kept.is_none_or(|kept| kept.databases.is_empty())
 }
 
 impl S3 {
     fn of_settings(
         cx: &Context<MariaDb>,
-        settings: spec::S3,
+        settings: &spec::S3,
         parameters: &Parameters,
     ) -> Outcome<Self> {
         let platform = cx.bucket();
-        let of_platform = |key: &str| key_of(&platform.credentials_secret, key);
         let key_id = secret(
             &parameters.access_key_id_secret,
             &parameters.access_key_id_key,
-            settings.access_key_id_secret_key_ref,
+            settings.access_key_id_secret_key_ref.as_ref(),
         )
-        .unwrap_or_else(|| of_platform("AWS_ACCESS_KEY_ID"));
-        let secret_key = secret(
-            &parameters.secret_access_key_secret,
-            &parameters.secret_access_key_key,
-            settings.secret_access_key_secret_key_ref,
-        )
-        .unwrap_or_else(|| key_of(&key_id.name, "AWS_SECRET_ACCESS_KEY"));
+        .unwrap_or_else(|| key_of(&platform.credentials_secret, KEY_ID));
         // Settings with credentials of their own are about a storage of their own.
         let follows = key_id.name == platform.credentials_secret;
-        let first = |parameter: &Option<String>, setting, platforms: &str| {
-            let platforms = follows.then(|| platforms.to_owned());
-            set(parameter.clone()).or(set(setting)).or(set(platforms))
-        };
-        let missing = |field: &str| {
-            format!("template.storage.s3.{field} is empty, and credentials of one's own need it")
+        let first = |parameter: &Option<String>, setting: &Option<String>, platforms: &str| {
+            let said = set(parameter.as_deref()).or(set(setting.as_deref()));
+            let said = said.or(Some(platforms).filter(|_| follows));
+            set(said).map(ToOwned::to_owned)
         };
         let (is_tls, host) = service(&platform.endpoint);
-        let endpoint = first(&parameters.endpoint, settings.endpoint, host)
+        let endpoint = first(&parameters.endpoint, &settings.endpoint, host)
             .or_fail("InvalidSpec", missing("endpoint"))?;
-        let ca = secret(
-            &parameters.ca_secret,
-            &parameters.ca_key,
-            settings.tls.ca_secret_key_ref,
-        );
         let is_tls = parameters
             .tls_enabled
             .map(|enabled| enabled.0)
             .or(settings.tls.enabled)
             .unwrap_or(is_tls && platform.is_at(&endpoint));
-        let prefix = set(parameters.prefix.clone())
-            .or(set(settings.prefix))
-            .or(cx.prefixes().first().cloned())
+        let ca = secret(
+            &parameters.ca_secret,
+            &parameters.ca_key,
+            settings.tls.ca_secret_key_ref.as_ref(),
+        );
+        let prefixes = cx.prefixes();
+        let prefix = set(parameters.prefix.as_deref())
+            .or(set(settings.prefix.as_deref()))
+            .or(prefixes.first().map(String::as_str))
             .or_fail("InvalidSpec", missing("prefix"))?;
         Ok(Self {
-            bucket: first(&parameters.bucket, settings.bucket, &platform.name)
+            bucket: first(&parameters.bucket, &settings.bucket, &platform.name)
                 .or_fail("InvalidSpec", missing("bucket"))?,
             prefix: Some(format!("{}/", prefix.trim_matches('/'))),
-            region: first(&parameters.region, settings.region, &platform.region),
+            region: first(&parameters.region, &settings.region, &platform.region),
+            secret_access_key_secret_key_ref: secret(
+                &parameters.secret_access_key_secret,
+                &parameters.secret_access_key_key,
+                settings.secret_access_key_secret_key_ref.as_ref(),
+            )
+            .or_else(|| Some(key_of(&key_id.name, SECRET_KEY))),
             access_key_id_secret_key_ref: Some(key_id),
-            secret_access_key_secret_key_ref: Some(secret_key),
             session_token_secret_key_ref: secret(
                 &parameters.session_token_secret,
                 &parameters.session_token_key,
-                settings.session_token_secret_key_ref,
+                settings.session_token_secret_key_ref.as_ref(),
             ),
             tls: is_tls.then(|| Tls {
                 enabled: true,
@@ -223,14 +222,14 @@ impl S3 {
         let platform = cx.bucket();
         let (folder, _) = key.rsplit_once('/')?;
         let (is_tls, host) = service(&platform.endpoint);
-        let of_platform = |key: &str| Some(key_of(&platform.credentials_secret, key));
+        let secret = &platform.credentials_secret;
         (platform.name == bucket).then(|| Self {
             bucket: bucket.into(),
             endpoint: host.into(),
             prefix: Some(format!("{folder}/")),
             region: set(Some(platform.region.clone())),
-            access_key_id_secret_key_ref: of_platform("AWS_ACCESS_KEY_ID"),
-            secret_access_key_secret_key_ref: of_platform("AWS_SECRET_ACCESS_KEY"),
+            access_key_id_secret_key_ref: Some(key_of(secret, KEY_ID)),
+            secret_access_key_secret_key_ref: Some(key_of(secret, SECRET_KEY)),
             session_token_secret_key_ref: None,
             tls: is_tls.then(|| Tls {
                 enabled: true,
@@ -272,22 +271,24 @@ impl S3 {
 
     /// Whether this strategy may look into the folder: it is in the platform's bucket, and the application's.
     pub fn is_in_sight(&self, cx: &Context<MariaDb>) -> bool {
-        cx.in_sight(&self.bucket, &self.endpoint, &self.stem())
+        cx.in_sight(&self.bucket, &self.endpoint, self.folder())
             .is_some()
     }
+}
+
+fn missing(field: &str) -> String {
+    format!("template.storage.s3.{field} is empty, and credentials of one's own need it")
 }
 
 /// A key of a Secret: what the class says of it wins, piece by piece.
 fn secret(
     name: &Option<String>,
     key: &Option<String>,
-    setting: Option<SecretKeyRef>,
+    setting: Option<&SecretKeyRef>,
 ) -> Option<SecretKeyRef> {
-    let setting = setting.unwrap_or_default();
-    Some(SecretKeyRef {
-        name: set(name.clone()).or(set(Some(setting.name)))?,
-        key: set(key.clone()).or(set(Some(setting.key)))?,
-    })
+    let name = set(name.as_deref()).or(set(setting.map(|setting| setting.name.as_str())))?;
+    let key = set(key.as_deref()).or(set(setting.map(|setting| setting.key.as_str())))?;
+    Some(key_of(name, key))
 }
 
 fn key_of(secret: &str, key: &str) -> SecretKeyRef {
@@ -360,11 +361,12 @@ mod tests {
 
     #[test]
     fn a_secret_is_named_with_its_key_or_not_at_all() {
-        let setting = || Some(key_of("own", "id"));
+        let own = key_of("own", "id");
+        let setting = Some(&own);
         let some = |text: &str| Some(text.to_owned());
-        assert_eq!(secret(&None, &None, setting()), setting());
+        assert_eq!(secret(&None, &None, setting), setting.cloned());
         assert_eq!(
-            secret(&some("other"), &None, setting()),
+            secret(&some("other"), &None, setting),
             Some(key_of("other", "id"))
         );
         assert_eq!(
@@ -373,7 +375,7 @@ mod tests {
         );
         assert_eq!(secret(&None, &None, None), None);
         assert_eq!(
-            secret(&None, &None, Some(key_of("", "id"))),
+            secret(&None, &None, Some(&key_of("", "id"))),
             None,
             "a template that has nothing to set"
         );

@@ -48,30 +48,28 @@ pub fn backup(cx: &Context<Velero>) -> Outcome<()> {
 pub fn restore(cx: &Context<Velero>) -> Outcome<()> {
     let name = restore::name(cx);
     is_over(cx, &name)?;
-    let Some(memory) = cx.state()? else {
+    let Some(found) = cx.state()? else {
         return Ok(());
     };
-    let mut found = memory.found.unwrap_or_default();
     let mut target = Target::of(cx)?;
-    target.resources = memory.captured;
-    if found.is_nothing() {
+    target.found = found;
+    if target.found.is_nothing() {
         return without_copy(cx, &name);
     }
     let machine = target.restored_release();
     // Velero may have started it on what it restored.
-    if target.is_machine() && found.disks.iter().any(|disk| disk.is_aside) {
+    if target.is_machine() && target.found.disks.iter().any(|disk| disk.is_aside) {
         room::machine_rests(cx, &machine)?;
     }
-    for index in 0..found.disks.len() {
-        room::bring_back(cx, &target, &mut found, index)?;
-    }
+    room::bring_back(cx, &mut target)?;
+    let found = &target.found;
     for claim in cx.find::<Claim>(&[])? {
         let name = &claim.metadata.name;
         if found.disks.iter().any(|disk| disk.claim == *name) {
             cx.merge::<Claim>(name, &kubevirt::adopted());
         }
     }
-    run_as_before(cx, &machine, &found);
+    run_as_before(cx, &machine, found);
     restore::go_on(cx, &found.releases)?;
     restore::without_modifiers(cx);
     cx.event(

@@ -36,7 +36,14 @@ pub fn check(cx: &Context<Velero>) -> Outcome<Verdict> {
             "VeleroMissing",
             format!("Velero is not installed, so its Backup {name} cannot be looked at"),
         ),
-        (None, _) => lost(cx, &source, name),
+        (None, Some(false)) => lost(cx, &source, name),
+        (None, None) => Verdict::unknown(
+            "BackupOutOfSight",
+            format!(
+                "Velero has no Backup {name} now, and where it is stored cannot be looked at from here; see whether its \
+                 BackupStorageLocation is Available"
+            ),
+        ),
     })
 }
 

@@ -10,8 +10,6 @@
 //!
 //! Every step goes by what is there, so it does not matter where the last one was cut off.
 
-use std::collections::BTreeMap;
-
 use backup_strategy::prelude::*;
 
 use crate::{
@@ -26,7 +24,7 @@ const RETAIN: &str = "Retain";
 /// A claim that gets a volume.
 pub struct Taker<'a> {
     pub name: &'a str,
-    pub labels: &'a BTreeMap<String, String>,
+    pub labels: &'a Value,
     /// Whether a DataVolume may take it.
     pub is_adopted: bool,
 }

@@ -1,6 +1,8 @@
 //! Removes backups. Velero does that itself when it is asked to: of a Backup that is just deleted everything stays in
 //! the bucket, and Velero makes it anew from there.
 
+use std::time::Duration;
+
 use backup_strategy::prelude::*;
 
 use crate::{
@@ -9,6 +11,9 @@ use crate::{
     target,
     velero::{Backup, DeleteBackupRequest, NAMESPACE},
 };
+
+/// A request that Velero has refused is made again after so long, in which somebody may mend what it named.
+const PAUSE: Duration = Duration::from_secs(5 * 60);
 
 pub fn forget(cx: &Context<Velero>) -> Outcome<()> {
     let source = cx
@@ -42,9 +47,17 @@ pub fn removed(cx: &Context<Velero>, backup: &Backup, namespace: &str) -> Outcom
     if let Some(request) = cx.get_in::<DeleteBackupRequest>(namespace, &name)?
         && let Some(why) = request.refusal()
     {
-        // The next time it is asked anew.
-        let uid = request.metadata.uid.as_str();
-        cx.delete_in::<DeleteBackupRequest>(namespace, &name, Some(uid), Propagation::Background);
+        let asked_at = request.metadata.creation_timestamp.unwrap_or(cx.now());
+        if cx.now() >= asked_at + PAUSE {
+            // The next time it is asked anew.
+            let uid = request.metadata.uid.as_str();
+            cx.delete_in::<DeleteBackupRequest>(
+                namespace,
+                &name,
+                Some(uid),
+                Propagation::Background,
+            );
+        }
         return fail(
             "VeleroRefused",
             format!(

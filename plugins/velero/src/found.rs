@@ -1,6 +1,5 @@
-//! What a restore found where it restores to. Remembered before anything is changed, so that it can be put back.
-
-use std::collections::BTreeMap;
+//! What a job remembers: what a machine consists of, and what a restore found where it restores to, written down before
+//! anything is changed. Also how far each disk is: a read takes a round, and a machine may have many disks.
 
 use backup_strategy::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -12,19 +11,12 @@ use crate::{
     target::Target,
 };
 
-/// What a job remembers. Also how far it is: a read takes a round, and a machine may have many disks.
+/// What was there before.
 #[derive(Default, Deserialize, Serialize)]
-pub struct Memory {
+#[serde(default)]
+pub struct Found {
     /// What the machine consists of, or did when it was backed up.
     pub captured: Resources,
-    /// A restore: what was there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub found: Option<Found>,
-}
-
-/// What was there before a restore.
-#[derive(Clone, Default, Deserialize, Serialize)]
-pub struct Found {
     /// Helm releases.
     pub releases: Vec<String>,
     /// The members of the virtual machine's spec that say whether it runs.
@@ -32,51 +24,43 @@ pub struct Found {
     /// Disks with their volumes.
     pub disks: Vec<Kept>,
     /// Of a copy under another name: the disk that was restored and gets that name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renamed: Option<Kept>,
 }
 
 /// A disk, as it was.
-#[derive(Clone, Deserialize, Serialize)]
+#[derive(Deserialize, Serialize)]
 pub struct Kept {
     pub claim: String,
     pub uid: String,
     /// The volume; empty where it had none.
     pub volume: String,
     /// What becomes of the volume when its claim goes; empty until it is about to be given to another.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reclaim_policy: String,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
+    pub labels: Value,
     /// Whether the volume is another claim's by now.
-    #[serde(default)]
     pub is_aside: bool,
 }
 
 impl Found {
     /// Looks for everything that a restore would replace.
-    pub fn of(cx: &Context<Velero>, target: &Target) -> Outcome<Self> {
+    pub fn look(&mut self, cx: &Context<Velero>, target: &Target) -> Outcome<()> {
         let wanted = target.restored_releases();
-        let releases = cx.find::<HelmRelease>(&[])?.into_iter();
-        let releases = releases.map(|release| release.metadata.name.clone());
+        for release in cx.find::<HelmRelease>(&[])? {
+            if wanted.contains(&release.metadata.name) {
+                self.releases.push(release.metadata.name.clone());
+            }
+        }
         let disks = target.disks();
-        let claims = cx.find::<Claim>(&[])?;
-        let claims = claims.iter();
-        let machine = match target.is_machine() {
-            true => cx.get::<VirtualMachine>(&target.restored_release())?,
-            false => None,
-        };
-        Ok(Self {
-            releases: releases
-                .filter(|release| wanted.contains(release))
-                .collect(),
-            running: machine.map(|machine| machine.running()),
-            disks: claims
-                .filter(|claim| disks.contains(&claim.metadata.name))
-                .map(|claim| Kept::of(claim))
-                .collect(),
-            renamed: None,
-        })
+        for claim in cx.find::<Claim>(&[])? {
+            if disks.contains(&claim.metadata.name) {
+                self.disks.push(Kept::of(&claim));
+            }
+        }
+        if target.is_machine() {
+            let machine = cx.get::<VirtualMachine>(&target.restored_release())?;
+            self.running = machine.map(|machine| machine.running());
+        }
+        Ok(())
     }
 
     /// Whether nothing was there.
@@ -87,16 +71,19 @@ impl Found {
 
 impl Kept {
     pub fn of(claim: &Claim) -> Self {
-        let labels = claim.metadata.labels.clone().into_iter();
+        let mut labels = json!({});
+        for (key, value) in &claim.metadata.labels {
+            // Those of the host are the host's to set, and Velero's tell of a restore.
+            if !key.starts_with("backups.cozystack.io/") && !key.starts_with("velero.io/") {
+                labels[key] = value.as_str().into();
+            }
+        }
         Self {
             claim: claim.metadata.name.clone(),
             uid: claim.metadata.uid.clone(),
             volume: claim.volume().into(),
             reclaim_policy: String::new(),
-            // Those of the host are the host's to set.
-            labels: labels
-                .filter(|(key, _)| !key.starts_with("backups.cozystack.io/"))
-                .collect(),
+            labels,
             is_aside: false,
         }
     }

@@ -10,6 +10,16 @@
 //!
 //! A backup asks for one and waits. A restore has to make room first, which `restore` tells about; what was there is put
 //! aside, and brought back where the restore comes to nothing.
+//!
+//! | file | tells |
+//! |---|---|
+//! | `velero`, `kubevirt`, `object` | the objects of Velero, and what a machine and its disks consist of |
+//! | `capture`, `order` | what belongs to an application, and what Velero is told of it |
+//! | `restore`, `target`, `found` | a restore from top to bottom, where it goes, and what it remembers |
+//! | `room`, `claims` | how room is made, and how a volume gets from one claim to another |
+//! | `modifiers`, `rename` | what Velero changes on the way, and how a copy gets another name |
+//! | `abort`, `forget`, `check` | the other questions |
+//! | `spec`, `parameters`, `velero_spec` | what may be set; the last is for the schema alone |
 
 mod abort;
 mod capture;
@@ -33,7 +43,7 @@ mod velero;
 use backup_strategy::prelude::*;
 
 use capture::Resources;
-use found::Memory;
+use found::Found;
 use kubevirt::{
     Claim, DataVolume, HelmRelease, Pod, VirtualMachine, VirtualMachineInstance, Volume,
 };
@@ -101,7 +111,7 @@ impl Strategy for Velero {
     type Spec = spec::Spec;
     type Parameters = Parameters;
     type Options = spec::Options;
-    type State = Memory;
+    type State = Found;
 
     fn validate(spec: &Self::Spec, parameters: &Self::Parameters) -> Vec<Problem> {
         let mut problems = spec::problems(spec);
@@ -129,7 +139,7 @@ impl Strategy for Velero {
     fn backup(cx: &Context<Self>) -> Outcome<Success> {
         cx.is_accepted()?;
         let name = velero::name(cx, "backup");
-        let captured = cx.state()?.map(|memory| memory.captured);
+        let captured = cx.state()?.map(|found| found.captured);
         let Some(backup) = cx.get_in::<Backup>(NAMESPACE, &name)? else {
             return begin(cx, &name, captured);
         };
@@ -188,9 +198,9 @@ fn begin<T>(cx: &Context<Velero>, name: &str, captured: Option<Resources>) -> Ou
     };
     target::velero_is_there(cx)?;
     let order = order::backup(cx, name, &captured)?;
-    cx.remember(&Memory {
+    cx.remember(&Found {
         captured,
-        found: None,
+        ..Found::default()
     })?;
     cx.create(Lifetime::Kept, &order);
     cx.event(

@@ -65,13 +65,13 @@ fn addresses(target: &Target) -> Option<Value> {
     }
     let set = |address: &String| Some(address.clone()).filter(|address| !address.is_empty());
     let addresses = pruned(json!({
-        "ovn.kubernetes.io/ip_address": set(&target.resources.ip),
-        "ovn.kubernetes.io/mac_address": set(&target.resources.mac),
+        "ovn.kubernetes.io/ip_address": set(&target.found.captured.ip),
+        "ovn.kubernetes.io/mac_address": set(&target.found.captured.mac),
     }));
     Some(addresses).filter(|addresses| *addresses != json!({}))
 }
 
 /// A name as a pattern for itself.
 fn escaped(name: &String) -> String {
-    name.replace('.', "[.]")
+    name.split('.').collect::<Vec<_>>().join("[.]")
 }

@@ -1,24 +1,18 @@
 //! Gives a copy the name that was asked for. Velero restores under the old name, and the Helm release rests: nothing was
 //! made from it yet.
 
-use std::collections::BTreeMap;
-
 use backup_strategy::prelude::*;
 
 use crate::{
     Velero,
     claims::{self, Taker},
-    found::{Found, Kept},
+    found::Kept,
     kubevirt::{Claim, HelmRelease},
     object::Thing,
-    restore::{self, RESTORED_BY},
     target::Target,
 };
 
-/// Marks of Velero's that are not the new release's.
-const MARKS: [&str; 2] = [RESTORED_BY, "velero.io/backup-name"];
-
-pub fn finish(cx: &Context<Velero>, target: &Target, found: &Found) -> Outcome<()> {
+pub fn finish(cx: &Context<Velero>, target: &mut Target) -> Outcome<()> {
     let (old, new) = (target.restored_release(), target.release());
     let release = cx.get::<HelmRelease>(&old)?;
     let renamed = cx.get::<HelmRelease>(&new)?;
@@ -30,7 +24,7 @@ pub fn finish(cx: &Context<Velero>, target: &Target, found: &Found) -> Outcome<(
         );
     }
     if !target.is_machine() {
-        disk_has_name(cx, target, found)?;
+        disk_has_name(cx, target)?;
     }
     let Some(release) = release else {
         return Ok(());
@@ -52,24 +46,22 @@ pub fn finish(cx: &Context<Velero>, target: &Target, found: &Found) -> Outcome<(
 }
 
 /// Gives the volume that was restored to a claim of the new name.
-fn disk_has_name(cx: &Context<Velero>, target: &Target, found: &Found) -> Outcome<()> {
-    let (old, new) = (&target.restored_release(), &target.release());
-    let mut disk = match &found.renamed {
-        Some(disk) => disk.clone(),
-        None => restored(cx, target, old, new)?,
+fn disk_has_name(cx: &Context<Velero>, target: &mut Target) -> Outcome<()> {
+    let (old, new) = (target.restored_release(), target.release());
+    let mut disk = match target.found.renamed.take() {
+        Some(disk) => disk,
+        None => restored(cx, target, &old, &new)?,
     };
     let volume = claims::volume_of(cx, &mut disk)?;
-    let found = Found {
-        renamed: Some(disk.clone()),
-        ..found.clone()
-    };
-    restore::remember(cx, target, &found)?;
     let taker = Taker {
-        name: new,
+        name: &new,
         labels: &disk.labels,
         is_adopted: true,
     };
-    claims::hand_over(cx, &disk, &volume, old, &taker)
+    let handed = claims::hand_over(cx, &disk, &volume, &old, &taker);
+    target.found.renamed = Some(disk);
+    cx.remember(&target.found)?;
+    handed
 }
 
 /// The disk as Velero has restored it, with the labels of its new name.
@@ -88,42 +80,49 @@ fn restored(cx: &Context<Velero>, target: &Target, old: &str, new: &str) -> Outc
         .at_most(10.minutes());
     }
     let mut disk = Kept::of(claim);
-    for mark in MARKS {
-        disk.labels.remove(mark);
+    for (label, value) in [
+        ("app.kubernetes.io/instance", new),
+        ("apps.cozystack.io/application.name", &target.name),
+    ] {
+        if !disk.labels[label].is_null() {
+            disk.labels[label] = value.into();
+        }
     }
-    name_labels(&mut disk.labels, new, &target.name);
+    disk.labels = pruned(disk.labels);
     Ok(disk)
 }
 
-/// The labels that name a disk.
-fn name_labels(labels: &mut BTreeMap<String, String>, release: &str, application: &str) {
-    for (label, value) in [
-        ("app.kubernetes.io/instance", release),
-        ("apps.cozystack.io/application.name", application),
-    ] {
-        if let Some(found) = labels.get_mut(label) {
-            *found = value.into();
-        }
-    }
+/// Whether a mark is the release's, and not of how it came to be there.
+fn is_its_own(key: &str) -> bool {
+    let others = [
+        "velero.io/",
+        "backups.cozystack.io/",
+        "kubectl.kubernetes.io/",
+    ];
+    !others.iter().any(|prefix| key.starts_with(prefix))
 }
 
 /// A release under another name, that goes on at once.
 fn under(release: &Thing, application: &str, name: &str, namespace: &str) -> Value {
-    let mut labels = release.metadata.labels.clone();
-    labels.retain(|key, _| {
-        !MARKS.contains(&key.as_str()) && !key.starts_with("backups.cozystack.io/")
-    });
+    let mut labels = json!({});
+    for (key, value) in &release.metadata.labels {
+        if is_its_own(key) {
+            labels[key] = value.as_str().into();
+        }
+    }
     for (label, value) in [
         ("apps.cozystack.io/application.name", application),
         ("app.kubernetes.io/instance", name),
         ("helm.toolkit.fluxcd.io/name", name),
     ] {
-        labels.insert(label.into(), value.into());
+        labels[label] = value.into();
     }
-    let mut annotations = release.metadata.annotations.clone();
-    annotations.retain(|key, _| {
-        !key.starts_with("velero.io/") && key != "kubectl.kubernetes.io/last-applied-configuration"
-    });
+    let mut annotations = json!({});
+    for (key, value) in &release.metadata.annotations {
+        if is_its_own(key) {
+            annotations[key] = value.as_str().into();
+        }
+    }
     let mut spec = release.spec.clone();
     spec["suspend"] = Value::Null;
     pruned(json!({
@@ -148,7 +147,7 @@ mod tests {
         let labels = [
             ("apps.cozystack.io/application.kind", "VMInstance"),
             ("apps.cozystack.io/application.name", "web"),
-            (RESTORED_BY, "r"),
+            ("velero.io/restore-name", "r"),
         ];
         let release = Thing {
             metadata: Metadata {

@@ -7,7 +7,6 @@ use backup_strategy::prelude::*;
 
 use crate::{
     Velero, abort,
-    found::{Found, Memory},
     kubevirt::{Claim, HelmRelease, VirtualMachine},
     modifiers, order, rename, room,
     target::Target,
@@ -27,20 +26,17 @@ pub fn restore(cx: &Context<Velero>) -> Outcome<()> {
     let mut target = Target::of(cx)?;
     let name = name(cx);
     let ordered = cx.get_in::<Restore>(NAMESPACE, &name)?;
-    let Some(memory) = cx.state()? else {
+    let Some(found) = cx.state()? else {
         return set_out(cx, &mut target, &name);
     };
-    target.resources = memory.captured;
-    let mut found = memory.found.unwrap_or_default();
+    target.found = found;
     match ordered {
         None => {
             target.is_there(cx)?;
-            room::make(cx, &target, &mut found)?;
+            room::make(cx, &mut target)?;
             begin(cx, &target, &name)
         }
-        Some(restore) if restore.progress() == Progress::Done => {
-            finish(cx, &target, &found, &restore)
-        }
+        Some(restore) if restore.progress() == Progress::Done => finish(cx, &mut target, &restore),
         Some(restore) => running(cx, &restore),
     }
 }
@@ -48,33 +44,27 @@ pub fn restore(cx: &Context<Velero>) -> Outcome<()> {
 /// Looks whether all is in order, before anything is touched.
 fn set_out(cx: &Context<Velero>, target: &mut Target, name: &str) -> Outcome<()> {
     target.is_there(cx)?;
-    let mut found = Found::of(cx, target)?;
-    target_is_free(cx, target, &found)?;
-    room::disks_are_free(cx, target, &found)?;
+    target.look(cx)?;
+    is_free(cx, target)?;
+    room::disks_are_free(cx, target)?;
     cx.dry_run(&order::restore(cx, target, name)?);
-    remember(cx, target, &found)?;
+    cx.remember(&target.found)?;
     // Also those that rest already: the host puts back what it was told of.
-    found
+    target
+        .found
         .releases
         .iter()
         .for_each(|release| cx.suspend(release));
-    room::make(cx, target, &mut found)?;
+    room::make(cx, target)?;
     begin(cx, target, name)
 }
 
-/// Keeps what was found until the job has ended.
-pub fn remember(cx: &Context<Velero>, target: &Target, found: &Found) -> Outcome<()> {
-    cx.remember(&Memory {
-        captured: target.resources.clone(),
-        found: Some(found.clone()),
-    })
-}
-
 /// A copy is to find nothing, unless it was told to replace what is there.
-fn target_is_free(cx: &Context<Velero>, target: &Target, found: &Found) -> Outcome<()> {
+fn is_free(cx: &Context<Velero>, target: &Target) -> Outcome<()> {
     if !target.is_copy() || !target.options.fails_if_target_exists() {
         return Ok(());
     }
+    let found = &target.found;
     let mut there: Vec<&str> = found.releases.iter().map(String::as_str).collect();
     there.extend(found.disks.iter().map(|disk| disk.claim.as_str()));
     let release = target.release();
@@ -137,21 +127,22 @@ fn running(cx: &Context<Velero>, restore: &Restore) -> Outcome<()> {
 }
 
 /// What Velero has restored goes on, and what was put aside stays or goes.
-fn finish(cx: &Context<Velero>, target: &Target, found: &Found, restore: &Restore) -> Outcome<()> {
-    is_restored(cx, target, found)?;
+fn finish(cx: &Context<Velero>, target: &mut Target, restore: &Restore) -> Outcome<()> {
+    is_restored(cx, target)?;
     if target.is_renamed() {
-        rename::finish(cx, target, found)?;
-    }
-    if !target.options.keeps_volumes() {
-        for disk in &found.disks {
-            cx.delete::<Claim>(&disk.aside(cx), None, Propagation::Background);
-        }
+        rename::finish(cx, target)?;
     }
     if target.is_machine() && !target.is_renamed() {
-        machine_goes_on(cx, target, found, restore)?;
+        machine_goes_on(cx, target, restore)?;
     }
     go_on(cx, &final_releases(target))?;
     without_modifiers(cx);
+    // Last: whatever fails before can still be undone.
+    if !target.options.keeps_volumes() {
+        for disk in &target.found.disks {
+            cx.delete::<Claim>(&disk.aside(cx), None, Propagation::Background);
+        }
+    }
     Ok(())
 }
 
@@ -167,7 +158,7 @@ fn final_releases(target: &Target) -> Vec<String> {
 }
 
 /// Velero says that it is done also where it has found a claim and left it alone.
-fn is_restored(cx: &Context<Velero>, target: &Target, found: &Found) -> Outcome<()> {
+fn is_restored(cx: &Context<Velero>, target: &Target) -> Outcome<()> {
     if target.is_renamed() && !target.is_machine() {
         // Its claim gets another name.
         return Ok(());
@@ -175,7 +166,7 @@ fn is_restored(cx: &Context<Velero>, target: &Target, found: &Found) -> Outcome<
     let claims = cx.find::<Claim>(&[])?;
     let is_new = |claim: &Claim| {
         let uid = &claim.metadata.uid;
-        found.disks.iter().all(|disk| disk.uid != *uid)
+        target.found.disks.iter().all(|disk| disk.uid != *uid)
     };
     let is_there = |disk: &String| {
         let mut claims = claims.iter();
@@ -194,19 +185,14 @@ fn is_restored(cx: &Context<Velero>, target: &Target, found: &Found) -> Outcome<
 }
 
 /// Velero puts back whether a machine runs where it updates what is there. Otherwise it is as it was.
-fn machine_goes_on(
-    cx: &Context<Velero>,
-    target: &Target,
-    found: &Found,
-    restore: &Restore,
-) -> Outcome<()> {
+fn machine_goes_on(cx: &Context<Velero>, target: &Target, restore: &Restore) -> Outcome<()> {
     let name = target.restored_release();
     let Some(machine) = cx.get::<VirtualMachine>(&name)? else {
         return Ok(());
     };
     let restored_by = machine.metadata.labels.get(RESTORED_BY);
     if restored_by != Some(&restore.metadata.name) {
-        abort::run_as_before(cx, &name, found);
+        abort::run_as_before(cx, &name, &target.found);
     }
     Ok(())
 }

@@ -12,18 +12,15 @@
 //!
 //! `abort` goes the way back.
 
-use std::collections::BTreeMap;
-
 use backup_strategy::prelude::*;
 
 use crate::{
     Velero,
     claims::{self, Taker},
-    found::Found,
+    found::Kept,
     kubevirt::{
         Claim, DataVolume, HALTED, HelmRelease, Pod, VirtualMachine, VirtualMachineInstance,
     },
-    restore,
     target::Target,
 };
 
@@ -31,10 +28,10 @@ use crate::{
 const SHUTDOWN: u32 = 15;
 
 /// Waits until nothing else uses the disks, before anything is touched.
-pub fn disks_are_free(cx: &Context<Velero>, target: &Target, found: &Found) -> Outcome<()> {
+pub fn disks_are_free(cx: &Context<Velero>, target: &Target) -> Outcome<()> {
     let own = target.is_machine().then(|| target.restored_release());
     let pods = cx.find::<Pod>(&[])?;
-    for disk in &found.disks {
+    for disk in &target.found.disks {
         let other = pods.iter().find(|pod| {
             pod.holds(&disk.claim) && own.as_ref().is_none_or(|machine| !pod.is_of(machine))
         });
@@ -53,21 +50,26 @@ pub fn disks_are_free(cx: &Context<Velero>, target: &Target, found: &Found) -> O
     Ok(())
 }
 
-/// Makes room, one step at a time. What is done for a disk is kept in `found`.
-pub fn make(cx: &Context<Velero>, target: &Target, found: &mut Found) -> Outcome<()> {
+/// Makes room, one step at a time. What is done for a disk is remembered.
+pub fn make(cx: &Context<Velero>, target: &mut Target) -> Outcome<()> {
     let disks = target.disks();
     let data_volumes = cx.find::<DataVolume>(&[])?;
     let data_volumes = data_volumes.iter();
     let data_volumes: Vec<&DataVolume> = data_volumes
         .filter(|volume| disks.contains(&volume.metadata.name))
         .collect();
-    releases_rest(cx, &found.releases, !data_volumes.is_empty())?;
+    releases_rest(cx, &target.found.releases, !data_volumes.is_empty())?;
     if target.is_machine() {
         machine_rests(cx, &target.restored_release())?;
     }
     are_gone(cx, &data_volumes)?;
-    for index in 0..found.disks.len() {
-        put_aside(cx, target, found, index)?;
+    for index in 0..target.found.disks.len() {
+        let handed = match &mut target.found.disks[index] {
+            disk if disk.is_aside => continue,
+            disk => put_aside(cx, disk),
+        };
+        cx.remember(&target.found)?;
+        handed?;
     }
     let claims = cx.find::<Claim>(&[])?;
     let back = claims
@@ -164,15 +166,7 @@ fn are_gone(cx: &Context<Velero>, data_volumes: &[&DataVolume]) -> Outcome<()> {
 }
 
 /// Nothing of what is put aside has labels, by which a later backup would take it for the application's.
-fn put_aside(
-    cx: &Context<Velero>,
-    target: &Target,
-    found: &mut Found,
-    index: usize,
-) -> Outcome<()> {
-    let Some(disk) = found.disks.get_mut(index).filter(|disk| !disk.is_aside) else {
-        return Ok(());
-    };
+fn put_aside(cx: &Context<Velero>, disk: &mut Kept) -> Outcome<()> {
     if disk.volume.is_empty() {
         let claims = cx.find::<Claim>(&[])?;
         let claim = claims.iter().find(|claim| claim.metadata.uid == disk.uid);
@@ -182,44 +176,48 @@ fn put_aside(
     let aside = disk.aside(cx);
     let taker = Taker {
         name: &aside,
-        labels: &BTreeMap::new(),
+        labels: &Value::Null,
         is_adopted: false,
     };
-    let handed = claims::hand_over(cx, disk, &volume, &disk.claim, &taker);
-    disk.is_aside = handed.is_ok();
-    restore::remember(cx, target, found)?;
-    handed
+    claims::hand_over(cx, disk, &volume, &disk.claim, &taker)?;
+    disk.is_aside = true;
+    Ok(())
 }
 
-/// Gives a disk that was put aside its name back, in place of what was restored under it.
-pub fn bring_back(
-    cx: &Context<Velero>,
-    target: &Target,
-    found: &mut Found,
-    index: usize,
-) -> Outcome<()> {
-    // Without a policy nobody has begun to put it aside.
-    let Some(disk) = found
-        .disks
-        .get_mut(index)
-        .filter(|disk| !disk.volume.is_empty() && !disk.reclaim_policy.is_empty())
-    else {
-        return Ok(());
-    };
+/// Gives disks that were put aside their names back, in place of what was restored under them.
+pub fn bring_back(cx: &Context<Velero>, target: &mut Target) -> Outcome<()> {
+    for index in 0..target.found.disks.len() {
+        let disk = &mut target.found.disks[index];
+        // Without a policy nobody has begun to put it aside.
+        if !disk.volume.is_empty() && !disk.reclaim_policy.is_empty() {
+            is_back(cx, disk)?;
+            cx.remember(&target.found)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_back(cx: &Context<Velero>, disk: &mut Kept) -> Outcome<()> {
+    let aside = disk.aside(cx);
     let claims = cx.find::<Claim>(&[])?;
-    let there = claims
-        .iter()
-        .find(|claim| claim.metadata.name == disk.claim && claim.volume() != disk.volume);
-    claims::is_gone(cx, there)?;
+    let claim = |name: &str| claims.iter().find(|claim| claim.metadata.name == name);
+    let restored = claim(&disk.claim).filter(|claim| claim.volume() != disk.volume);
+    if restored.is_some() {
+        if claim(&aside).is_none_or(|aside| aside.metadata.is_being_deleted()) {
+            // The old one is gone for good. What was restored is all there is.
+            return Ok(());
+        }
+        return claims::is_gone(cx, restored);
+    }
     let volume = claims::volume_of(cx, disk)?;
     let taker = Taker {
         name: &disk.claim,
         labels: &disk.labels,
         is_adopted: true,
     };
-    claims::hand_over(cx, disk, &volume, &disk.aside(cx), &taker)?;
+    claims::hand_over(cx, disk, &volume, &aside, &taker)?;
     // It is what it was; there is nothing to be done for it again.
     disk.reclaim_policy.clear();
     disk.is_aside = false;
-    restore::remember(cx, target, found)
+    Ok(())
 }

@@ -5,6 +5,7 @@ use backup_strategy::prelude::*;
 use crate::{
     Velero,
     capture::{Disk, Resources},
+    found::Found,
     kubevirt::{self, MACHINE},
     metadata,
     spec::Options,
@@ -21,7 +22,8 @@ pub struct Target {
     pub backup: String,
     pub namespace: String,
     pub name: String,
-    pub resources: Resources,
+    /// What the machine consists of, and what was there before.
+    pub found: Found,
     pub options: Options,
 }
 
@@ -42,7 +44,10 @@ impl Target {
             ),
         )?;
         Ok(Self {
-            resources: source.resources()?.unwrap_or_default(),
+            found: Found {
+                captured: source.resources()?.unwrap_or_default(),
+                ..Found::default()
+            },
             options: cx.options()?,
             namespace: subject.namespace,
             name: subject.name,
@@ -76,7 +81,7 @@ impl Target {
 
     /// The disks that were captured for a machine.
     pub fn captured_disks(&self) -> &[Disk] {
-        &self.resources.data_volumes
+        &self.found.captured.data_volumes
     }
 
     /// The disks that are restored, by the names that Velero restores them under.
@@ -108,6 +113,16 @@ impl Target {
         releases
     }
 
+    /// Looks for everything that would be replaced.
+    pub fn look(&mut self, cx: &Context<Velero>) -> Outcome<()> {
+        let mut found = std::mem::take(&mut self.found);
+        // The disks are asked for by what was captured.
+        self.found.captured = found.captured.clone();
+        found.look(cx, self)?;
+        self.found = found;
+        Ok(())
+    }
+
     /// Finds Velero's Backup, and in it what the Backup does not say of the disks. One that is gone comes back: Velero
     /// looks for backups in the bucket once a minute.
     pub fn is_there(&mut self, cx: &Context<Velero>) -> Outcome<()> {
@@ -122,9 +137,9 @@ impl Target {
                 format!("Velero's Backup {name} cannot be restored: Velero says {phase}"),
             );
         }
-        if self.is_machine() && self.resources == Resources::default() {
+        if self.is_machine() && self.found.captured == Resources::default() {
             let captured = backup.metadata.annotations.get(CAPTURED);
-            self.resources =
+            self.found.captured =
                 captured.map_or(Ok(Resources::default()), |text| of_annotation(text))?;
         }
         Ok(())

@@ -1,7 +1,8 @@
 //! The parts of Velero's own API that an administrator writes: `BackupSpec` and `RestoreSpec` of `velero.io/v1`.
 //!
 //! And what of it a BackupClass may set besides. All of this is for the schema alone, so that the API server knows the
-//! fields: the component hands on what it is given.
+//! fields: the component hands on what it is given. What speaks for itself has no description, to keep the component
+//! small.
 
 use std::collections::BTreeMap;
 
@@ -181,58 +182,58 @@ pub struct LocalReference {
     pub name: String,
 }
 
-/// A label selector, as Kubernetes has it.
+// A label selector, as Kubernetes has it.
 #[derive(JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct LabelSelector {
-    /// Labels and their values.
+    // Labels and their values.
     pub match_labels: Option<BTreeMap<String, String>>,
-    /// Conditions on labels.
+    // Conditions on labels.
     pub match_expressions: Option<Vec<Requirement>>,
 }
 
-/// A condition on a label.
+// A condition on a label.
 #[derive(JsonSchema)]
 pub struct Requirement {
-    /// The label.
+    // The label.
     pub key: String,
     /// `In`, `NotIn`, `Exists` or `DoesNotExist`.
     pub operator: String,
-    /// Values, for `In` and `NotIn`.
+    // Values, for `In` and `NotIn`.
     pub values: Option<Vec<String>>,
 }
 
 /// What is run in Pods before and after they are backed up.
 #[derive(JsonSchema)]
 pub struct BackupHooks {
-    /// Each for some objects.
+    // Each for some objects.
     pub resources: Option<Vec<BackupHook>>,
 }
 
-/// What is run for some objects.
+// What is run for some objects.
 #[derive(JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BackupHook {
-    /// Its name.
+    // Its name.
     pub name: String,
-    /// Namespaces that it is not for.
+    // Namespaces that it is not for.
     pub excluded_namespaces: Option<Vec<String>>,
-    /// Kinds that it is not for.
+    // Kinds that it is not for.
     pub excluded_resources: Option<Vec<String>>,
-    /// Namespaces that it is for.
+    // Namespaces that it is for.
     pub included_namespaces: Option<Vec<String>>,
-    /// Kinds that it is for.
+    // Kinds that it is for.
     pub included_resources: Option<Vec<String>>,
-    /// Labels of the objects that it is for.
+    // Labels of the objects that it is for.
     pub label_selector: Option<LabelSelector>,
-    /// Run before.
+    // Run before.
     pub pre: Option<Vec<BackupHookStep>>,
-    /// Run after.
+    // Run after.
     pub post: Option<Vec<BackupHookStep>>,
 }
 
-/// One step of a hook.
+// One step of a hook.
 #[derive(JsonSchema)]
 pub struct BackupHookStep {
     /// A command in a container.
@@ -311,9 +312,9 @@ pub struct RestoreSpec {
 #[derive(JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RestoreStatus {
-    /// Of these it is not.
+    // Of these it is not.
     pub excluded_resources: Option<Vec<String>>,
-    /// Of these it is.
+    // Of these it is.
     pub included_resources: Option<Vec<String>>,
 }
 
@@ -330,31 +331,31 @@ pub struct Download {
 /// What is run in Pods that were restored.
 #[derive(JsonSchema)]
 pub struct RestoreHooks {
-    /// Each for some objects.
+    // Each for some objects.
     pub resources: Option<Vec<RestoreHook>>,
 }
 
-/// What is run for some objects.
+// What is run for some objects.
 #[derive(JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RestoreHook {
-    /// Its name.
+    // Its name.
     pub name: String,
-    /// Namespaces that it is not for.
+    // Namespaces that it is not for.
     pub excluded_namespaces: Option<Vec<String>>,
-    /// Kinds that it is not for.
+    // Kinds that it is not for.
     pub excluded_resources: Option<Vec<String>>,
-    /// Namespaces that it is for.
+    // Namespaces that it is for.
     pub included_namespaces: Option<Vec<String>>,
-    /// Kinds that it is for.
+    // Kinds that it is for.
     pub included_resources: Option<Vec<String>>,
-    /// Labels of the objects that it is for.
+    // Labels of the objects that it is for.
     pub label_selector: Option<LabelSelector>,
-    /// Run after.
+    // Run after.
     pub post_hooks: Option<Vec<RestoreHookStep>>,
 }
 
-/// One step of a hook.
+// One step of a hook.
 #[derive(JsonSchema)]
 pub struct RestoreHookStep {
     /// A command in a container.

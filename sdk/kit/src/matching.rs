@@ -95,6 +95,9 @@ fn changed(place: &str, before: Option<&Value>, after: Option<&Value>, lines: &m
             }
         }
         (before, after) if before == after => {}
+        (Some(Value::String(before)), Some(Value::String(after))) if before.contains('\n') => {
+            lines.push(line_that_differs(place, before, after));
+        }
         (before, after) => {
             let told = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), shown);
             lines.push(format!(
@@ -104,6 +107,22 @@ fn changed(place: &str, before: Option<&Value>, after: Option<&Value>, lines: &m
             ));
         }
     }
+}
+
+/// Of long texts, such as a program, the first line that is another.
+fn line_that_differs(place: &str, before: &str, after: &str) -> String {
+    let same = before.lines().zip(after.lines());
+    let same = same.take_while(|(before, after)| before == after).count();
+    let line = |text: &str| {
+        let line = text.lines().nth(same);
+        line.map_or_else(|| "nothing".to_owned(), |line| shown(&line.into()))
+    };
+    format!(
+        "{place}: line {} was {}, now it is {}",
+        same + 1,
+        line(before),
+        line(after)
+    )
 }
 
 /// A member's name in a JSON pointer (RFC 6901).
@@ -184,6 +203,10 @@ mod tests {
                 "/b/1: it was 2, now it is nothing",
                 "/c: it was nothing, now it is true",
             ]
+        );
+        assert_eq!(
+            changes(&json!({ "a": "x\ny\nz" }), &json!({ "a": "x\nv\nz" })),
+            ["/a: line 2 was \"y\", now it is \"v\""]
         );
     }
 }

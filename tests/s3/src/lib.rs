@@ -21,11 +21,13 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow};
+use hyper::{Method, Request, StatusCode, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
 };
 use s3s::{
+    Body, HttpError, HttpResponse,
     auth::SimpleAuth,
     service::{S3Service, S3ServiceBuilder},
 };
@@ -106,7 +108,12 @@ impl S3 {
             secret_key,
             bucket: BUCKET.to_owned(),
             root: folder.path().to_owned(),
-            serving: Some(serve(listener, acceptor, service.build())?),
+            serving: Some(serve(
+                listener,
+                acceptor,
+                service.build(),
+                folder.path().to_owned(),
+            )?),
             _folder: folder,
         })
     }
@@ -132,6 +139,7 @@ fn serve(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     service: S3Service,
+    root: PathBuf,
 ) -> Result<(oneshot::Sender<()>, JoinHandle<()>)> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -149,7 +157,7 @@ fn serve(
         .name("s3".to_owned())
         .spawn(move || {
             runtime.block_on(async {
-                let accepting = tokio::spawn(accept(listener, tls, service));
+                let accepting = tokio::spawn(accept(listener, tls, service, root));
                 // An error is the drop that ends it.
                 let _ = stopped.await;
                 accepting.abort();
@@ -159,17 +167,22 @@ fn serve(
     Ok((stop, thread))
 }
 
-async fn accept(listener: tokio::net::TcpListener, tls: Option<TlsAcceptor>, service: S3Service) {
+async fn accept(
+    listener: tokio::net::TcpListener,
+    tls: Option<TlsAcceptor>,
+    service: S3Service,
+    root: PathBuf,
+) {
     // An error ends the server: it means that the process has no file descriptors left.
     while let Ok((connection, _)) = listener.accept().await {
-        let (tls, service) = (tls.clone(), service.clone());
+        let (tls, service, root) = (tls.clone(), service.clone(), root.clone());
         tokio::spawn(async move {
             match tls {
-                None => converse(connection, service).await,
+                None => converse(connection, service, root).await,
                 Some(tls) => {
                     // A client that trusts another authority leaves.
                     if let Ok(connection) = tls.accept(connection).await {
-                        converse(connection, service).await;
+                        converse(connection, service, root).await;
                     }
                 }
             }
@@ -181,9 +194,27 @@ async fn accept(listener: tokio::net::TcpListener, tls: Option<TlsAcceptor>, ser
 async fn converse(
     connection: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     service: S3Service,
+    root: PathBuf,
 ) {
+    let answer = |request| answer(service.clone(), root.clone(), request);
     // What goes wrong on a connection, the client is told or has caused.
     let _ = Builder::new(TokioExecutor::new())
-        .serve_connection(TokioIo::new(connection), service)
+        .serve_connection(TokioIo::new(connection), service_fn(answer))
         .await;
+}
+
+/// S3 has no folders. The files behind this server do, and it answers for them with an error of its own, where S3 would
+/// say that there is no such object.
+async fn answer(
+    service: S3Service,
+    root: PathBuf,
+    request: Request<Incoming>,
+) -> Result<HttpResponse, HttpError> {
+    let path = request.uri().path().trim_matches('/');
+    let is_folder = request.method() == Method::HEAD && root.join(path).is_dir();
+    let mut answer = service.call(request.map(Body::from)).await?;
+    if is_folder && answer.status().is_server_error() {
+        *answer.status_mut() = StatusCode::NOT_FOUND;
+    }
+    Ok(answer)
 }

@@ -91,3 +91,16 @@ fn nothing_is_left_of_a_server_that_was_dropped() {
     drop(s3);
     assert!(!root.exists());
 }
+
+#[tokio::test]
+async fn a_folder_is_no_object() {
+    let s3 = S3::start().unwrap();
+    let client = client(&s3, &s3.secret_key);
+    let (folder, path) = (Path::from("a"), Path::from("a/b"));
+    client.put(&path, "bytes".into()).await.unwrap();
+    let missing = client.head(&folder).await;
+    assert!(
+        matches!(missing, Err(object_store::Error::NotFound { .. })),
+        "{missing:?}"
+    );
+}

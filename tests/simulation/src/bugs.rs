@@ -38,6 +38,8 @@ pub enum Bug {
     UnseenOrder,
     /// A restore is told of another Backup of the application.
     AnotherBackup,
+    /// A job does not see that another's object of the operator's has to itself what it works on.
+    UnseenClaim,
 }
 
 /// The cluster as a host with a bug works on it, or one without.
@@ -203,6 +205,14 @@ fn is_kept(object: &Value) -> bool {
     Strategy::of_order(object).is_some_and(|(_, order)| order.is_kept)
 }
 
+/// Whether an object has something to itself, and is not of the job that looks.
+fn is_anothers_claim(caller: &Caller, object: &Value) -> bool {
+    let claims = Strategy::of_order(object).and_then(|(strategy, _)| strategy.claims(object));
+    let of = object["metadata"]["labels"][OWNED_BY_NAME].as_str();
+    let job = caller.purpose.split(['/', ' ']).nth(2);
+    claims.is_some() && of != job
+}
+
 /// The buckets as a host with a bug works on them, or one without.
 pub(crate) struct PlantedStorage {
     pub vault: Arc<Vault>,
@@ -277,7 +287,10 @@ impl Cluster for Planted {
 
     async fn list(&self, caller: &Caller, matching: &Selector) -> Result<Vec<Value>, ApiError> {
         self.catch_up().await?;
-        let found = self.line.list(caller, matching).await?;
+        let mut found = self.line.list(caller, matching).await?;
+        if self.is(Bug::UnseenClaim) {
+            found.retain(|object| !is_anothers_claim(caller, object));
+        }
         let is_a_plans = matching.labels.iter().any(|label| label.key == PLAN);
         match self.is(Bug::UnseenJobs) && is_a_plans {
             true => Ok(vec![]),

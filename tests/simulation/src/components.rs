@@ -85,6 +85,16 @@ pub(crate) fn definitions() -> anyhow::Result<&'static [Value]> {
     definitions.as_deref().map_err(|error| anyhow!("{error}"))
 }
 
+/// The policy of restores into other namespaces.
+///
+/// # Errors
+/// When the chart's file is not in order.
+pub(crate) fn policy() -> anyhow::Result<&'static [Value]> {
+    static POLICY: OnceLock<Result<Vec<Value>, String>> = OnceLock::new();
+    let policy = POLICY.get_or_init(|| stage::restore_policy().map_err(|error| error.to_string()));
+    policy.as_deref().map_err(|error| anyhow!("{error}"))
+}
+
 fn versions(file: &str) -> anyhow::Result<[Component; 2]> {
     let path = stage::bundle()?.join(file);
     let first = std::fs::read(&path).with_context(|| path.display().to_string())?;

@@ -25,7 +25,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    components::{Loaded, definitions, loaded},
+    components::{Loaded, definitions, loaded, policy},
     faults::Faults,
     operators::Operators,
     strategies::{Player, Strategy},
@@ -109,6 +109,16 @@ impl Ground {
             ground.cluster.install_crd(definition)?;
         }
         ground.put(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": HOST_NAMESPACE } }));
+        for object in strategies
+            .iter()
+            .flat_map(|strategy| strategy.surroundings())
+        {
+            match text(&object, "/kind") {
+                "CustomResourceDefinition" => ground.cluster.install_crd(&object)?,
+                _ => ground.cluster.put(object).map(|_| ())?,
+            }
+        }
+        stage::keep_to_policy(&ground.cluster, policy()?)?;
         ground.put_in_order()?;
         Ok(ground)
     }

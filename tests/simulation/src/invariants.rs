@@ -4,6 +4,7 @@
 //! request that the host sent.
 
 mod backups;
+mod claims;
 mod conditions;
 mod data;
 mod forgotten;
@@ -106,12 +107,13 @@ pub(crate) fn invariants() -> Vec<Box<dyn Invariant>> {
         Box::new(backups::Backups::default()),
         Box::new(data::Data::default()),
         Box::new(places::Places),
+        Box::new(claims::Claims::default()),
         Box::new(restored::Restored::default()),
         Box::new(forgotten::Forgotten::default()),
         Box::new(plans::Plans::default()),
         Box::new(retention::Retention::default()),
         Box::new(secrets::Secrets),
-        Box::new(walls::Walls),
+        Box::new(walls::Walls::default()),
     ]
 }
 

@@ -66,6 +66,14 @@ pub(crate) fn is_deleting(object: &Value) -> bool {
     !text(object, "/metadata/deletionTimestamp").is_empty()
 }
 
+/// The namespace that a job works in: of a restore that has begun the one that it has noted.
+pub(crate) fn works_in(job: &Value) -> &str {
+    match text(job, "/status/strategy/targetNamespace") {
+        "" => text(job, "/metadata/namespace"),
+        other => other,
+    }
+}
+
 /// Whether work on a job has begun.
 pub(crate) fn has_started(job: &Value) -> bool {
     !text(job, "/status/startedAt").is_empty()

@@ -40,8 +40,8 @@ pub struct Outcome {
     pub history: Vec<String>,
     /// How many passes the host made.
     pub passes: usize,
-    /// How the jobs ended: `BackupJob Failed, there: EtcdBackupFailed` and so on; what is known of the Backups, and which
-    /// Events there are.
+    /// How the jobs ended: `BackupJob Failed, there: EtcdBackupFailed` and so on; `RestoreJob of Etcd Succeeded`; what is
+    /// known of the Backups, and which Events there are.
     pub ends: Vec<String>,
 }
 
@@ -65,6 +65,10 @@ struct World {
 /// # Errors
 /// When the simulation itself is not in order, as where the strategies are not built.
 pub fn run(schedule: &Schedule, bug: Option<Bug>, keeps_history: bool) -> anyhow::Result<Outcome> {
+    let mut settings = Settings::default();
+    for strategy in &schedule.strategies {
+        strategy.set_up(&mut settings);
+    }
     let ground = Ground::new(schedule.seed, &schedule.strategies, keeps_history)?;
     let observer = Observer::of(&ground);
     let mut world = World {
@@ -76,7 +80,7 @@ pub fn run(schedule: &Schedule, bug: Option<Bug>, keeps_history: bool) -> anyhow
         bug,
         passes: 0,
         ending: schedule.ending,
-        settings: Settings::default(),
+        settings,
     };
     world.start();
     let violation = match catch_unwind(AssertUnwindSafe(|| world.live_through(schedule))) {
@@ -85,8 +89,9 @@ pub fn run(schedule: &Schedule, bug: Option<Bug>, keeps_history: bool) -> anyhow
     };
     let objects = world.ground.cluster.objects();
     let told = objects.iter().filter_map(|object| told(object));
-    let ends = world.observer.record.jobs().map(ended).chain(told);
-    let ends = ends.collect();
+    let record = &world.observer.record;
+    let ends = record.jobs().map(ended).chain(told);
+    let ends = ends.chain(record.jobs().filter_map(succeeded)).collect();
     let history = world.ground.trace().take();
     Ok(Outcome {
         violation,
@@ -272,6 +277,13 @@ fn ended(job: &Job) -> String {
     let why = text(&job.object, "/status/message").split(':').next();
     let why = why.filter(|why| !why.contains(' ')).unwrap_or_default();
     format!("{kind} {phase}, {place}: {why}")
+}
+
+/// What a job has worked on that has succeeded.
+fn succeeded(job: &Job) -> Option<String> {
+    let has_succeeded = text(&job.object, "/status/phase") == "Succeeded";
+    let of = text(&job.object, "/status/strategy/applicationRef/kind");
+    has_succeeded.then(|| format!("{} of {of} Succeeded", text(&job.object, "/kind")))
 }
 
 /// What an object tells at the end, where that is of interest.

@@ -3,12 +3,19 @@
 //! A history has two or three of them: what jobs of one strategy do to each other is found as well, and it costs no more
 //! than it did with two.
 
+mod altinity;
 mod cnpg;
 mod etcd;
+mod foundationdb;
+mod mariadb;
+mod velero;
 
 use std::{fmt, ops::Deref};
 
-use backup_engine::cluster::{ApiError, memory::MemoryCluster};
+use backup_engine::{
+    Settings,
+    cluster::{ApiError, memory::MemoryCluster},
+};
 use fastrand::Rng;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -20,7 +27,14 @@ use crate::{
 };
 
 /// All of them.
-static TABLE: [&dyn Simulated; 2] = [&cnpg::Cnpg, &etcd::Etcd];
+static TABLE: [&dyn Simulated; 6] = [
+    &altinity::Altinity,
+    &cnpg::Cnpg,
+    &etcd::Etcd,
+    &foundationdb::FoundationDb,
+    &mariadb::MariaDb,
+    &velero::Velero,
+];
 
 /// An application as users name it, in whichever namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +73,7 @@ pub(crate) struct Shown {
     pub namespace: String,
     pub kind: &'static str,
     pub name: String,
-    /// The data that was brought back.
+    /// The data that was brought back. Without a bucket where the operator does not tell: the one that holds it.
     pub from: Place,
 }
 
@@ -93,6 +107,19 @@ pub(crate) trait Simulated: Sync {
 
     /// The plugin's name.
     fn plugin(&self) -> &'static str;
+
+    /// What the host is told of the platform where this strategy is.
+    fn set_up(&self, _settings: &mut Settings) {}
+
+    /// What has to be on the cluster beside the operator's own kinds.
+    fn surroundings(&self) -> Vec<Value> {
+        vec![]
+    }
+
+    /// Whether the player takes another bucket when the platform's storage moves.
+    fn follows_storage(&self) -> bool {
+        true
+    }
 
     /// Makes a strategy object one that cannot work.
     fn spoil(&self, settings: &mut Value);
@@ -141,9 +168,14 @@ pub(crate) trait Simulated: Sync {
     /// Where a Backup's data lies; none where it does not say so yet.
     fn place(&self, backup: &Value) -> Option<Place>;
 
-    /// What an application shows, where an object of the operator tells that it was restored.
-    fn shown(&self, _object: &Value) -> Option<Shown> {
+    /// What an object of the operator's has to itself as long as it is there: two of one would spoil each other's work.
+    fn claims(&self, _object: &Value) -> Option<String> {
         None
+    }
+
+    /// What applications show, where an object of the operator tells that something was restored.
+    fn shown(&self, _object: &Value) -> Vec<Shown> {
+        vec![]
     }
 }
 

@@ -101,6 +101,18 @@ impl Vault {
             .collect()
     }
 
+    /// A place without a bucket is in the one that holds it.
+    pub(crate) fn resolve(&self, (bucket, path): Place) -> Place {
+        let whole = |bucket: &str| (bucket.to_owned(), path.clone());
+        let mut buckets = BUCKETS.into_iter().map(whole);
+        match bucket.is_empty() {
+            true => buckets
+                .find(|place| self.holds(place))
+                .unwrap_or_else(|| whole("")),
+            false => whole(&bucket),
+        }
+    }
+
     /// Whether something lies at or below a place.
     pub(crate) fn holds(&self, place: &Place) -> bool {
         !self.content(place).is_empty()
@@ -135,7 +147,9 @@ impl Vault {
         let folder = format!("{tenant}/");
         let found = self.buckets().find_map(|(name, bucket)| {
             let keys = bucket.keys().into_iter().rev();
-            let mut keys = keys.filter(|key| key.starts_with(&folder) && !key.contains("/wals/"));
+            let is_its =
+                |key: &str| key.starts_with(&folder) || key.contains(&format!("/{folder}"));
+            let mut keys = keys.filter(|key| is_its(key) && !key.contains("/wals/"));
             keys.next().map(|key| (name, bucket, key))
         });
         let (name, bucket, key) = found?;

@@ -108,6 +108,15 @@ fn a_restore_of_another_backup_is_found() {
 }
 
 #[test]
+fn a_second_stream_of_a_cluster_is_found() {
+    let failure = found(Bug::UnseenClaim, 500);
+    assert_eq!(
+        failure.violation.promise, "an operator's object has to itself what it works on",
+        "{failure}"
+    );
+}
+
+#[test]
 fn the_shortest_history_is_short_and_tells_how_to_see_it_again() {
     let failure = found(Bug::LabelWithoutUid, 200);
     assert!(failure.events.len() <= 6, "{failure}");

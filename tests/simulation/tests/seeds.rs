@@ -8,6 +8,17 @@
 
 use simulation::{Schedule, hunt, run};
 
+/// The kinds of applications that strategies of this repository work on.
+const KINDS: [&str; 7] = [
+    "ClickHouse",
+    "Etcd",
+    "FoundationDB",
+    "MariaDB",
+    "Postgres",
+    "VMDisk",
+    "VMInstance",
+];
+
 #[test]
 fn no_promise_is_broken_in_two_thousand_histories() {
     let tally = hunt(0..2000, None).unwrap();
@@ -32,6 +43,13 @@ fn no_promise_is_broken_in_two_thousand_histories() {
         let ends = tally.ends.iter().filter(|(name, _)| name.starts_with(end));
         let count: usize = ends.map(|(_, count)| count).sum();
         assert!(count >= 50, "{end}: {count} of {:?}", tally.ends);
+    }
+    for kind in KINDS {
+        for job in ["BackupJob", "RestoreJob"] {
+            let end = format!("{job} of {kind} Succeeded");
+            let count = tally.ends.get(&end).copied().unwrap_or_default();
+            assert!(count >= 5, "{end}: {count} of {:?}", tally.ends);
+        }
     }
 }
 

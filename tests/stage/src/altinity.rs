@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    Bucket, Operator, Workplace,
+    Bucket, Operator, Stage, Workplace,
     play::{all, set_status, text},
 };
 
@@ -406,7 +406,7 @@ impl ClickHouse {
 const MODE: &str = "altinity.strategy.backups.cozystack.io/mode";
 
 /// The Pods of an installation, as the operator makes them of the chart's template.
-pub(crate) fn clickhouse_pods(installation: &Value, started: &str) -> Vec<Value> {
+fn clickhouse_pods(installation: &Value, started: &str) -> Vec<Value> {
     let (namespace, release) = (
         text(installation, "/metadata/namespace"),
         text(installation, "/metadata/name"),
@@ -555,7 +555,43 @@ fn sidecar_variable<'a>(clickhouse: &'a Value, name: &str) -> Option<&'a Value> 
         .find(|variable| variable["name"] == name)
 }
 
-/// The Pods of an application that is put as it stands.
-pub(crate) fn standing_pods(installation: &Value) -> Vec<Value> {
-    clickhouse_pods(installation, BEFORE)
+/// A ClickHouse application with its Helm release and its installation of so many shards and replicas of each, for a
+/// cluster that is not a [`Stage`]'s: there the played operator starts its Pods.
+///
+/// # Errors
+/// When the stage itself is not in order.
+pub fn clickhouse_objects(
+    namespace: &str,
+    name: &str,
+    (shards, replicas): (u32, u32),
+) -> anyhow::Result<Vec<Value>> {
+    let text = include_str!("clickhouse.yaml")
+        .replace("NAMESPACE", namespace)
+        .replace("NAME", name)
+        .replace("SHARDS", &shards.to_string())
+        .replace("REPLICAS", &replicas.to_string());
+    Ok(serde_saphyr::from_multiple(&text)?)
+}
+
+impl Stage {
+    /// A ClickHouse application with its Helm release, its installation, and its Pods, which have run for an hour.
+    ///
+    /// # Errors
+    /// When the namespace is missing.
+    pub fn clickhouse(
+        &self,
+        namespace: &str,
+        name: &str,
+        layout: (u32, u32),
+    ) -> anyhow::Result<()> {
+        for object in clickhouse_objects(namespace, name, layout)? {
+            if object["kind"] == "ClickHouseInstallation" {
+                for pod in clickhouse_pods(&object, BEFORE) {
+                    self.cluster.put(pod)?;
+                }
+            }
+            self.cluster.put(object)?;
+        }
+        Ok(())
+    }
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    Bucket, Operator, Workplace,
+    Bucket, Operator, Stage, Workplace,
     play::{VOLUME_FINALIZER, all, let_go, set_status, text},
 };
 
@@ -323,4 +323,29 @@ fn our_plugin(database: &Value) -> Option<&Value> {
     plugins
         .iter()
         .find(|plugin| text(plugin, "/name") == PLUGIN)
+}
+
+/// A Postgres application, its Cluster and its Pod, for a cluster that is not a [`Stage`]'s.
+///
+/// # Errors
+/// When the stage itself is not in order.
+pub fn postgres_objects(namespace: &str, name: &str, password: &str) -> anyhow::Result<Vec<Value>> {
+    let text = include_str!("postgres.yaml")
+        .replace("NAMESPACE", namespace)
+        .replace("NAME", name)
+        .replace("PASSWORD", password);
+    Ok(serde_saphyr::from_multiple(&text)?)
+}
+
+impl Stage {
+    /// A Postgres application, with a user whose password is given, its Cluster and its Pod.
+    ///
+    /// # Errors
+    /// When the namespace is missing.
+    pub fn postgres(&self, namespace: &str, name: &str, password: &str) -> anyhow::Result<()> {
+        for object in postgres_objects(namespace, name, password)? {
+            self.cluster.put(object)?;
+        }
+        Ok(())
+    }
 }

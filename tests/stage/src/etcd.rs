@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use backup_engine::cluster::{ApiError, Caller, Cluster};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    Bucket, Operator, Workplace,
+    Bucket, Operator, Stage, Workplace,
     play::{APPLICATION_KIND, VOLUME_FINALIZER, all, let_go, owner, set_status, text},
 };
 
@@ -365,5 +366,39 @@ async fn stick<C: Cluster>(
         }
         // It is there already.
         Err(_) => Ok(()),
+    }
+}
+
+/// An Etcd application with its Helm release and its EtcdCluster, for a cluster that is not a [`Stage`]'s. Where
+/// statuses are not put, the played operator brings the cluster up.
+///
+/// # Errors
+/// When the stage itself is not in order.
+pub fn etcd_objects(namespace: &str, name: &str) -> anyhow::Result<Vec<Value>> {
+    let text = include_str!("etcd.yaml")
+        .replace("NAMESPACE", namespace)
+        .replace("NAME", name);
+    Ok(serde_saphyr::from_multiple(&text)?)
+}
+
+impl Stage {
+    /// An Etcd application with its Helm release, and its EtcdCluster with three members and their volumes. The
+    /// chart calls the cluster `etcd`, whatever the application is called.
+    ///
+    /// # Errors
+    /// When the namespace is missing.
+    pub fn etcd(&self, namespace: &str, name: &str) -> anyhow::Result<()> {
+        for object in etcd_objects(namespace, name)? {
+            self.cluster.put(object)?;
+        }
+        let cluster = self
+            .cluster
+            .read(API_VERSION, "EtcdCluster", Some(namespace), "etcd")
+            .context("the EtcdCluster was not put")?;
+        for index in 0..3 {
+            let member = self.cluster.put(member(&cluster, index))?;
+            self.cluster.put(volume(&member))?;
+        }
+        Ok(())
     }
 }

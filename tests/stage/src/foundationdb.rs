@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    Bucket, Operator, Workplace,
+    Bucket, Operator, Stage, Workplace,
     play::{all, set_status, text},
 };
 
@@ -81,6 +81,31 @@ impl Operator for FoundationDbOperator {
             steps.extend(self.restore(cluster, &found).await?);
         }
         Ok(steps)
+    }
+}
+
+/// A FoundationDB application with its Helm release and its FoundationDBCluster, for a cluster that is not a [`Stage`]'s.
+/// Where statuses are not put, the played operator brings the cluster up.
+///
+/// # Errors
+/// When the stage itself is not in order.
+pub fn foundationdb_objects(namespace: &str, name: &str) -> anyhow::Result<Vec<Value>> {
+    let text = include_str!("foundationdb.yaml")
+        .replace("NAMESPACE", namespace)
+        .replace("NAME", name);
+    Ok(serde_saphyr::from_multiple(&text)?)
+}
+
+impl Stage {
+    /// A FoundationDB application with its Helm release and its FoundationDBCluster, which is in use.
+    ///
+    /// # Errors
+    /// When the namespace is missing.
+    pub fn foundationdb(&self, namespace: &str, name: &str) -> anyhow::Result<()> {
+        for object in foundationdb_objects(namespace, name)? {
+            self.cluster.put(object)?;
+        }
+        Ok(())
     }
 }
 

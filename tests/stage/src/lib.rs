@@ -20,19 +20,17 @@ mod policy;
 mod stage;
 mod velero;
 
-pub use altinity::{AltinityFate, ClickHouse, OWN_BUCKET};
+pub use altinity::{AltinityFate, ClickHouse, OWN_BUCKET, clickhouse_objects};
 pub use bucket::Bucket;
-pub use cnpg::{Cnpg, Fate};
-pub use etcd::{EtcdFate, EtcdOperator};
-pub use foundationdb::{FoundationDbFate, FoundationDbOperator};
+pub use cnpg::{Cnpg, Fate, postgres_objects};
+pub use etcd::{EtcdFate, EtcdOperator, etcd_objects};
+pub use foundationdb::{FoundationDbFate, FoundationDbOperator, foundationdb_objects};
 pub use kept::Kept;
 pub use kinds::{Kind, crd, kinds};
-pub use mariadb::{MariaDbFate, MariaDbOperator};
+pub use mariadb::{MariaDbFate, MariaDbOperator, mariadb_objects};
 pub use operator::{Operator, Workplace};
-pub use policy::{RESTORE_POLICY, by_restore_policy, restore_policy};
-pub use stage::{
-    Stage, bundle, clickhouse_objects, defaults, etcd_objects, foundationdb_objects,
-    mariadb_objects, platform_etcd_objects, platform_objects, postgres_objects, sandbox,
-    storage_location, virtual_machine_objects,
+pub use policy::{RESTORE_POLICY, by_restore_policy, keep_to_policy, restore_policy};
+pub use stage::{Stage, bundle, defaults, platform_etcd_objects, platform_objects, sandbox};
+pub use velero::{
+    Archive, Location, VeleroFate, VeleroServer, storage_location, virtual_machine_objects,
 };
-pub use velero::{Archive, VeleroFate, VeleroServer};

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{
-    Bucket, Operator, Workplace,
+    Bucket, Operator, Stage, Workplace,
     play::{all, set_status, text},
 };
 
@@ -20,6 +20,32 @@ const MANAGER: &str = "mariadb-operator";
 const SIZE: u64 = 4_096;
 /// The operator removes dumps that are older than this, when it is told nothing.
 const RETENTION: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// A MariaDB application with a user whose password is given, and its MariaDB, for a cluster that is not a [`Stage`]'s.
+/// Where statuses are not put, the played operator brings it up.
+///
+/// # Errors
+/// When the stage itself is not in order.
+pub fn mariadb_objects(namespace: &str, name: &str, password: &str) -> anyhow::Result<Vec<Value>> {
+    let text = include_str!("mariadb.yaml")
+        .replace("NAMESPACE", namespace)
+        .replace("NAME", name)
+        .replace("PASSWORD", password);
+    Ok(serde_saphyr::from_multiple(&text)?)
+}
+
+impl Stage {
+    /// A MariaDB application, with a user whose password is given, and its MariaDB.
+    ///
+    /// # Errors
+    /// When the namespace is missing.
+    pub fn mariadb(&self, namespace: &str, name: &str, password: &str) -> anyhow::Result<()> {
+        for object in mariadb_objects(namespace, name, password)? {
+            self.cluster.put(object)?;
+        }
+        Ok(())
+    }
+}
 
 /// How it goes with what the operator is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -41,20 +41,26 @@ impl Stage {
     /// # Errors
     /// When one is not accepted.
     pub fn restore_policy(&self) -> anyhow::Result<()> {
-        for (kind, plural) in KINDS {
-            self.cluster
-                .install_kind(API_VERSION, kind, plural, false, false);
-        }
-        for object in restore_policy()? {
-            if object["apiVersion"] == API_VERSION {
-                self.cluster.put(object)?;
-            }
-        }
-        let cluster = self.cluster.clone();
-        self.cluster
-            .set_interceptor(move |operation| by_restore_policy(&cluster, operation));
-        Ok(())
+        keep_to_policy(&self.cluster, &restore_policy()?)
     }
+}
+
+/// The same for a cluster that is not a [`Stage`]'s, with what [`restore_policy`] gives.
+///
+/// # Errors
+/// When one is not accepted.
+pub fn keep_to_policy(cluster: &MemoryCluster, policy: &[Value]) -> anyhow::Result<()> {
+    for (kind, plural) in KINDS {
+        cluster.install_kind(API_VERSION, kind, plural, false, false);
+    }
+    for object in policy {
+        if object["apiVersion"] == API_VERSION {
+            cluster.put(object.clone())?;
+        }
+    }
+    let handle = cluster.clone();
+    cluster.set_interceptor(move |operation| by_restore_policy(&handle, operation));
+    Ok(())
 }
 
 /// What becomes of a request where the policy and its binding are there: the trial of the account without rights is

@@ -147,99 +147,6 @@ pub fn platform_etcd_objects(access_key: &str, secret_key: &str) -> anyhow::Resu
     Ok(objects)
 }
 
-/// An Etcd application with its Helm release and its EtcdCluster, for a cluster that is not a [`Stage`]'s. Where
-/// statuses are not put, the played operator brings the cluster up.
-///
-/// # Errors
-/// When the stage itself is not in order.
-pub fn etcd_objects(namespace: &str, name: &str) -> anyhow::Result<Vec<Value>> {
-    let text = include_str!("etcd.yaml")
-        .replace("NAMESPACE", namespace)
-        .replace("NAME", name);
-    Ok(serde_saphyr::from_multiple(&text)?)
-}
-
-/// A FoundationDB application with its Helm release and its FoundationDBCluster, for a cluster that is not a [`Stage`]'s.
-/// Where statuses are not put, the played operator brings the cluster up.
-///
-/// # Errors
-/// When the stage itself is not in order.
-pub fn foundationdb_objects(namespace: &str, name: &str) -> anyhow::Result<Vec<Value>> {
-    let text = include_str!("foundationdb.yaml")
-        .replace("NAMESPACE", namespace)
-        .replace("NAME", name);
-    Ok(serde_saphyr::from_multiple(&text)?)
-}
-
-/// A virtual machine with the disks `NAME-root` and `NAME-data`, as applications with their Helm releases. The played
-/// Helm makes of them what they consist of.
-///
-/// # Errors
-/// When the stage itself is not in order.
-pub fn virtual_machine_objects(namespace: &str, name: &str) -> anyhow::Result<Vec<Value>> {
-    let text = include_str!("velero.yaml")
-        .replace("NAMESPACE", namespace)
-        .replace("NAME", name);
-    Ok(serde_saphyr::from_multiple(&text)?)
-}
-
-/// A ClickHouse application with its Helm release and its installation of so many shards and replicas of each, for a
-/// cluster that is not a [`Stage`]'s: there the played operator starts its Pods.
-///
-/// # Errors
-/// When the stage itself is not in order.
-pub fn clickhouse_objects(
-    namespace: &str,
-    name: &str,
-    (shards, replicas): (u32, u32),
-) -> anyhow::Result<Vec<Value>> {
-    let text = include_str!("clickhouse.yaml")
-        .replace("NAMESPACE", namespace)
-        .replace("NAME", name)
-        .replace("SHARDS", &shards.to_string())
-        .replace("REPLICAS", &replicas.to_string());
-    Ok(serde_saphyr::from_multiple(&text)?)
-}
-
-/// Velero's BackupStorageLocation for the platform's bucket, as the host keeps it.
-#[must_use]
-pub fn storage_location() -> Value {
-    json!({
-        "apiVersion": "velero.io/v1",
-        "kind": "BackupStorageLocation",
-        "metadata": { "name": "cozy-default", "namespace": "cozy-velero" },
-        "spec": {
-            "provider": "aws",
-            "objectStorage": { "bucket": "cozy-backups", "prefix": "velero" },
-        },
-    })
-}
-
-/// A Postgres application, its Cluster and its Pod, for a cluster that is not a [`Stage`]'s.
-///
-/// # Errors
-/// When the stage itself is not in order.
-pub fn postgres_objects(namespace: &str, name: &str, password: &str) -> anyhow::Result<Vec<Value>> {
-    let text = include_str!("postgres.yaml")
-        .replace("NAMESPACE", namespace)
-        .replace("NAME", name)
-        .replace("PASSWORD", password);
-    Ok(serde_saphyr::from_multiple(&text)?)
-}
-
-/// A MariaDB application with a user whose password is given, and its MariaDB, for a cluster that is not a [`Stage`]'s.
-/// Where statuses are not put, the played operator brings it up.
-///
-/// # Errors
-/// When the stage itself is not in order.
-pub fn mariadb_objects(namespace: &str, name: &str, password: &str) -> anyhow::Result<Vec<Value>> {
-    let text = include_str!("mariadb.yaml")
-        .replace("NAMESPACE", namespace)
-        .replace("NAME", name)
-        .replace("PASSWORD", password);
-    Ok(serde_saphyr::from_multiple(&text)?)
-}
-
 fn host(
     cluster: &MemoryCluster,
     settings: &Settings,
@@ -436,17 +343,6 @@ impl Stage {
         Ok(())
     }
 
-    /// A Postgres application, with a user whose password is given, its Cluster and its Pod.
-    ///
-    /// # Errors
-    /// When the namespace is missing.
-    pub fn postgres(&self, namespace: &str, name: &str, password: &str) -> anyhow::Result<()> {
-        for object in postgres_objects(namespace, name, password)? {
-            self.cluster.put(object)?;
-        }
-        Ok(())
-    }
-
     /// The platform's own objects, with the strategy `cozy-default-etcd` and a default class that binds it beside
     /// the one for Postgres.
     ///
@@ -454,74 +350,6 @@ impl Stage {
     /// When one is not accepted, as where no plugin has defined the strategy's kind.
     pub fn platform_etcd(&self) -> anyhow::Result<()> {
         for object in platform_etcd_objects(&self.access_key, &self.secret_key)? {
-            self.cluster.put(object)?;
-        }
-        Ok(())
-    }
-
-    /// An Etcd application with its Helm release, and its EtcdCluster with three members and their volumes. The
-    /// chart calls the cluster `etcd`, whatever the application is called.
-    ///
-    /// # Errors
-    /// When the namespace is missing.
-    pub fn etcd(&self, namespace: &str, name: &str) -> anyhow::Result<()> {
-        for object in etcd_objects(namespace, name)? {
-            self.cluster.put(object)?;
-        }
-        let cluster = self
-            .cluster
-            .read(
-                crate::etcd::API_VERSION,
-                "EtcdCluster",
-                Some(namespace),
-                "etcd",
-            )
-            .context("the EtcdCluster was not put")?;
-        for index in 0..3 {
-            let member = self.cluster.put(crate::etcd::member(&cluster, index))?;
-            self.cluster.put(crate::etcd::volume(&member))?;
-        }
-        Ok(())
-    }
-
-    /// A FoundationDB application with its Helm release and its FoundationDBCluster, which is in use.
-    ///
-    /// # Errors
-    /// When the namespace is missing.
-    pub fn foundationdb(&self, namespace: &str, name: &str) -> anyhow::Result<()> {
-        for object in foundationdb_objects(namespace, name)? {
-            self.cluster.put(object)?;
-        }
-        Ok(())
-    }
-
-    /// A MariaDB application, with a user whose password is given, and its MariaDB.
-    ///
-    /// # Errors
-    /// When the namespace is missing.
-    pub fn mariadb(&self, namespace: &str, name: &str, password: &str) -> anyhow::Result<()> {
-        for object in mariadb_objects(namespace, name, password)? {
-            self.cluster.put(object)?;
-        }
-        Ok(())
-    }
-
-    /// A ClickHouse application with its Helm release, its installation, and its Pods, which have run for an hour.
-    ///
-    /// # Errors
-    /// When the namespace is missing.
-    pub fn clickhouse(
-        &self,
-        namespace: &str,
-        name: &str,
-        layout: (u32, u32),
-    ) -> anyhow::Result<()> {
-        for object in clickhouse_objects(namespace, name, layout)? {
-            if object["kind"] == "ClickHouseInstallation" {
-                for pod in crate::altinity::standing_pods(&object) {
-                    self.cluster.put(pod)?;
-                }
-            }
             self.cluster.put(object)?;
         }
         Ok(())

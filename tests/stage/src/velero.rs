@@ -26,7 +26,7 @@ use crate::{
     Operator, Workplace,
     play::{all, text},
 };
-pub use archive::Archive;
+pub use archive::{Archive, Location};
 
 pub(crate) const API: &str = "velero.io/v1";
 pub(crate) const MOVER_API: &str = "velero.io/v2alpha1";
@@ -35,9 +35,6 @@ pub(crate) const HELM: &str = "helm.toolkit.fluxcd.io/v2";
 pub(crate) const KUBEVIRT: &str = "kubevirt.io/v1";
 pub(crate) const CDI: &str = "cdi.kubevirt.io/v1beta1";
 const MANAGER: &str = "velero";
-/// The platform's bucket, and Velero's folder in it.
-const BUCKET: &str = "cozy-backups";
-const PREFIX: &str = "velero";
 
 /// How it goes with what Velero and the others are asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -148,6 +145,32 @@ impl VeleroServer {
         let patch = json!({ "status": status });
         merge(cluster, object, &patch).await
     }
+}
+
+/// A virtual machine with the disks `NAME-root` and `NAME-data`, as applications with their Helm releases. The played
+/// Helm makes of them what they consist of.
+///
+/// # Errors
+/// When the stage itself is not in order.
+pub fn virtual_machine_objects(namespace: &str, name: &str) -> anyhow::Result<Vec<Value>> {
+    let text = include_str!("velero.yaml")
+        .replace("NAMESPACE", namespace)
+        .replace("NAME", name);
+    Ok(serde_saphyr::from_multiple(&text)?)
+}
+
+/// Velero's BackupStorageLocation for the platform's bucket, as the host keeps it.
+#[must_use]
+pub fn storage_location() -> Value {
+    json!({
+        "apiVersion": "velero.io/v1",
+        "kind": "BackupStorageLocation",
+        "metadata": { "name": "cozy-default", "namespace": "cozy-velero" },
+        "spec": {
+            "provider": "aws",
+            "objectStorage": { "bucket": "cozy-backups", "prefix": "velero" },
+        },
+    })
 }
 
 /// Changes an object that is there.

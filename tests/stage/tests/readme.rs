@@ -19,7 +19,9 @@ fn named() -> Vec<(String, String)> {
         .step_by(2)
         .filter_map(|code| code.split_once(".rs::"))
         .map(|(file, name)| {
-            let is_elsewhere = file.starts_with("host/") || file.starts_with("tests/");
+            let is_elsewhere = ["host/", "plugins/", "tests/"]
+                .iter()
+                .any(|folder| file.starts_with(folder));
             let folder = if is_elsewhere {
                 ""
             } else {

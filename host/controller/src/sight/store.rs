@@ -76,6 +76,8 @@ pub(super) struct Store {
     lists: u64,
     /// What the list under way has shown.
     listing: Option<BTreeSet<Name>>,
+    /// The newest version that the watch has told of, of any object. Versions of a kind are numbers that grow.
+    told_until: u128,
 }
 
 impl Store {
@@ -86,6 +88,7 @@ impl Store {
             objects: BTreeMap::new(),
             lists: 0,
             listing: None,
+            told_until: 0,
         }
     }
 
@@ -126,6 +129,9 @@ impl Store {
     /// Takes over what the watch shows, unless it is older than what is kept. Gives back whether it was not.
     pub(super) fn saw(&mut self, seen: &Seen<'_>) -> bool {
         let name = name_of(seen.object);
+        self.told_until = self
+            .told_until
+            .max(version(seen.object).unwrap_or_default());
         if let Some(shown) = &mut self.listing {
             shown.insert(name.clone());
         }
@@ -169,7 +175,11 @@ impl Store {
         let name = name_of(object);
         let known = self.objects.get(&name);
         let covers = self.covers(target, object);
-        let is_news = known.is_none_or(|entry| !entry.is_older_than_kept(object));
+        let is_news = match known {
+            Some(entry) => !entry.is_older_than_kept(object),
+            // The watch has gone past it: what it does not show any more was deleted while the answer was on its way.
+            None => version(object).is_none_or(|version| version > self.told_until),
+        };
         if is_news && (covers || known.is_some()) {
             let now = self.lists;
             self.keep(name, object, now, !covers);
@@ -310,6 +320,11 @@ impl Entry {
                 metadata(kept, "resourceVersion"),
             )
     }
+}
+
+/// An object's version, where it is a number.
+fn version(object: &Value) -> Option<u128> {
+    metadata(object, "resourceVersion").parse().ok()
 }
 
 fn key_of(target: &ObjectRef) -> Name {

@@ -121,6 +121,17 @@ fn an_event_from_before_a_write_does_not_take_the_write_away() {
 }
 
 #[test]
+fn a_write_whose_answer_comes_behind_the_deletion_brings_nothing_back() {
+    for version in [2, 3] {
+        let sight = watching(&LIVE, &[job("one", 1, "Running")]);
+        gone(&sight, &LIVE, &job("one", 3, "Running"));
+        sight.written(&job("one", version, "Running"));
+        let live = sight.live(&jobs(), None);
+        assert_eq!(live.map(|live| live.len()), Some(0));
+    }
+}
+
+#[test]
 fn what_was_created_while_it_was_listed_is_not_forgotten() {
     let sight = watching(&WHOLE, &[job("one", 1, "")]);
     sight.lists(&jobs(), &WHOLE);

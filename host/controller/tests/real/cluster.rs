@@ -17,7 +17,7 @@ use backup_engine::{
 use backup_sandbox::contract::{ObjectRef, Selector};
 use backupstrategy_controller::RealCluster;
 use controlplane::{AuditEntry, ControlPlane};
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use kube::{
     Api, Client,
@@ -172,6 +172,8 @@ impl Scene {
         let mut changes = futures::stream::select_all(watches);
         Played(tokio::spawn(async move {
             while changes.next().await.is_some() {
+                // One step is enough for all that has changed by now.
+                while let Some(Some(())) = changes.next().now_or_never() {}
                 // What somebody else changed in between is looked at again at its own change.
                 operator.step(&cluster, Timestamp::now()).await.ok();
             }

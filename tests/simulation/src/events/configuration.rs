@@ -54,7 +54,8 @@ pub(crate) fn draw(outline: &mut Outline) {
         outline.add_anytime(later, event(What::Restored));
     }
     let event = |of, what| Happening::Configuration(ConfigurationEvent { of, what });
-    if outline.one_in(6) {
+    let follow = outline.strategies.iter().all(|is| is.follows_storage());
+    if follow && outline.one_in(6) {
         let at = outline.time();
         outline.add(at, event(Of::Storage, What::Moved));
         if outline.rng.bool() {

@@ -17,6 +17,9 @@ use crate::{
 const BACKUPS: [&str; 3] = ["nightly", "ad-hoc", "before-upgrade"];
 const RESTORES: [&str; 2] = ["back", "back-again"];
 
+/// Names that only backups have which are to be restored: under the others lies another application's, as often as not.
+const RESTORED: [&str; 2] = ["golden", "last-good"];
+
 /// The class that is there.
 const CLASS: &str = "cozy-default";
 
@@ -96,7 +99,10 @@ fn draw_restore(outline: &mut Outline) {
     let (tenant, name) = (outline.tenant(), outline.pick(&RESTORES));
     let strategy = outline.strategy();
     let application = outline.pick(strategy.applications());
-    let backup = outline.pick(&BACKUPS);
+    let backup = match outline.one_in(4) {
+        true => outline.pick(&BACKUPS),
+        false => outline.pick(&RESTORED),
+    };
     // A Backup must be there first, as a rule, and now and then another is taken behind it.
     let at = outline.rng.u32(outline.horizon / 4..outline.horizon);
     let order = |outline: &mut Outline, at, name| {

@@ -161,7 +161,8 @@ fn tells_the_truth(seen: &Seen<'_>) -> Verdict {
     let is_there = seen.storage.holds(&place);
     let is_true = match text(available, "/status") {
         "True" => is_there,
-        "False" => !is_there,
+        // A part that is gone may be all that matters.
+        "False" => !is_there || seen.storage.is_lost(&place),
         _ => true,
     };
     if is_true {

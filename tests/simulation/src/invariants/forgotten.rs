@@ -15,7 +15,7 @@ use crate::{
 
 #[derive(Default)]
 pub(crate) struct Forgotten {
-    /// The operators' objects that Backups need, by their UIDs: the job that each was asked for by.
+    /// What operators were asked for, by UID: the job that asked, and the name.
     orders: BTreeMap<String, (String, String)>,
     /// Namespaces that are being deleted: their Backups take nothing along.
     ending: BTreeSet<String>,
@@ -48,9 +48,11 @@ impl Invariant for Forgotten {
                 self.said.insert(text(object, "/regarding/uid").to_owned());
             }
             (API_VERSION, "Backup") if is_gone => return self.is_forgotten(seen),
-            _ if Strategy::of_order(object).is_some_and(|(_, order)| order.is_kept) => {
+            _ if Strategy::of_order(object).is_some() => {
                 let uid = text(object, "/metadata/uid").to_owned();
-                if is_gone {
+                // What belongs to its job goes with that.
+                let is_owned = object.pointer("/metadata/ownerReferences").is_some();
+                if is_gone || is_owned {
                     self.orders.remove(&uid);
                 } else {
                     let order = (owner(object).to_owned(), named(object));

@@ -6,7 +6,7 @@ use super::{Invariant, Verdict, broken};
 use crate::{
     ground::text,
     places::Owner,
-    record::{Record, has_started},
+    record::{Record, has_started, works_in},
     strategies::Application,
     vault::Written,
 };
@@ -36,11 +36,7 @@ impl Invariant for Places {
 /// Whether a job that has begun is about an application.
 fn is_about(job: &Value, tenant: &str, application: Application) -> bool {
     let noted = &job["status"]["strategy"];
-    let namespace = match text(noted, "/targetNamespace") {
-        "" => text(job, "/metadata/namespace"),
-        other => other,
-    };
-    namespace == tenant
+    works_in(job) == tenant
         && text(noted, "/applicationRef/kind") == application.kind
         && text(noted, "/applicationRef/name") == application.name
 }

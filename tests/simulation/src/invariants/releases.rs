@@ -11,6 +11,9 @@ use crate::{
     record::{Job, Record, named},
 };
 
+/// What Velero puts on each object that it brings back.
+const RESTORED_BY: &str = "velero.io/restore-name";
+
 /// A release that was suspended for a job.
 struct Held {
     job: String,
@@ -56,6 +59,8 @@ impl Invariant for Releases {
             // Somebody suspended it between the host's note and its own request, which then changed nothing: a known
             // defect.
             None if !is && notes(seen, &key).is_some() => {}
+            // Velero brings releases back at rest, as it is told, so that Helm makes nothing before it has.
+            None if !is && release["metadata"]["labels"][RESTORED_BY].is_string() => {}
             None if !is => {
                 return broken(
                     "a release is resumed only by who suspended it",

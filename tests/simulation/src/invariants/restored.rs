@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Invariant, Seen, Verdict, broken};
 use crate::{
     ground::text,
-    record::{has_started, named},
+    record::{has_started, named, works_in},
     strategies::{Shown, Strategy},
     vault::{Content, Place, Vault},
 };
@@ -48,6 +48,7 @@ impl Invariant for Restored {
             name,
             from,
         } = shown.clone();
+        let from = stored.resolve(from);
         let content = stored.content(&from);
         self.shown
             .insert((namespace, kind.to_owned(), name), (from, content));
@@ -87,7 +88,10 @@ impl Restored {
         }
         let asked = self.asked.get(uid);
         let shown = self.shown.get(&target(job));
-        if asked.is_some() && asked == shown {
+        if asked
+            .zip(shown)
+            .is_some_and(|(asked, shown)| is_same(asked, shown, seen.storage))
+        {
             return Ok(());
         }
         let words = |data: Option<&Data>| match data {
@@ -107,17 +111,33 @@ impl Restored {
 
     /// Notes that an application has come to show what was restored.
     fn note_shown(&mut self, seen: &Seen<'_>) {
-        let shown = |object: &Value| Strategy::all().find_map(|strategy| strategy.shown(object));
-        let change = seen.change;
-        let Some(now) = shown(&change.object).filter(|_| change.kind != ChangeKind::Deleted) else {
-            return;
+        let shown = |object: &Value| -> Vec<Shown> {
+            let strategies = Strategy::all();
+            strategies
+                .flat_map(|strategy| strategy.shown(object))
+                .collect()
         };
-        let before = change.previous.as_deref().and_then(shown);
-        if before.is_some_and(|before| before.from == now.from) {
+        let change = seen.change;
+        if change.kind == ChangeKind::Deleted {
             return;
         }
-        self.shown(&now, seen.storage);
+        let before = change.previous.as_deref().map(shown).unwrap_or_default();
+        for now in shown(&change.object) {
+            if !before.contains(&now) {
+                self.shown(&now, seen.storage);
+            }
+        }
     }
+}
+
+/// Whether what an application shows is what was asked for: all of it but what somebody has removed. More may have come
+/// to it: some operators go on storing what changes.
+fn is_same((place, asked): &Data, (from, shown): &Data, stored: &Vault) -> bool {
+    let bucket = &place.0;
+    let mut kept = asked
+        .iter()
+        .filter(|(key, ..)| !stored.is_lost(&(bucket.clone(), key.clone())));
+    place == from && kept.all(|object| shown.contains(object))
 }
 
 fn name_of(object: &Value) -> (String, String) {
@@ -129,12 +149,8 @@ fn name_of(object: &Value) -> (String, String) {
 /// The application that a RestoreJob that has begun has noted.
 fn target(job: &Value) -> Name {
     let noted = &job["status"]["strategy"];
-    let namespace = match text(noted, "/targetNamespace") {
-        "" => text(job, "/metadata/namespace"),
-        other => other,
-    };
     (
-        namespace.to_owned(),
+        works_in(job).to_owned(),
         text(noted, "/applicationRef/kind").to_owned(),
         text(noted, "/applicationRef/name").to_owned(),
     )

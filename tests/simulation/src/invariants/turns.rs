@@ -4,10 +4,7 @@ use backup_engine::cluster::memory::ChangeKind;
 use serde_json::Value;
 
 use super::{Invariant, Seen, Verdict, broken};
-use crate::{
-    ground::text,
-    record::{Job, has_started, is_job, named},
-};
+use crate::record::{Job, has_started, is_job, named, works_in};
 
 pub(crate) struct Turns;
 
@@ -41,8 +38,5 @@ impl Invariant for Turns {
 
 /// What a job that has begun has noted of its application.
 fn application(job: &Value) -> (&str, &Value) {
-    (
-        text(job, "/metadata/namespace"),
-        &job["status"]["strategy"]["applicationRef"],
-    )
+    (works_in(job), &job["status"]["strategy"]["applicationRef"])
 }

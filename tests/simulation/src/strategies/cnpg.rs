@@ -18,6 +18,9 @@ static FATES: LazyLock<Vec<Fate>> = LazyLock::new(|| {
         Fate::Completes,
         Fate::Fails("no space left on device".to_owned()),
         Fate::Stalls,
+        Fate::HoldsUp("no space left on device".to_owned()),
+        Fate::RecoveryStalls,
+        Fate::VolumesStay,
     ]
 });
 
@@ -54,7 +57,11 @@ impl Simulated for Cnpg {
     }
 
     fn options(&self) -> Vec<Value> {
-        vec![json!({ "restoreTimeoutSeconds": "soon" })]
+        vec![
+            json!({ "restoreTimeoutSeconds": "soon" }),
+            json!({ "restoreTimeoutSeconds": 900 }),
+            json!({ "recoveryTime": "yesterday" }),
+        ]
     }
 
     fn group(&self) -> &'static str {
@@ -62,7 +69,14 @@ impl Simulated for Cnpg {
     }
 
     fn touches(&self) -> &'static [&'static str] {
-        &["Backup", "Cluster", "ObjectStore"]
+        &[
+            "Backup",
+            "Cluster",
+            "HelmRelease",
+            "ObjectStore",
+            "PersistentVolumeClaim",
+            "Postgres",
+        ]
     }
 
     fn fates(&self) -> Vec<String> {
@@ -77,16 +91,29 @@ impl Simulated for Cnpg {
     }
 
     fn orders(&self) -> &'static [Order] {
-        &[Order {
-            api_version: "postgresql.cnpg.io/v1",
-            kind: "Backup",
-            most: 1,
-            is_kept: true,
-        }]
+        const API_VERSION: &str = "postgresql.cnpg.io/v1";
+        &[
+            Order {
+                api_version: API_VERSION,
+                kind: "Backup",
+                most: 1,
+                is_kept: true,
+            },
+            Order {
+                api_version: API_VERSION,
+                kind: "Cluster",
+                most: 1,
+                is_kept: false,
+            },
+        ]
     }
 
     fn is_complete(&self, order: &Value) -> bool {
-        text(order, "/status/phase") == "completed"
+        let phase = text(order, "/status/phase");
+        match text(order, "/kind") {
+            "Backup" => phase == "completed",
+            _ => phase == "Cluster in healthy state",
+        }
     }
 
     fn place(&self, backup: &Value) -> Option<Place> {
@@ -99,7 +126,18 @@ impl Simulated for Cnpg {
         place_of(&format!("{destination}/{server}/base/{id}"))
     }
 
-    fn shown(&self, _object: &Value) -> Option<Shown> {
-        None
+    /// A Pod says which base backup its data is from.
+    fn shown(&self, object: &Value) -> Vec<Shown> {
+        let from = object["metadata"]["annotations"]["stage/recovered-from"].as_str();
+        let from = from.filter(|_| object["kind"] == "Pod").and_then(place_of);
+        let cluster = text(object, "/metadata/labels/cnpg.io~1cluster");
+        let name = cluster.strip_prefix("postgres-");
+        let shown = name.zip(from).map(|(name, from)| Shown {
+            namespace: text(object, "/metadata/namespace").to_owned(),
+            kind: "Postgres",
+            name: name.to_owned(),
+            from,
+        });
+        shown.into_iter().collect()
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use stage::{EtcdFate, EtcdOperator};
 
 use super::{Application, Order, Player, Shown, Simulated, Turn, place_of};
-use crate::{ground::text, vault::Place};
+use crate::{ground::text, schedule::TENANTS, vault::Place};
 
 pub(super) struct Etcd;
 
@@ -66,6 +66,8 @@ impl Simulated for Etcd {
             json!({ "restoreTimeoutSeconds": "soon" }),
             json!({ "purge": true }),
             json!({ "restoreTimeoutSeconds": 900 }),
+            json!({ "targetNamespace": TENANTS[0] }),
+            json!({ "targetNamespace": TENANTS[1] }),
         ]
     }
 
@@ -124,10 +126,11 @@ impl Simulated for Etcd {
         place_of(text(backup, "/status/artifact/uri"))
     }
 
-    fn shown(&self, object: &Value) -> Option<Shown> {
-        let source = object.pointer(SOURCE)?;
+    fn shown(&self, object: &Value) -> Vec<Shown> {
         let answers = text(object, "/status/conditions/0/status") == "True";
-        (object["kind"] == "EtcdCluster" && answers).then(|| Shown {
+        let source = object.pointer(SOURCE);
+        let source = source.filter(|_| object["kind"] == "EtcdCluster" && answers);
+        let shown = source.map(|source| Shown {
             namespace: text(object, "/metadata/namespace").to_owned(),
             kind: "Etcd",
             name: text(object, "/metadata/name").to_owned(),
@@ -135,6 +138,7 @@ impl Simulated for Etcd {
                 text(source, "/bucket").to_owned(),
                 text(source, "/key").to_owned(),
             ),
-        })
+        });
+        shown.into_iter().collect()
     }
 }

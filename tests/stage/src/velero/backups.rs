@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    API, Archive, BUCKET, MOVER_API, NAMESPACE, PREFIX, VeleroFate, VeleroServer, all_in,
+    API, Archive, MOVER_API, NAMESPACE, VeleroFate, VeleroServer, all_in,
+    archive::Location,
     controller, create, delete, is_deleting, name_of, read,
     selection::{RESOURCES, refused, selects},
     volumes::data_of,
@@ -21,13 +22,23 @@ use crate::{
 const MONTH: Duration = Duration::from_secs(720 * 3600);
 
 impl VeleroServer {
-    pub(super) fn bucket(&self) -> &dyn Bucket {
-        self.place.bucket(BUCKET)
+    /// What a BackupStorageLocation says; none where there is no such.
+    async fn location<C: Cluster>(
+        &self,
+        cluster: &C,
+        name: &str,
+    ) -> Result<Option<Location>, ApiError> {
+        let kind = (API, "BackupStorageLocation");
+        let found = read(cluster, kind, NAMESPACE, name).await?;
+        Ok((!found.is_null()).then(|| Location::of(&found)))
+    }
+
+    fn bucket(&self, location: &Location) -> &dyn Bucket {
+        self.place.bucket(&location.bucket)
     }
 
     /// Makes Backups anew that are in the bucket and not in the cluster.
     pub(super) async fn sync<C: Cluster>(&self, cluster: &C) -> Result<Vec<String>, ApiError> {
-        let keys = self.bucket().keys().await;
         let known: Vec<(String, Archive)> = self
             .archives()
             .iter()
@@ -35,7 +46,12 @@ impl VeleroServer {
             .collect();
         let mut steps = vec![];
         for (name, archive) in known {
-            let is_stored = keys.contains(&Archive::description(&name));
+            let location = text(&archive.backup, "/spec/storageLocation");
+            if self.location(cluster, location).await?.as_ref() != Some(&archive.location) {
+                continue;
+            }
+            let keys = self.bucket(&archive.location).keys().await;
+            let is_stored = keys.contains(&archive.location.description(&name));
             let is_there = !read(cluster, (API, "Backup"), NAMESPACE, &name)
                 .await?
                 .is_null();
@@ -93,7 +109,7 @@ impl VeleroServer {
             "ReadyToStart" => Some(self.begin(cluster, backup, now).await?),
             "InProgress" => Some(json!({ "phase": "WaitingForPluginOperations" })),
             "WaitingForPluginOperations" => Some(json!({ "phase": "Finalizing" })),
-            "Finalizing" => Some(self.complete(cluster, backup, now).await?),
+            "Finalizing" => Some(self.complete(backup, now).await),
             _ => None,
         })
     }
@@ -107,30 +123,28 @@ impl VeleroServer {
     ) -> Result<Value, ApiError> {
         let spec = &backup["spec"];
         let location = text(spec, "/storageLocation");
-        let location_is_there = !read(cluster, (API, "BackupStorageLocation"), NAMESPACE, location)
-            .await?
-            .is_null();
-        let why = match refused(spec) {
-            None if !location_is_there => Some(format!(
+        let stored = self.location(cluster, location).await?;
+        let why = match (refused(spec), &stored) {
+            (None, None) => Some(format!(
                 "backup storage location '{location}' does not exist"
             )),
-            why => why.map(ToOwned::to_owned),
+            (why, _) => why.map(ToOwned::to_owned),
         };
         if let Some(why) = why {
             return Ok(json!({ "phase": "FailedValidation", "validationErrors": [why] }));
         }
-        let archive = self.taken(cluster, backup).await?;
+        let mut archive = self.taken(cluster, backup).await?;
+        archive.location = stored.unwrap_or_default();
         for claim in archive.data.keys() {
             create(cluster, &self.upload(backup, claim)).await?;
         }
         self.archives().insert(name_of(backup).to_owned(), archive);
-        let keeps = MONTH;
         Ok(json!({
             "phase": "InProgress",
             "version": 1,
             "formatVersion": "1.1.0",
             "startTimestamp": now.to_string(),
-            "expiration": (now + keeps).to_string(),
+            "expiration": (now + MONTH).to_string(),
         }))
     }
 
@@ -182,12 +196,7 @@ impl VeleroServer {
     }
 
     /// Stores what was taken.
-    async fn complete<C: Cluster>(
-        &self,
-        cluster: &C,
-        backup: &Value,
-        now: Timestamp,
-    ) -> Result<Value, ApiError> {
+    async fn complete(&self, backup: &Value, now: Timestamp) -> Value {
         let name = name_of(backup);
         let mut status = backup["status"].clone();
         status["phase"] = json!("Completed");
@@ -205,18 +214,16 @@ impl VeleroServer {
             }
             _ => {}
         }
-        for (key, size) in Archive::files(name) {
-            self.bucket().put(&key, size, now).await;
-        }
+        let archive = self.archive(name).unwrap_or_default();
         let namespace = text(backup, "/spec/includedNamespaces/0");
-        let repository = format!("{PREFIX}/kopia/{namespace}/kopia.repository");
-        self.bucket().put(&repository, 1_100, now).await;
+        for (key, size) in archive.location.files(name, namespace) {
+            self.bucket(&archive.location).put(&key, size, now).await;
+        }
         let description = described(backup, &status);
         if let Some(archive) = self.archives().get_mut(name) {
             archive.backup = description;
         }
-        let _ = cluster;
-        Ok(status)
+        status
     }
 
     /// Removes what it is asked to.
@@ -255,9 +262,11 @@ impl VeleroServer {
     }
 
     async fn remove<C: Cluster>(&self, cluster: &C, name: &str) -> Result<(), ApiError> {
-        for key in self.bucket().keys().await {
-            if key.starts_with(&format!("{}/", Archive::folder(name))) {
-                self.bucket().remove(&key).await;
+        let location = self.archive(name).unwrap_or_default().location;
+        let bucket = self.bucket(&location);
+        for key in bucket.keys().await {
+            if key.starts_with(&format!("{}/", location.folder(name))) {
+                bucket.remove(&key).await;
             }
         }
         for restore in all_in(cluster, (API, "Restore"), NAMESPACE).await? {

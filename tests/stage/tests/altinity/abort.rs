@@ -66,6 +66,26 @@ async fn a_backup_that_failed_leaves_nothing_beside_clickhouse_and_in_the_bucket
 }
 
 #[tokio::test]
+async fn what_was_written_goes_though_nothing_can_be_told_to_clickhouse_backup_any_more() {
+    for fate in [
+        AltinityFate::Stalls,
+        AltinityFate::PodStuck("no such image".to_owned()),
+    ] {
+        let mut stage = stage();
+        let around = play(&stage, AltinityFate::WritesHalf);
+        under_way(&mut stage, &around, 3).await;
+        assert!(!stage.storage.keys().is_empty());
+        let silent = play(&stage, fate);
+        let said = ended(&mut stage, &silent, "BackupJob", "ad-hoc").await;
+        assert!(
+            said.starts_with("Failed BackupFailed: ArchiveMissing: "),
+            "{said}"
+        );
+        assert!(stage.storage.keys().is_empty());
+    }
+}
+
+#[tokio::test]
 async fn a_restore_that_is_deleted_is_stopped_and_keeps_the_archive() {
     let mut stage = stage();
     let around = play(&stage, AltinityFate::Completes);

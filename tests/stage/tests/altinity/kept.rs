@@ -11,7 +11,17 @@ async fn what_is_written_today_is_what_is_kept() {
     let mut stage = stage();
     parameters(&stage, &json!({ "deadlineSeconds": "3600" }));
     let around = play(&stage, AltinityFate::Completes);
-    backed_up(&mut stage, &around, "nightly").await;
+    // A part of the archive's name comes out of it.
+    let job = json!({
+        "apiVersion": API, "kind": "BackupJob",
+        "metadata": { "name": "nightly", "namespace": TENANT, "uid": "0f1e2d3c-4b5a-4978-8796-a5b4c3d2e1f0" },
+        "spec": {
+            "backupClassName": "cozy-default",
+            "applicationRef": { "apiGroup": "apps.cozystack.io", "kind": "ClickHouse", "name": "events" },
+        },
+    });
+    stage.cluster.put(job).unwrap();
+    ended(&mut stage, &around, "BackupJob", "nightly").await;
     stage
         .is_as_kept("altinity", "v1", TENANT, "nightly")
         .await

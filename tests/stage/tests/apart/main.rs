@@ -70,9 +70,10 @@ impl Component {
         applications.map(|application| (application.group.as_str(), application.kind.as_str()))
     }
 
-    /// The Backup that its newest version writes, where one is kept.
+    /// The newest Backup that is kept of it.
     fn kept(&self) -> Option<Kept> {
-        Kept::of(&self.name, "v1").ok()
+        let mut versions = ["v1", "v0"].iter();
+        versions.find_map(|version| Kept::of(&self.name, version).ok())
     }
 }
 

@@ -49,13 +49,13 @@ async fn what_is_not_in_order_is_said_before_anything_is_touched() {
                 cluster["metadata"]["finalizers"] = json!(["somebody/else"]);
             })
         }),
-        ("EtcdClusterSpecEmpty: ", |stage| {
+        ("NothingToCapture: ", |stage| {
             change(stage, |cluster| cluster["spec"] = json!({}))
         }),
         ("EtcdClusterPaused: ", |stage| {
             change(stage, |cluster| cluster["spec"]["replicas"] = 0.into())
         }),
-        ("EtcdClusterTooLarge: ", |stage| {
+        ("TooLargeToCapture: ", |stage| {
             change(stage, |cluster| {
                 cluster["spec"]["padding"] = "x".repeat(70_000).into()
             })

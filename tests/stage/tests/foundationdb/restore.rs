@@ -1,5 +1,9 @@
 //! Restores, in place and into another application.
 
+use backup_engine::cluster::{
+    ApiError, ApiReason,
+    memory::{Operation, Verdict},
+};
 use serde_json::{Value, json};
 use stage::{FoundationDbFate, FoundationDbOperator, Operator as _};
 
@@ -525,4 +529,37 @@ async fn each_step_is_taken_on_what_the_cluster_shows() {
             .unwrap();
     }
     insta::assert_yaml_snapshot!("foundationdb-restore-story", story);
+}
+
+/// Whatever reason the API server gives: a trial that is refused is no trial that was made.
+#[tokio::test]
+async fn a_trial_that_is_refused_leaves_the_cluster_untouched() {
+    for kind in [
+        "FoundationDBCluster",
+        "FoundationDBBackup",
+        "FoundationDBRestore",
+    ] {
+        for reason in [ApiReason::Invalid, ApiReason::Forbidden] {
+            let mut world = World::with_backup().await;
+            let before = world.cluster("fdb")["metadata"]["uid"].clone();
+            world
+                .stage
+                .cluster
+                .set_interceptor(move |operation: &Operation| {
+                    if operation.dry_run && operation.kind == kind {
+                        return Verdict::Fail(ApiError::new(reason, "not here"));
+                    }
+                    Verdict::Pass
+                });
+            let said = world.restore(&json!({})).await;
+            assert!(said.starts_with("Failed RestoreFailed: "), "{said}");
+            assert!(said.contains("not here"), "{said}");
+            assert_eq!(
+                world.cluster("fdb")["metadata"]["uid"],
+                before,
+                "{kind} {reason:?}"
+            );
+            assert!(!world.is_suspended());
+        }
+    }
 }

@@ -82,7 +82,7 @@ async fn a_restore_that_is_called_off_is_stopped() {
     assert!(scene.of_operator("Restore").is_empty());
     assert!(
         scene
-            .events("back")
+            .events("RestoreJob", "back")
             .contains(&"MariaDBPartlyRestored".to_owned())
     );
     assert_eq!(scene.keys().len(), 1, "the Backup keeps its dump");
@@ -102,5 +102,5 @@ async fn a_restore_that_has_touched_nothing_is_called_off_without_a_word() {
         .unwrap();
     scene.turn().await;
     call_off(&mut scene, "RestoreJob", "back").await;
-    assert!(scene.events("back").is_empty());
+    assert!(scene.events("RestoreJob", "back").is_empty());
 }

@@ -54,7 +54,7 @@ async fn a_backup_goes_when_its_application_is_gone_and_its_strategy_too() {
     scene.delete_all_of_operator().await;
     scene.forget("nightly").await;
     assert!(scene.keys().is_empty());
-    assert!(scene.events("nightly").is_empty());
+    assert!(scene.events("Backup", "nightly").is_empty());
 }
 
 #[tokio::test]
@@ -64,7 +64,7 @@ async fn a_dump_that_is_gone_already_keeps_nobody_from_going() {
     scene.stage.storage.remove(&key);
     scene.forget("nightly").await;
     assert!(scene.dumps().is_empty());
-    assert!(scene.events("nightly").is_empty());
+    assert!(scene.events("Backup", "nightly").is_empty());
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn a_dump_out_of_reach_is_reported() {
     });
     scene.forget("nightly").await;
     assert!(scene.dumps().is_empty());
-    assert_eq!(scene.events("nightly"), ["LeftBehind"]);
+    assert_eq!(scene.events("Backup", "nightly"), ["LeftBehind"]);
     assert_eq!(scene.keys().len(), 1);
 }
 

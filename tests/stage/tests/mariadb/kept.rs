@@ -47,7 +47,18 @@ fn own(version: &str) -> &'static str {
 async fn this_version_writes_backups_as_it_did() {
     let mut scene = Scene::new(MariaDbFate::Completes);
     scene.parameters(&json!({ "databases": "orders,customers" }));
-    scene.backup("nightly").await;
+    // Names of what a job orders hang on its UID.
+    let application =
+        json!({ "apiGroup": "apps.cozystack.io", "kind": "MariaDB", "name": "orders" });
+    let job = json!({
+        "apiVersion": crate::API,
+        "kind": "BackupJob",
+        "metadata": { "name": "nightly", "namespace": TENANT, "uid": "5f0c1a52-7f3e-4c0f-9a57-3f0d2b8e6a11" },
+        "spec": { "backupClassName": "cozy-default", "applicationRef": application },
+    });
+    scene.stage.cluster.put(job).unwrap();
+    let said = scene.play("BackupJob", "nightly").await;
+    assert!(said.starts_with("Succeeded"), "{said}");
     let as_kept = scene.stage.is_as_kept("mariadb", "v1", TENANT, "nightly");
     as_kept.await.unwrap();
 }
@@ -81,7 +92,7 @@ async fn a_tenant_is_told_of_accounts_in_a_dump_of_the_first_controller() {
         let (mut scene, kept) = with_kept(version).await;
         scene.restore_job(kept.name()).await;
         let told = scene
-            .events("back")
+            .events("RestoreJob", "back")
             .contains(&"AccountsRestored".to_owned());
         assert_eq!(told, is_told, "{version}");
     }
@@ -116,7 +127,7 @@ async fn a_kept_backup_is_forgotten_with_its_own_dump_only() {
         assert_eq!(expected.len(), kept.stored.len() - 1, "{version}");
         scene.forget(kept.name()).await;
         assert_eq!(scene.keys(), expected, "{version}");
-        assert!(scene.events(kept.name()).is_empty(), "{version}");
+        assert!(scene.events("Backup", kept.name()).is_empty(), "{version}");
     }
 }
 

@@ -79,6 +79,29 @@ async fn a_dump_is_put_into_another_mariadb_or_into_its_own() {
     }
 }
 
+#[tokio::test]
+async fn a_dump_is_put_into_a_mariadb_of_another_namespace() {
+    let mut scene = Scene::with_backup("nightly").await;
+    scene.stage.restore_policy().unwrap();
+    scene.stage.namespace("tenant-other").unwrap();
+    scene
+        .stage
+        .mariadb("tenant-other", "orders", PASSWORD)
+        .unwrap();
+    scene.pass(60).await;
+    let options = json!({ "targetNamespace": "tenant-other" });
+    scene
+        .stage
+        .restore_job(TENANT, "back", "nightly", &options)
+        .unwrap();
+    assert_eq!(scene.play("RestoreJob", "back").await, RESTORED);
+    let key = scene.keys()[0].clone();
+    assert_eq!(
+        restored(&scene),
+        [("tenant-other/mariadb-orders".to_owned(), key)]
+    );
+}
+
 // Defect 12 of the reference.
 #[tokio::test]
 async fn the_backup_and_the_bucket_are_all_that_a_restore_needs() {
@@ -288,7 +311,7 @@ async fn a_failed_restore_is_no_restore() {
     assert!(scene.of_operator("Restore").is_empty(), "it is undone");
     assert!(
         scene
-            .events("back")
+            .events("RestoreJob", "back")
             .contains(&"MariaDBPartlyRestored".to_owned())
     );
 }

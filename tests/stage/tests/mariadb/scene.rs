@@ -112,6 +112,7 @@ impl Scene {
 
     /// Has a Backup looked at, and gives back what it says of itself: `Available` in one line.
     pub async fn check(&mut self, backup: &str) -> String {
+        self.stage.cluster.advance(1);
         let mut found = self.stage.read("Backup", TENANT, backup);
         let asked = self.stage.cluster.now().to_string();
         found["metadata"]["annotations"]["backups.cozystack.io/check-requested"] = asked.into();
@@ -214,11 +215,14 @@ impl Scene {
         }
     }
 
-    /// Reasons of the Events on an object.
-    pub fn events(&self, name: &str) -> Vec<String> {
+    /// Reasons of the Events on an object of the host's.
+    pub fn events(&self, kind: &str, name: &str) -> Vec<String> {
         let objects = self.stage.cluster.objects().into_iter();
         let events = objects.filter(|object| object["kind"] == "Event");
-        let about = events.filter(|event| event["regarding"]["name"] == name);
+        let about = events.filter(|event| {
+            let regarding = &event["regarding"];
+            regarding["name"] == name && regarding["kind"] == kind
+        });
         about
             .map(|event| event["reason"].as_str().unwrap().to_owned())
             .collect()

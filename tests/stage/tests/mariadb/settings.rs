@@ -203,7 +203,7 @@ async fn a_template_that_cannot_be_filled_in_names_the_field() {
         let mut scene = Scene::new(MariaDbFate::Completes);
         scene.template(&json!({ "storage": { "s3": { "prefix": prefix } } }));
         let said = refused(&mut scene).await;
-        assert!(said.contains("template.storage.s3.prefix"), "{said}");
+        assert!(said.contains("spec/template/storage/s3/prefix"), "{said}");
     }
 }
 

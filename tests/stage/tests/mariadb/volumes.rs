@@ -87,6 +87,28 @@ async fn a_volume_is_restored_from_when_the_operators_backup_is_gone() {
 }
 
 #[tokio::test]
+async fn a_volume_cannot_be_restored_from_in_another_namespace() {
+    let mut scene = on_a_claim().await;
+    scene.stage.restore_policy().unwrap();
+    scene.stage.namespace("tenant-other").unwrap();
+    scene
+        .stage
+        .mariadb("tenant-other", "orders", crate::PASSWORD)
+        .unwrap();
+    scene.pass(60).await;
+    let options = json!({ "targetNamespace": "tenant-other" });
+    scene
+        .stage
+        .restore_job(TENANT, "back", "nightly", &options)
+        .unwrap();
+    let said = scene.play("RestoreJob", "back").await;
+    assert!(
+        said.contains("UnsupportedTarget: the dump lies on a volume, and can be restored in namespace tenant-acme only"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
 async fn a_volume_is_there_or_lost() {
     let mut scene = on_a_claim().await;
     assert!(scene.check("nightly").await.starts_with("True "));
@@ -154,7 +176,11 @@ async fn what_lies_on_a_volume_of_ones_own_is_neither_looked_at_nor_removed() {
     );
     scene.forget("nightly").await;
     assert!(scene.dumps().is_empty());
-    assert!(scene.events("nightly").contains(&"LeftBehind".to_owned()));
+    assert!(
+        scene
+            .events("Backup", "nightly")
+            .contains(&"LeftBehind".to_owned())
+    );
 }
 
 #[tokio::test]

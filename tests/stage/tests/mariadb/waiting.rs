@@ -58,6 +58,13 @@ async fn a_mariadb_that_is_not_ready_is_waited_for() {
     scene.change_instance("orders", |mariadb| {
         mariadb["status"]["conditions"][0]["status"] = "True".into();
     });
+    scene.turn().await;
+    // Defect 16 of the reference.
+    let said = scene.stage.job(TENANT, "nightly");
+    assert!(
+        said.starts_with("Running Running: MariaDBBackupRunning: "),
+        "{said}"
+    );
     let said = scene.play("BackupJob", "nightly").await;
     assert!(said.starts_with("Succeeded"), "{said}");
 }

@@ -99,6 +99,9 @@ async fn a_restore_that_is_deleted_midway_is_undone_at_every_step() {
             .unwrap();
         for _ in 0..60 {
             world.turn().await;
+            if world.stage.read("RestoreJob", TENANT, "back").is_null() {
+                break;
+            }
         }
         assert!(
             world.stage.read("RestoreJob", TENANT, "back").is_null(),

@@ -13,7 +13,7 @@ const OPERATOR: &str = "apps.foundationdb.org/v1beta2";
 /// A tenant's databases, from a backup to its removal.
 pub async fn story() {
     let scene = Scene::empty().await;
-    for name in ["fdb", "copy"] {
+    for name in ["fdb", "copy", "third"] {
         let objects = stage::foundationdb_objects(scene.namespace(), name).unwrap();
         scene.put_with_status(objects).await;
     }
@@ -110,7 +110,7 @@ async fn is_monday(scene: &Scene, application: &str) {
 /// The operator's own Pod has no credentials: the job says so while it waits.
 async fn no_credentials(scene: &Scene) {
     let _operator = operator(scene, FoundationDbFate::NoCredentials);
-    scene.backup_job_of("stuck", "FoundationDB", "fdb").await;
+    scene.backup_job_of("stuck", "FoundationDB", "third").await;
     let is_told = |job: &Value| {
         let message = job["status"]["message"].as_str().unwrap_or_default();
         message.contains("FDB_BLOB_CREDENTIALS")
@@ -124,7 +124,9 @@ async fn no_credentials(scene: &Scene) {
 /// What was stored of a backup that nobody wants any more goes with it.
 async fn deleted_midway(scene: &Scene) {
     let _operator = operator(scene, FoundationDbFate::SnapshotStalls);
-    scene.backup_job_of("unwanted", "FoundationDB", "fdb").await;
+    scene
+        .backup_job_of("unwanted", "FoundationDB", "copy")
+        .await;
     let is_running = |job: &Value| {
         let message = job["status"]["message"].as_str().unwrap_or_default();
         message.contains("FoundationDBBackupRunning")
@@ -132,7 +134,7 @@ async fn deleted_midway(scene: &Scene) {
     scene.until("BackupJob", "unwanted", is_running).await;
     scene.delete("BackupJob", "unwanted").await;
     scene.gone("BackupJob", "unwanted").await;
-    let streams = FoundationDbOperator::streams_to(&cluster(scene, "fdb").await);
+    let streams = FoundationDbOperator::streams_to(&cluster(scene, "copy").await);
     assert_eq!(streams, None);
 }
 

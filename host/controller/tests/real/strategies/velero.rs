@@ -15,6 +15,12 @@ pub async fn story() {
     let scene = Scene::empty().await;
     let copies = Scene::empty().await;
     scene.install_velero().await;
+    let location = ("velero.io/v1", "BackupStorageLocation", "cozy-default");
+    scene
+        .until_in(VELERO, location, |location| {
+            location["spec"]["objectStorage"]["prefix"] == "velero"
+        })
+        .await;
     let tenant = scene.namespace();
     let velero = VeleroServer::at(Workplace::new(bucket()), VeleroFate::Completes);
     let places = [tenant, copies.namespace(), VELERO];
