@@ -164,10 +164,10 @@ fn rules(manifest: &Manifest) -> Vec<Value> {
     rules.into_iter().map(rule).collect()
 }
 
-/// What an action needs: server-side apply is a patch that may create.
+/// What an action needs: server-side apply is a patch that may create, and what is created is watched by its label.
 fn verbs(action: &str) -> &'static [&'static str] {
     match action {
-        "create" => &["get", "create"],
+        "create" => &["get", "list", "watch", "create"],
         "apply" => &["create", "patch"],
         "merge" => &["patch"],
         _ => &["list", "delete"],

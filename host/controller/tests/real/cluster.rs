@@ -3,17 +3,14 @@
 use std::{
     path::PathBuf,
     sync::{
-        Arc, OnceLock,
+        OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use ::s3::S3;
-use backup_engine::{
-    MemoryStorage,
-    cluster::{ApiError, Caller, Cluster, DeleteOptions, Part},
-};
+use backup_engine::cluster::{ApiError, Caller, Cluster, DeleteOptions, Part};
 use backup_sandbox::contract::{ObjectRef, Selector};
 use backupstrategy_controller::RealCluster;
 use controlplane::{AuditEntry, ControlPlane};
@@ -79,11 +76,14 @@ pub fn definitions() -> Vec<Value> {
 }
 
 impl Scene {
-    /// A platform with the CNPG plugin, and a new tenant with a database.
+    /// A platform with the CNPG plugin and storage that answers, and a new tenant with a database.
     pub async fn new() -> Self {
-        let scene = Self::empty().await;
-        let objects = stage::platform_objects(&key("access"), &key("secret")).unwrap();
-        scene.plane.apply(&objects).await.unwrap();
+        let scene = Self::with_storage().await;
+        let s3 = s3();
+        let objects = stage::platform_objects(&s3.access_key, &s3.secret_key).unwrap();
+        let others = objects.iter().filter(|object| object["kind"] != "Secret");
+        let others: Vec<Value> = others.cloned().collect();
+        scene.plane.apply(&others).await.unwrap();
         let database = stage::postgres_objects(&scene.namespace, "orders-db", "a-password");
         scene.put_with_status(database.unwrap()).await;
         scene
@@ -242,8 +242,7 @@ impl Scene {
 
     /// Lets CloudNativePG play.
     pub fn play_cnpg(&self, fate: Fate) -> Played {
-        let place =
-            Workplace::new(Arc::new(MemoryStorage::default())).of_namespace(&self.namespace);
+        let place = Workplace::new(bucket()).of_namespace(&self.namespace);
         self.play(Cnpg::at(place, fate))
     }
 
@@ -535,11 +534,6 @@ impl Scene {
 pub fn s3() -> &'static S3 {
     static S3: OnceLock<S3> = OnceLock::new();
     S3.get_or_init(|| S3::start().unwrap())
-}
-
-/// A credential made for this run.
-fn key(kind: &str) -> String {
-    format!("{kind}-key-{}", std::process::id())
 }
 
 fn cluster_role(name: &str) -> ObjectRef {

@@ -34,9 +34,6 @@ const NAMESPACE: &str = "cozy-velero";
 /// What the player keeps on a volume: the word that lies in it.
 const DATA: &str = "stage.example/data";
 
-/// What makes a claim one of an application's, and a backup one of it.
-const INSTANCE: &str = "app.kubernetes.io/instance";
-
 /// A machine, and one of its disks.
 const APPLICATIONS: [Application; 2] = [
     Application {
@@ -212,15 +209,10 @@ fn write_to_disks(cluster: &MemoryCluster, begun: &mut BTreeSet<String>) {
         if !begun.insert(name.to_owned()) {
             continue;
         }
-        let selectors = backup["spec"]["orLabelSelectors"].as_array();
-        let selectors = selectors.into_iter().flatten();
-        let instances: Vec<&Value> = selectors
-            .map(|selector| &selector["matchLabels"][INSTANCE])
-            .collect();
         let claims = objects.iter().filter(|object| {
             text(object, "/kind") == "PersistentVolumeClaim"
                 && text(object, "/metadata/namespace") == text(backup, "/spec/includedNamespaces/0")
-                && instances.contains(&&object["metadata"]["labels"][INSTANCE])
+                && is_selected(backup, object)
         });
         for claim in claims {
             let volume = text(claim, "/spec/volumeName");
@@ -231,4 +223,15 @@ fn write_to_disks(cluster: &MemoryCluster, begun: &mut BTreeSet<String>) {
             }
         }
     }
+}
+
+/// Whether a backup is of an object.
+fn is_selected(backup: &Value, object: &Value) -> bool {
+    let selectors = backup["spec"]["orLabelSelectors"].as_array();
+    let has = |(label, value): (&String, &Value)| object["metadata"]["labels"][label] == *value;
+    let selects = |selector: &Value| {
+        let labels = selector["matchLabels"].as_object();
+        labels.is_some_and(|labels| labels.into_iter().all(has))
+    };
+    selectors.into_iter().flatten().any(selects)
 }

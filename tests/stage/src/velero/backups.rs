@@ -45,7 +45,11 @@ impl VeleroServer {
             .map(|(name, archive)| (name.clone(), archive.clone()))
             .collect();
         let mut steps = vec![];
-        for (name, archive) in known {
+        // One that is still being taken has no description yet.
+        let described = known
+            .into_iter()
+            .filter(|(_, archive)| !archive.backup.is_null());
+        for (name, archive) in described {
             let location = text(&archive.backup, "/spec/storageLocation");
             if self.location(cluster, location).await?.as_ref() != Some(&archive.location) {
                 continue;
