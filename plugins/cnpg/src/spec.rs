@@ -329,6 +329,9 @@ impl<'de> Deserialize<'de> for RecoveryTime {
     }
 }
 
+/// How a text must be, where it stands, the text, and the rule in words.
+type Rule<'a> = (fn(&str) -> bool, &'a str, Option<&'a String>, &'a str);
+
 /// What a schema cannot say, because any text may be a template until it is rendered.
 pub fn problems(spec: &Spec, parameters: &Parameters) -> Vec<Problem> {
     const PATH: &str = "begins with s3:// and goes on with the name of the bucket";
@@ -337,7 +340,7 @@ pub fn problems(spec: &Spec, parameters: &Parameters) -> Vec<Problem> {
     const FOLDER: &str = "is the name of one folder, without slashes";
     let template = &spec.template;
     let store = &template.barman_object_store;
-    let texts: [(fn(&str) -> bool, &str, Option<&String>, &str); 8] = [
+    let texts: [Rule<'_>; 8] = [
         (
             is_folder_name,
             "/spec/template/serverName",

@@ -37,7 +37,11 @@ fn rules(target: &Target) -> Value {
     };
     // Helm would make what Velero has yet to restore.
     let resting = json!({ "spec": { "suspend": true } });
-    let releases: Vec<String> = target.restored_releases().iter().map(escaped).collect();
+    let releases: Vec<String> = target
+        .restored_releases()
+        .iter()
+        .map(|name| escaped(name))
+        .collect();
     let mut rules = vec![
         rule("persistentvolumeclaims", ".*", &adopted()),
         rule(
@@ -72,6 +76,6 @@ fn addresses(target: &Target) -> Option<Value> {
 }
 
 /// A name as a pattern for itself.
-fn escaped(name: &String) -> String {
+fn escaped(name: &str) -> String {
     name.split('.').collect::<Vec<_>>().join("[.]")
 }

@@ -223,7 +223,7 @@ impl Plans {
     fn shown(&self, seen: &Seen) -> Value {
         let mut text = json!(self.0).to_string();
         for (uid, words) in seen.uids() {
-            text = text.replace(uid, &words);
+            text = text.replace(uid, words);
         }
         serde_json::from_str(&text).unwrap_or_default()
     }

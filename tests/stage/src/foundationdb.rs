@@ -476,10 +476,11 @@ impl FoundationDbOperator {
             "running" if self.fate == FoundationDbFate::RestoreAborts => {
                 database.set("restore", json!("aborted"));
             }
-            "running" if self.has_agents(cluster, restore).await? => {
-                if self.fate != FoundationDbFate::RestoreStalls {
-                    database.set("restore", json!("completed"));
-                }
+            "running"
+                if self.fate != FoundationDbFate::RestoreStalls
+                    && self.has_agents(cluster, restore).await? =>
+            {
+                database.set("restore", json!("completed"));
             }
             _ => {}
         }

@@ -35,6 +35,9 @@ pub async fn story() {
     scene.backup_job_of("nightly", "VMInstance", "web").await;
     let job = scene.ended("BackupJob", "nightly").await;
     assert_eq!(job["status"]["phase"], "Succeeded", "{job}");
+    let asked =
+        json!({ "metadata": { "annotations": { "backups.cozystack.io/check-requested": "now" } } });
+    scene.merge("Backup", "nightly", &asked).await.unwrap();
     scene
         .until("Backup", "nightly", |backup| {
             let conditions = backup["status"]["conditions"].as_array();
