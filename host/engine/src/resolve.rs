@@ -16,7 +16,7 @@ use crate::{
     host::Host,
     interest::Interest,
     noted::Begun,
-    object, parameters,
+    object, parameters, secrets,
     stop::Stop,
     strategies::Serving,
 };
@@ -72,10 +72,12 @@ impl<C: Cluster> Host<C> {
         let (serving, strategy) = self
             .plugin_and_strategy(&strategy_ref, begun, application.group(), &application.kind)
             .await?;
-        // What changes while a job runs is for the next one.
+        // What changes while a job runs is for the next one. Credentials are refused in words of their own.
         let problem = match begun {
-            None => parameters::problem(&serving, &strategy, binding),
-            Some(_) => None,
+            None if secrets::in_parameters(&binding.parameters).is_none() => {
+                parameters::problem(&serving, &strategy, binding)
+            }
+            _ => None,
         };
         if let Some(problem) = problem {
             return Err(Stop::fail(format!(

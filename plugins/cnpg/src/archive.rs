@@ -45,6 +45,16 @@ impl<'a> Archive<'a> {
                 ),
             );
         };
+        if !is_path(server) || server.contains('/') {
+            return fail(
+                "InvalidMetadata",
+                format!(
+                    "spec.driverMetadata of Backup {} says {server:?} for {SERVER_NAME}, which cannot be the folder of an \
+                     archive",
+                    source.name
+                ),
+            );
+        }
         Ok(Self {
             destination,
             endpoint: said(ENDPOINT_URL).unwrap_or_default(),

@@ -77,7 +77,7 @@ pub(crate) fn definitions() -> anyhow::Result<&'static [Value]> {
     static DEFINITIONS: OnceLock<Result<Vec<Value>, String>> = OnceLock::new();
     let definitions = DEFINITIONS.get_or_init(|| {
         let definitions = backup_api::definitions().into_iter();
-        let definitions = definitions.map(|definition| serde_json::to_value(definition));
+        let definitions = definitions.map(serde_json::to_value);
         definitions
             .collect::<Result<_, _>>()
             .map_err(|error| error.to_string())

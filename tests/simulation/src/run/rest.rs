@@ -217,6 +217,10 @@ impl World {
 
     /// A suspended Plan is looked at again only when something about it changes.
     fn leave_plans_alone(&mut self) -> Verdict {
+        // What is due already is due for what has changed before.
+        while let Some(host) = &mut self.host
+            && let Some(Some(_)) = unless_crashed(host.step())
+        {}
         self.ground.cluster.advance(LEFT_ALONE);
         let revision = self.ground.cluster.revision();
         while let Some(host) = &mut self.host {

@@ -70,7 +70,7 @@ async fn an_archive_that_is_whole_becomes_a_backup_that_says_where_it_is() {
     let said = backed_up(&mut stage, &around, "ad-hoc").await;
     assert_eq!(said, "Succeeded BackupCompleted: Backup ad-hoc is complete");
     let name = archive(&stage, "ad-hoc");
-    assert_eq!(archives(&stage, FOLDER), [name.clone()]);
+    assert_eq!(archives(&stage, FOLDER), std::slice::from_ref(&name));
     let job = stage.read("BackupJob", TENANT, "ad-hoc");
     assert_eq!(job["status"]["backupRef"]["name"], "ad-hoc");
     assert!(job["status"]["completedAt"].is_string());

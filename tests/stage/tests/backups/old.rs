@@ -224,7 +224,7 @@ async fn malformed_metadata_of_a_postgres_backup_is_told_as_its_own_mistake() {
         (
             "server-name",
             "../other",
-            r#"leads to "tenant-acme/orders-db/../other/base/1", which cannot be the folder of a base backup"#,
+            r#"says "../other" for cnpg.io/server-name, which cannot be the folder of an archive"#,
         ),
         (
             "cluster-name",

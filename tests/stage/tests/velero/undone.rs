@@ -17,8 +17,8 @@ async fn fails(fate: VeleroFate, words: &str) -> World {
 async fn a_restore_that_velero_fails_brings_everything_back() {
     for phase in ["Failed", "PartiallyFailed"] {
         let fate = VeleroFate::RestoreEnds(phase.to_owned(), "the repository is locked".to_owned());
-        let words = format!("VeleroRestoreFailed: Restore tenant-acme.back-");
-        let mut world = fails(fate, &words).await;
+        let words = "VeleroRestoreFailed: Restore tenant-acme.back-";
+        let mut world = fails(fate, words).await;
         let said = world.stage.said("RestoreJob", TENANT, "back");
         let why = format!("Velero says {phase}; the repository is locked");
         assert!(said.contains(&why), "{said}");

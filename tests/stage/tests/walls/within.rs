@@ -58,6 +58,11 @@ async fn a_secret_of_a_pod_is_granted_by_the_name_of_the_release() {
             ..PluginPods::default()
         });
     });
+    let release = ("helm.toolkit.fluxcd.io/v2", "HelmRelease");
+    stage
+        .delete_any(release.0, release.1, Some(TENANT), "postgres-orders-db")
+        .await
+        .unwrap();
     stage.runner.settle().await.unwrap();
     assert_eq!(
         stage.job(TENANT, "ad-hoc"),

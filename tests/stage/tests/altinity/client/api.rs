@@ -163,7 +163,7 @@ impl State {
         if self.behaviour.forgets {
             self.record.clear();
         }
-        let (ends, failing) = (self.looks % 3 == 0, self.behaviour.failing);
+        let (ends, failing) = (self.looks.is_multiple_of(3), self.behaviour.failing);
         let filter = target.split_once("filter=").unwrap_or_default().1;
         let mut rows = vec![];
         for (command, status) in &mut self.record {
