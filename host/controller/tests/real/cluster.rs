@@ -10,6 +10,7 @@ use std::{
 };
 
 use ::s3::S3;
+use backup_api::names::CHECK_REQUESTED;
 use backup_engine::cluster::{ApiError, Caller, Cluster, DeleteOptions, Part};
 use backup_sandbox::contract::{ObjectRef, Selector};
 use backupstrategy_controller::RealCluster;
@@ -80,10 +81,8 @@ impl Scene {
     pub async fn new() -> Self {
         let scene = Self::with_storage().await;
         let s3 = s3();
-        let objects = stage::platform_objects(&s3.access_key, &s3.secret_key).unwrap();
-        let others = objects.iter().filter(|object| object["kind"] != "Secret");
-        let others: Vec<Value> = others.cloned().collect();
-        scene.plane.apply(&others).await.unwrap();
+        let platform = stage::platform_objects(&s3.access_key, &s3.secret_key);
+        scene.put_beside_storage(platform.unwrap()).await;
         let database = stage::postgres_objects(&scene.namespace, "orders-db", "a-password");
         scene.put_with_status(database.unwrap()).await;
         scene
@@ -123,16 +122,20 @@ impl Scene {
     pub async fn with_etcd() -> (Self, Played) {
         let scene = Self::with_storage().await;
         let s3 = s3();
-        let objects = stage::platform_etcd_objects(&s3.access_key, &s3.secret_key).unwrap();
-        let others = objects.iter().filter(|object| object["kind"] != "Secret");
-        let others: Vec<Value> = others.cloned().collect();
-        scene.plane.apply(&others).await.unwrap();
+        let platform = stage::platform_etcd_objects(&s3.access_key, &s3.secret_key);
+        scene.put_beside_storage(platform.unwrap()).await;
         scene
             .put_with_status(stage::etcd_objects(&scene.namespace, "etcd").unwrap())
             .await;
         // Behind them: a release without its cluster would make the operator, which plays Helm as well, install one.
         let operator = scene.play_etcd();
         (scene, operator)
+    }
+
+    /// Puts a platform's objects but for the Secret of its storage: the one that is there is of a storage that answers.
+    pub async fn put_beside_storage(&self, mut platform: Vec<Value>) {
+        platform.retain(|object| object["kind"] != "Secret");
+        self.plane.apply(&platform).await.unwrap();
     }
 
     /// A platform with storage that answers and nothing else, and a new tenant.
@@ -218,6 +221,22 @@ impl Scene {
             "spec": spec,
         });
         self.plane.apply(&[job]).await.unwrap();
+    }
+
+    /// Has a Backup looked at: its data is there. Gives back the Backup as it is then.
+    pub async fn is_available(&self, backup: &str) -> Value {
+        let asked = json!({ "metadata": { "annotations": { CHECK_REQUESTED: "now" } } });
+        self.merge("Backup", backup, &asked).await.unwrap();
+        let answered = |backup: &Value| backup["status"]["lastCheckRequest"] == "now";
+        let backup = self.until("Backup", backup, answered).await;
+        let is_available =
+            |condition: &Value| condition["type"] == "Available" && condition["status"] == "True";
+        let conditions = backup["status"]["conditions"].as_array();
+        assert!(
+            conditions.into_iter().flatten().any(is_available),
+            "{backup}"
+        );
+        backup
     }
 
     /// The tenant's namespace.

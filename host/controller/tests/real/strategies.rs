@@ -11,7 +11,6 @@ mod mariadb;
 mod velero;
 
 use futures::FutureExt as _;
-use serde_json::Value;
 
 use crate::{
     cluster::{Scene, exclusively, s3},
@@ -34,11 +33,7 @@ async fn every_strategy_carries_backups_from_end_to_end() {
     let platform = Scene::with_storage().await;
     let s3 = s3();
     let defaults = stage::defaults(&s3.access_key, &s3.secret_key, STRATEGIES).unwrap();
-    let others: Vec<Value> = defaults
-        .into_iter()
-        .filter(|object| object["kind"] != "Secret")
-        .collect();
-    platform.put_with_status(others).await;
+    platform.put_beside_storage(defaults).await;
     let _host = HostProcess::start(&platform.kubeconfig());
     for strategy in STRATEGIES {
         platform.plugin_is_ready(strategy).await;

@@ -45,20 +45,7 @@ pub async fn story() {
     assert_eq!(status["phase"], "Succeeded", "{status}");
     assert_eq!(archives(&scene).await, 1);
 
-    let ask =
-        json!({ "metadata": { "annotations": { "backups.cozystack.io/check-requested": "now" } } });
-    scene.merge("Backup", "nightly", &ask).await.unwrap();
-    let backup = scene
-        .until("Backup", "nightly", |backup| {
-            backup["status"]["lastCheckRequest"] == "now"
-        })
-        .await;
-    let conditions = backup["status"]["conditions"].as_array().unwrap();
-    let available = conditions
-        .iter()
-        .find(|condition| condition["type"] == "Available")
-        .unwrap();
-    assert_eq!(available["status"], "True", "{available}");
+    scene.is_available("nightly").await;
 
     scene.restore_job("back", "nightly").await;
     let status = ended(&scene, "RestoreJob", "back").await;

@@ -47,17 +47,7 @@ async fn backup(scene: &Scene) {
     succeeded(scene, "BackupJob", "nightly").await;
     let backup = scene.read(API, "Backup", "nightly").await.unwrap();
     assert_eq!(backup["status"]["artifact"]["sizeBytes"], 4_195_508);
-    let asked =
-        json!({ "metadata": { "annotations": { "backups.cozystack.io/check-requested": "now" } } });
-    scene.merge("Backup", "nightly", &asked).await.unwrap();
-    let is_there = |backup: &Value| {
-        let conditions = backup["status"]["conditions"].as_array();
-        conditions
-            .into_iter()
-            .flatten()
-            .any(|condition| condition["type"] == "Available" && condition["status"] == "True")
-    };
-    scene.until("Backup", "nightly", is_there).await;
+    scene.is_available("nightly").await;
 }
 
 /// The operator's own object is not needed.

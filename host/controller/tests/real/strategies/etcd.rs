@@ -26,7 +26,7 @@ pub async fn story() {
     let snapshot = scene.list(OPERATOR, "EtcdSnapshot").await;
     let snapshot = snapshot[0]["metadata"]["name"].as_str().unwrap().to_owned();
     scene.delete_in(OPERATOR, "EtcdSnapshot", &snapshot).await;
-    is_there(&scene).await;
+    scene.is_available("nightly").await;
 
     let before = uid(&scene, &own).await;
     restored(&scene, "in-place", &json!({})).await;
@@ -70,20 +70,6 @@ fn operator_in(scene: &Scene, namespace: &str) -> Played {
 async fn uid(scene: &Scene, namespace: &str) -> Value {
     let found = scene.until_in(namespace, CLUSTER, |_| true).await;
     found["metadata"]["uid"].clone()
-}
-
-/// Has the Backup looked at: its object is found in the bucket.
-async fn is_there(scene: &Scene) {
-    let asked =
-        json!({ "metadata": { "annotations": { "backups.cozystack.io/check-requested": "now" } } });
-    scene.merge("Backup", "nightly", &asked).await.unwrap();
-    let is_available = |backup: &Value| {
-        let conditions = backup["status"]["conditions"].as_array();
-        let mut conditions = conditions.into_iter().flatten();
-        conditions
-            .any(|condition| condition["type"] == "Available" && condition["status"] == "True")
-    };
-    scene.until("Backup", "nightly", is_available).await;
 }
 
 async fn restore(scene: &Scene, name: &str, options: &Value) {

@@ -53,15 +53,7 @@ async fn backup_and_check(scene: &Scene) {
     }
     let orders = scene.list(OPERATOR, "FoundationDBBackup").await;
     assert_eq!(orders.len(), 1, "a cluster has one stream at a time");
-    let asked =
-        json!({ "metadata": { "annotations": { "backups.cozystack.io/check-requested": "now" } } });
-    scene.merge("Backup", "monday", &asked).await.unwrap();
-    let answered = |backup: &Value| backup["status"]["lastCheckRequest"] == "now";
-    let backup = scene.until("Backup", "monday", answered).await;
-    let conditions = backup["status"]["conditions"].as_array().unwrap();
-    let is_available =
-        |condition: &Value| condition["type"] == "Available" && condition["status"] == "True";
-    assert!(conditions.iter().any(is_available), "{backup}");
+    let backup = scene.is_available("monday").await;
     assert_eq!(backup["status"]["artifact"]["sizeBytes"], 4096 + 512);
 }
 

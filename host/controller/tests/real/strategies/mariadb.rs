@@ -21,7 +21,7 @@ pub async fn story() {
 
     backup(&scene, "first").await;
     backup(&scene, "second").await;
-    is_there(&scene, "first").await;
+    scene.is_available("first").await;
     let key = key_of(&scene, "first").await;
 
     scene.restore_job("back", "first").await;
@@ -84,22 +84,6 @@ async fn key_of(scene: &Scene, name: &str) -> String {
     let uri = backup["status"]["artifact"]["uri"].as_str().unwrap();
     let (_, key) = uri.strip_prefix("s3://").unwrap().split_once('/').unwrap();
     key.to_owned()
-}
-
-/// Has a Backup looked at.
-async fn is_there(scene: &Scene, name: &str) {
-    let asked =
-        json!({ "metadata": { "annotations": { "backups.cozystack.io/check-requested": "now" } } });
-    scene.merge("Backup", name, &asked).await.unwrap();
-    scene
-        .until("Backup", name, |backup| {
-            let conditions = backup["status"]["conditions"].as_array();
-            let is_so = |condition: &Value| {
-                condition["type"] == "Available" && condition["status"] == "True"
-            };
-            conditions.into_iter().flatten().any(is_so)
-        })
-        .await;
 }
 
 /// Jobs of which the operator's Job fails, and one that is called off while it dumps.

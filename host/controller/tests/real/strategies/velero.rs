@@ -35,16 +35,7 @@ pub async fn story() {
     scene.backup_job_of("nightly", "VMInstance", "web").await;
     let job = scene.ended("BackupJob", "nightly").await;
     assert_eq!(job["status"]["phase"], "Succeeded", "{job}");
-    let asked =
-        json!({ "metadata": { "annotations": { "backups.cozystack.io/check-requested": "now" } } });
-    scene.merge("Backup", "nightly", &asked).await.unwrap();
-    scene
-        .until("Backup", "nightly", |backup| {
-            let conditions = backup["status"]["conditions"].as_array();
-            let mut conditions = conditions.into_iter().flatten();
-            conditions.any(|one| one["type"] == "Available" && one["status"] == "True")
-        })
-        .await;
+    scene.is_available("nightly").await;
 
     scene.restore_job("restore", "nightly").await;
     let job = scene.ended("RestoreJob", "restore").await;
