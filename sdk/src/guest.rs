@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The version of the contract that the bindings are made from.
-const CONTRACT: &str = "0.1.0";
+const CONTRACT: &str = "1.0.0";
 
 /// What the build adds to a strategy; [`export!`](crate::export) implements it.
 pub trait Built: Strategy {

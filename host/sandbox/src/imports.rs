@@ -12,7 +12,7 @@ use wasmtime::{
 use crate::LoadError;
 
 /// The contract that this host speaks.
-pub const CONTRACT: &str = "0.1.0";
+pub const CONTRACT: &str = "1.0.0";
 
 /// The contract's package, with the `/` before its interfaces.
 const PACKAGE: &str = "cozystack:backup-strategy/";
@@ -76,7 +76,7 @@ struct Interface<'a> {
 }
 
 impl<'a> Interface<'a> {
-    /// `cozystack:backup-strategy/context@0.1.0`
+    /// `cozystack:backup-strategy/context@1.0.0`
     fn parse(text: &'a str) -> Option<Self> {
         let (name, version) = text.strip_prefix(PACKAGE)?.split_once('@')?;
         Some(Self {

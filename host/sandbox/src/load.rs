@@ -207,7 +207,7 @@ impl Strategy {
         self.about.size
     }
 
-    /// What it imports: `cozystack:backup-strategy/cluster@0.1.0#get` and so on.
+    /// What it imports: `cozystack:backup-strategy/cluster@1.0.0#get` and so on.
     #[must_use]
     pub fn imports(&self) -> &[String] {
         &self.about.surface.imports

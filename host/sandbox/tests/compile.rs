@@ -217,7 +217,7 @@ fn around(module: &str) -> Vec<u8> {
             (core module $m {module})
             (core instance $i (instantiate $m))
             (instance $s)
-            (export "cozystack:backup-strategy/strategy@0.1.0" (instance $s)))"#
+            (export "cozystack:backup-strategy/strategy@1.0.0" (instance $s)))"#
     );
     wat::parse_str(text).unwrap()
 }

@@ -1,4 +1,4 @@
-//! The contract grows: a component that was built against 0.1.0 runs on a host of 0.1.1, which has one more
+//! The contract grows: a component that was built against 1.0.0 runs on a host of 1.1.0, which has one more
 //! function in every interface. The other direction is in `loading.rs`.
 #![allow(
     clippy::unwrap_used,
@@ -34,7 +34,7 @@ use contract::{
 #[test]
 fn the_later_contract_is_the_present_one_with_more_functions() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/evolution/strategy.wit");
-    let expected = later("0.1.1");
+    let expected = later("1.1.0");
     if std::env::var_os("UPDATE_FIXTURES").is_some() {
         std::fs::write(file, &expected).unwrap();
     }
@@ -58,7 +58,7 @@ fn a_component_built_against_the_first_version_runs_on_a_later_host() {
 fn a_component_that_uses_the_new_functions_runs_on_the_later_host() {
     let body = "(call $context.attempt) (call $cluster.attempt) (call $storage.attempt) (call $plan.attempt)
         (call $log.attempt) (call $plan.purge 'a')";
-    let guest = Guest::restoring(body).against(&later("0.1.1"), "backup-strategy", "0.1.1");
+    let guest = Guest::restoring(body).against(&later("1.1.0"), "backup-strategy", "1.1.0");
     let (_, calls) = run(&guest.build()).unwrap();
     assert_eq!(
         calls,

@@ -46,7 +46,7 @@ fn foreign_imports_are_refused_by_name_all_of_them() {
     let error = refused(&component(
         r#"(component
             (import "wasi:io/poll@0.2.0" (instance))
-            (import "cozystack:backup-strategy/log@0.1.0" (instance))
+            (import "cozystack:backup-strategy/log@1.0.0" (instance))
             (import "wasi:clocks/wall-clock@0.2.0" (instance)))"#,
     ));
     let LoadError::ForeignImport(names) = &error else {
@@ -65,8 +65,8 @@ fn foreign_imports_are_refused_by_name_all_of_them() {
 #[test]
 fn an_import_that_is_not_of_the_package_is_foreign() {
     for name in [
-        "cozystack:backup-strategyx/log@0.1.0",
-        "cozystack:backup/log@0.1.0",
+        "cozystack:backup-strategyx/log@1.0.0",
+        "cozystack:backup/log@1.0.0",
         "evil",
     ] {
         let error = refused(&component(&format!(
@@ -84,7 +84,7 @@ fn a_component_without_the_strategy_interface_is_refused() {
     let error = refused(&component("(component)")).to_string();
     assert_eq!(
         error,
-        "it does not export cozystack:backup-strategy/strategy@0.1.0"
+        "it does not export cozystack:backup-strategy/strategy@1.0.0"
     );
 }
 
@@ -92,7 +92,7 @@ fn a_component_without_the_strategy_interface_is_refused() {
 fn functions_of_a_newer_contract_are_refused_by_name_all_of_them() {
     let guest =
         Guest::restoring("(call $context.attempt) (call $plan.attempt) (call $plan.purge 'a')")
-            .against(&later("0.1.1"), "backup-strategy", "0.1.1");
+            .against(&later("1.1.0"), "backup-strategy", "1.1.0");
     let error = load(guest).unwrap_err();
     let LoadError::NewerContract { missing, .. } = &error else {
         panic!("{error}")
@@ -100,47 +100,47 @@ fn functions_of_a_newer_contract_are_refused_by_name_all_of_them() {
     assert_eq!(
         missing,
         &[
-            "context.attempt (contract 0.1.1)",
-            "plan.attempt (contract 0.1.1)"
+            "context.attempt (contract 1.1.0)",
+            "plan.attempt (contract 1.1.0)"
         ]
     );
     assert!(
-        error.to_string().contains("it speaks contract 0.1.0"),
+        error.to_string().contains("it speaks contract 1.0.0"),
         "{error}"
     );
 }
 
 #[test]
-fn a_newer_patch_version_that_is_not_used_is_no_reason() {
+fn a_newer_minor_version_that_is_not_used_is_no_reason() {
     let guest = Guest::restoring("(call $plan.purge 'a')").against(
-        &later("0.1.1"),
+        &later("1.1.0"),
         "backup-strategy",
-        "0.1.1",
+        "1.1.0",
     );
     assert!(
         load(guest)
             .unwrap()
             .imports()
-            .contains(&"cozystack:backup-strategy/plan@0.1.1#purge".to_owned())
+            .contains(&"cozystack:backup-strategy/plan@1.1.0#purge".to_owned())
     );
 }
 
 #[test]
-fn another_minor_version_is_another_contract() {
+fn another_major_version_is_another_contract() {
     let guest = Guest::restoring("(call $plan.purge 'a')").against(
-        &later("0.2.0"),
+        &later("2.0.0"),
         "backup-strategy",
-        "0.2.0",
+        "2.0.0",
     );
     let error = load(guest).unwrap_err();
     assert!(
-        matches!(&error, LoadError::NewerContract { missing, .. } if missing == &["contract 0.2.0"]),
+        matches!(&error, LoadError::NewerContract { missing, .. } if missing == &["contract 2.0.0"]),
         "{error}"
     );
-    let guest = Guest::default().against(&later("0.0.9"), "backup-strategy", "0.0.9");
+    let guest = Guest::default().against(&later("0.9.0"), "backup-strategy", "0.9.0");
     let error = load(guest).unwrap_err();
     assert!(
-        matches!(&error, LoadError::Mismatch(problem) if problem.contains("0.0.9")),
+        matches!(&error, LoadError::Mismatch(problem) if problem.contains("0.9.0")),
         "{error}"
     );
 }
@@ -153,7 +153,7 @@ fn a_function_of_another_type_is_refused() {
     );
     assert_ne!(text, WIT);
     let guest = Guest::restoring("(drop (call $plan.purge 'a'))")
-        .against(&text, "backup-strategy", "0.1.0")
+        .against(&text, "backup-strategy", "1.0.0")
         .with_result("plan.purge", "i32");
     let error = load(guest).unwrap_err();
     assert!(
@@ -170,7 +170,7 @@ fn an_export_of_another_type_is_refused() {
         "        done,\n        failed(failure),\n        more,",
     );
     assert_ne!(text, WIT);
-    let error = load(Guest::default().against(&text, "backup-strategy", "0.1.0")).unwrap_err();
+    let error = load(Guest::default().against(&text, "backup-strategy", "1.0.0")).unwrap_err();
     assert!(matches!(&error, LoadError::Mismatch(_)), "{error}");
 }
 
@@ -196,9 +196,9 @@ fn a_manifest_is_a_document_of_the_schema() {
         (r#""guest""#, r#""Guest""#, "/name: "),
         (r#""1.2.3""#, r#""1.2""#, "/version: "),
         (
-            r#""0.1.0""#,
-            r#""0.2.0""#,
-            "/contract: 0.2.0 is not compatible",
+            r#""1.0.0""#,
+            r#""2.0.0""#,
+            "/contract: 2.0.0 is not compatible",
         ),
         (r#""Guest""#, r#""guest""#, "/strategyKind/kind: "),
         (
@@ -246,8 +246,8 @@ fn a_loaded_strategy_tells_what_it_is() {
     assert_eq!(
         functions(strategy.imports()),
         [
-            "cozystack:backup-strategy/context@0.1.0#now",
-            "cozystack:backup-strategy/plan@0.1.0#purge"
+            "cozystack:backup-strategy/context@1.0.0#now",
+            "cozystack:backup-strategy/plan@1.0.0#purge"
         ]
     );
     assert_eq!(functions(strategy.exports()).len(), 8);

@@ -30,7 +30,7 @@ story:
 /// It remembers that it has made its object, and traps where it is not there.
 fn believing() -> Guest {
     let manifest = json!({
-        "name": "guest", "version": "1.2.3", "contract": "0.1.0",
+        "name": "guest", "version": "1.2.3", "contract": "1.0.0",
         "strategyKind": { "kind": "Guest", "plural": "guests", "schema": { "type": "object" } },
         "applications": [{ "group": "apps.cozystack.io", "kind": "Postgres" }],
         "reads": [{ "apiVersion": "v1", "kind": "ConfigMap" }],

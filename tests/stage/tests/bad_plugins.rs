@@ -17,7 +17,7 @@ const TENANT: &str = "tenant-acme";
 
 /// What the hostile plugin says of itself: it writes ConfigMaps.
 const MANIFEST: &str = r#"{
-    "name": "guest", "version": "1.2.3", "contract": "0.1.0",
+    "name": "guest", "version": "1.2.3", "contract": "1.0.0",
     "strategyKind": { "kind": "Guest", "plural": "guests", "schema": { "type": "object" } },
     "applications": [{ "group": "apps.cozystack.io", "kind": "Postgres" }],
     "writes": [{ "apiVersion": "v1", "kind": "ConfigMap", "actions": ["create", "apply", "merge", "delete"],

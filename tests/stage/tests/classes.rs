@@ -266,7 +266,7 @@ async fn a_class_sets_how_long_its_jobs_may_take() {
 
 /// What a plugin for virtual machines says of itself, as far as locks go.
 const MACHINES: &str = r#"{
-    "name": "machines", "version": "1.0.0", "contract": "0.1.0",
+    "name": "machines", "version": "1.0.0", "contract": "1.0.0",
     "strategyKind": { "kind": "Guest", "plural": "guests", "schema": { "type": "object" } },
     "applications": [
         { "group": "apps.cozystack.io", "kind": "Postgres" }, { "group": "apps.cozystack.io", "kind": "Etcd" }

@@ -26,7 +26,7 @@ const HOST_NAMESPACE: &str = "cozy-backup-controller";
 
 /// What the guest says of itself.
 const MANIFEST: &str = r#"{
-    "name": "copier", "version": "1.2.3", "contract": "0.1.0",
+    "name": "copier", "version": "1.2.3", "contract": "1.0.0",
     "strategyKind": { "kind": "Copier", "plural": "copiers", "schema": { "type": "object" } },
     "applications": [{ "group": "apps.cozystack.io", "kind": "Postgres" }],
     "writes": [{ "apiVersion": "v1", "kind": "ConfigMap", "actions": ["create"] }],

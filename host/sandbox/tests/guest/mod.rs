@@ -15,7 +15,7 @@ pub const WIT: &str = include_str!("../../../../wit/strategy.wit");
 
 /// A manifest that says no more than it must.
 pub const MANIFEST: &str = r#"{
-    "name": "guest", "version": "1.2.3", "contract": "0.1.0",
+    "name": "guest", "version": "1.2.3", "contract": "1.0.0",
     "strategyKind": { "kind": "Guest", "plural": "guests", "schema": { "type": "object" } },
     "applications": [{ "group": "apps.cozystack.io", "kind": "Postgres" }]
 }"#;
@@ -68,7 +68,7 @@ pub const ADDED: &str = "attempt";
 
 /// The contract's text with another version, and with that function.
 pub fn later(version: &str) -> String {
-    let mut text = WIT.replace("@0.1.0", &format!("@{version}"));
+    let mut text = WIT.replace("@1.0.0", &format!("@{version}"));
     for interface in ["context", "cluster", "storage", "plan", "log"] {
         let head = format!("\ninterface {interface} {{\n");
         text = text.replace(&head, &format!("{head}    {ADDED}: func();\n"));
@@ -95,7 +95,7 @@ impl Default for Guest {
         Self {
             wit: WIT.to_owned(),
             world: "backup-strategy",
-            version: "0.1.0",
+            version: "1.0.0",
             manifest: MANIFEST.to_owned(),
             memory: "2".to_owned(),
             module: String::new(),

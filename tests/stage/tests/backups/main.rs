@@ -76,7 +76,7 @@ async fn turn(stage: &Stage) {
 
 /// What the guest says of itself: it writes ConfigMaps.
 const MANIFEST: &str = r#"{
-    "name": "guest", "version": "1.2.3", "contract": "0.1.0",
+    "name": "guest", "version": "1.2.3", "contract": "1.0.0",
     "strategyKind": { "kind": "Guest", "plural": "guests", "schema": { "type": "object" } },
     "applications": [{ "group": "apps.cozystack.io", "kind": "Postgres" }],
     "writes": [{ "apiVersion": "v1", "kind": "ConfigMap", "actions": ["create", "apply", "merge", "delete"] }]
@@ -84,7 +84,7 @@ const MANIFEST: &str = r#"{
 
 /// The same of one that answers neither `forget` nor `check`.
 const SILENT: &str = r#"{
-    "name": "guest", "version": "1.2.3", "contract": "0.1.0", "questions": ["backup"],
+    "name": "guest", "version": "1.2.3", "contract": "1.0.0", "questions": ["backup"],
     "strategyKind": { "kind": "Guest", "plural": "guests", "schema": { "type": "object" } },
     "applications": [{ "group": "apps.cozystack.io", "kind": "Postgres" }]
 }"#;

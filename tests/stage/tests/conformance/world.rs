@@ -12,7 +12,7 @@ use crate::guest::Guest;
 /// What a guest says of itself: it writes ConfigMaps.
 pub fn manifest() -> Value {
     json!({
-        "name": "guest", "version": "1.2.3", "contract": "0.1.0",
+        "name": "guest", "version": "1.2.3", "contract": "1.0.0",
         "strategyKind": { "kind": "Guest", "plural": "guests", "schema": { "type": "object" } },
         "applications": [{ "group": "apps.cozystack.io", "kind": "Postgres" }],
         "reads": [{ "apiVersion": "v1", "kind": "ConfigMap" }],

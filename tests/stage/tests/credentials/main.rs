@@ -38,7 +38,7 @@ const UNUSED: i64 = 10 * 60;
 
 /// What a guest says of itself that works on databases.
 const MANIFEST: &str = r#"{
-    "name": "guest", "version": "1.2.3", "contract": "0.1.0",
+    "name": "guest", "version": "1.2.3", "contract": "1.0.0",
     "strategyKind": { "kind": "Guest", "plural": "guests", "schema": { "type": "object" } },
     "applications": [{ "group": "apps.cozystack.io", "kind": "Postgres" }],
     "usesCredentialsBetweenJobs": BETWEEN

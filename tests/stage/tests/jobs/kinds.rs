@@ -3,7 +3,7 @@
 use super::*;
 
 const TAPE: &str = r#"{
-    "name": "tape", "version": "0.9.1", "contract": "0.1.0",
+    "name": "tape", "version": "0.9.1", "contract": "1.0.0",
     "strategyKind": { "kind": "Tape", "plural": "tapes", "schema": { "type": "object" } },
     "applications": [{ "group": "apps.cozystack.io", "kind": "Postgres" }]
 }"#;

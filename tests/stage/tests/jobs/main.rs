@@ -37,7 +37,7 @@ const KINDS: [(&str, &str); 2] = [
 
 /// What the guest says of itself: it writes ConfigMaps, and takes the option of a target namespace.
 const MANIFEST: &str = r#"{
-    "name": "guest", "version": "1.2.3", "contract": "0.1.0",
+    "name": "guest", "version": "1.2.3", "contract": "1.0.0",
     "strategyKind": { "kind": "Guest", "plural": "guests", "schema": { "type": "object" } },
     "applications": [{ "group": "apps.cozystack.io", "kind": "Postgres" }],
     "writes": [{ "apiVersion": "v1", "kind": "ConfigMap", "actions": ["create"] }],

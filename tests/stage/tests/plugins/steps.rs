@@ -12,7 +12,7 @@ async fn a_plugin_that_serves_tells_every_step() {
     let world = World::serving().await;
     let said = |type_: &str| world.condition("guest", type_);
     assert!(said("Fetched").starts_with("True Fetched: guest.wasm holds sha256:"));
-    assert_eq!(said("Compiled"), "True Compiled: it speaks contract 0.1.0");
+    assert_eq!(said("Compiled"), "True Compiled: it speaks contract 1.0.0");
     assert_eq!(
         said("Conformant"),
         "True Conformant: guest 1.0.0 is what this StrategyPlugin grants"
@@ -70,7 +70,7 @@ async fn a_step_that_fails_leaves_the_later_ones_unknown_and_the_last_good_versi
             guest("1.1.0", &json!({ "contract": "7.3.0" })),
             "Conformant",
             "ManifestInvalid",
-            "7.3.0 is not compatible with this host's 0.1.0",
+            "7.3.0 is not compatible with this host's 1.0.0",
         ),
         (
             guest("1.1.0", &other_kind),

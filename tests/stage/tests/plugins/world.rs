@@ -46,7 +46,7 @@ pub fn described(manifest: &Value) -> Guest {
 /// What the guest says of itself.
 pub fn manifest(version: &str, more: &Value) -> Value {
     let mut manifest = json!({
-        "name": "guest", "version": version, "contract": "0.1.0",
+        "name": "guest", "version": version, "contract": "1.0.0",
         "strategyKind": { "kind": "Guest", "plural": "guests", "schema": { "type": "object" } },
         "applications": [{ "group": "apps.cozystack.io", "kind": "Postgres" }],
         "reads": [{ "apiVersion": "v1", "kind": "ConfigMap" }],

@@ -25,7 +25,7 @@ const API: &str = "backups.cozystack.io/v1alpha1";
 
 /// What the guest says of itself: it writes ConfigMaps, and takes the option of a target namespace.
 const MANIFEST: &str = r#"{
-    "name": "guest", "version": "1.2.3", "contract": "0.1.0",
+    "name": "guest", "version": "1.2.3", "contract": "1.0.0",
     "strategyKind": { "kind": "Guest", "plural": "guests", "schema": { "type": "object" } },
     "applications": [{ "group": "apps.cozystack.io", "kind": "Postgres" }],
     "reads": [{ "apiVersion": "v1", "kind": "ConfigMap", "small": true }],
