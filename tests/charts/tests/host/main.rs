@@ -7,10 +7,15 @@
     reason = "a test fails by panicking"
 )]
 
+mod cozystack;
 mod defaults;
 mod documented;
 mod generated;
+mod monitoring;
+mod plugins;
 mod rendered;
+mod storage;
+mod tenants;
 
 use std::sync::OnceLock;
 
