@@ -37,6 +37,7 @@
 //! | `objects` | applying objects and definitions, namespaces, tokens |
 //! | `audit` | what was asked of the API server, by whom |
 //! | `helm` | Helm, for the charts |
+//! | `shell` | kubectl and Helm as a reader of documentation types them |
 //! | `operators` | the operators' real CRDs, where somebody has put them |
 //! | `detached` | one for work by hand: `cargo xtask controlplane up` |
 
@@ -53,9 +54,11 @@ mod operators;
 mod plane;
 mod programs;
 mod server;
+mod shell;
 
 pub use audit::AuditEntry;
 pub use binaries::Binaries;
 pub use helm::Helm;
 pub use operators::operator_crds;
 pub use plane::{ControlPlane, shared};
+pub use shell::Shell;
