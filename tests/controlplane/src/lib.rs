@@ -39,6 +39,7 @@
 //! | `helm` | Helm, for the charts |
 //! | `operators` | the operators' real CRDs, where somebody has put them |
 //! | `detached` | one for work by hand: `cargo xtask controlplane up` |
+//! | `processes` | what goes on when its command has ended, and how that is ended |
 
 mod audit;
 mod binaries;
@@ -51,6 +52,7 @@ mod kubeconfig;
 mod objects;
 mod operators;
 mod plane;
+mod processes;
 mod programs;
 mod server;
 
@@ -59,3 +61,4 @@ pub use binaries::Binaries;
 pub use helm::Helm;
 pub use operators::operator_crds;
 pub use plane::{ControlPlane, shared};
+pub use processes::{Process, Processes};
