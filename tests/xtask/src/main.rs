@@ -5,6 +5,7 @@
 //! | `bundle` | builds the strategies under `plugins/` and the test fixtures as WebAssembly components |
 //! | `test` | checks everything, as CI does |
 //! | `demo` | carries one backup of a Postgres application through, on an in-memory cluster |
+//! | `up`, `down` | a platform on a real API server, to try things on, and its end |
 //! | `simulate` | the whole engine under simulated faults, for many seeds |
 //! | `reproduce` | whether the strategies have the same digests when they are built in another folder |
 //! | `package` | the SDK as its authors get it, built from what would be published |
@@ -29,6 +30,7 @@ mod controlplane;
 mod debian;
 mod demo;
 mod package;
+mod playground;
 mod process;
 mod reproduce;
 mod reproducible;
@@ -59,6 +61,10 @@ enum Command {
     Test(test::Options),
     /// Carry one backup through on an in-memory cluster and show what happens
     Demo,
+    /// Start a platform on a real API server, to try things on: charts, host, operators, tenants
+    Up,
+    /// End that platform, and remove its files
+    Down,
     /// Run seeds of the simulation: users, operators and faults, and promises that must hold
     Simulate(simulate::Options),
     /// Start or end a real control plane for work by hand
@@ -77,6 +83,8 @@ fn main() -> ExitCode {
         Command::Bundle(options) => bundle::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Test(options) => Ok(test::run(&options)),
         Command::Demo => demo::run().map(|()| ExitCode::SUCCESS),
+        Command::Up => playground::up().map(|()| ExitCode::SUCCESS),
+        Command::Down => playground::down().map(|()| ExitCode::SUCCESS),
         Command::Simulate(options) => simulate::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Controlplane(action) => controlplane::run(&action).map(|()| ExitCode::SUCCESS),
         Command::Reproduce(options) => reproduce::run(&options).map(|()| ExitCode::SUCCESS),
