@@ -7,6 +7,7 @@
 //! | `demo` | carries one backup of a Postgres application through, on an in-memory cluster |
 //! | `up`, `down` | a platform on a real API server, to try things on, and its end |
 //! | `simulate` | the whole engine under simulated faults, for many seeds |
+//! | `image` | the container image of the host, where something is there that builds images |
 //! | `reproduce` | whether the strategies have the same digests when they are built in another folder |
 //! | `package` | the SDK as its authors get it, built from what would be published |
 //! | `audit` | licences, sources and known vulnerabilities of the dependencies |
@@ -29,6 +30,7 @@ mod component;
 mod controlplane;
 mod debian;
 mod demo;
+mod image;
 mod package;
 mod playground;
 mod process;
@@ -70,6 +72,8 @@ enum Command {
     /// Start or end a real control plane for work by hand
     #[command(subcommand)]
     Controlplane(controlplane::Action),
+    /// Build the container image of the host, with buildah, podman or docker
+    Image(image::Options),
     /// Build the strategies in another folder as well, and compare their digests
     Reproduce(reproduce::Options),
     /// Package the SDK, and build it from that
@@ -87,6 +91,7 @@ fn main() -> ExitCode {
         Command::Down => playground::down().map(|()| ExitCode::SUCCESS),
         Command::Simulate(options) => simulate::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Controlplane(action) => controlplane::run(&action).map(|()| ExitCode::SUCCESS),
+        Command::Image(options) => image::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Reproduce(options) => reproduce::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Package => package::run().map(|()| ExitCode::SUCCESS),
         Command::Audit(options) => audit::run(&options).map(|()| ExitCode::SUCCESS),

@@ -9,6 +9,7 @@
 
 mod documented;
 mod generated;
+mod image;
 mod rendered;
 
 use std::sync::OnceLock;
