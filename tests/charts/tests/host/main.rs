@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod defaults;
 mod documented;
 mod generated;
 mod image;
