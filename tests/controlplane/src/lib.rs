@@ -59,7 +59,7 @@ mod server;
 mod shell;
 
 pub use audit::AuditEntry;
-pub use binaries::Binaries;
+pub use binaries::{Binaries, kubectl};
 pub use helm::Helm;
 pub use operators::operator_crds;
 pub use plane::{ControlPlane, shared};

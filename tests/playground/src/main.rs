@@ -19,6 +19,7 @@
 //! | `deployment` | the host's process, from the chart's Deployment |
 //! | `tenants` | two tenants with an application of each kind, and their kubeconfigs |
 //! | `first` | the first backup |
+//! | `kubectl` | kubectl, for who has none |
 //! | `told` | what a person reads |
 //! | `background` | processes that go on |
 //! | `play` | the process with the operators and the storage |
@@ -27,17 +28,13 @@
 //! | `bucket` | the storage, as operators have it |
 //! | `watching` | waiting for an object |
 
-#![allow(
-    clippy::print_stdout,
-    reason = "a command line tool speaks on standard output"
-)]
-
 mod background;
 mod bucket;
 mod cozystack;
 mod definitions;
 mod deployment;
 mod first;
+mod kubectl;
 mod operators;
 mod platform;
 mod play;
@@ -75,6 +72,13 @@ enum Command {
     },
     /// End all of it, and remove its files
     Down(Place),
+    /// Ask it with kubectl
+    Kubectl {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        question: kubectl::Question,
+    },
     /// The operators and the storage; `up` starts this
     #[command(hide = true)]
     Play(Place),
@@ -108,9 +112,10 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Down(Place { folder }) => {
             let was = detached::down(&folder)?;
-            println!("{}", if was { "ended" } else { "there was none" });
+            told::say(if was { "ended" } else { "there was none" });
             Ok(())
         }
+        Command::Kubectl { place, question } => question.ask(&place.folder),
         Command::Play(Place { folder }) => runtime()?.block_on(play::play(&folder)),
     }
 }

@@ -73,21 +73,3 @@ pub(crate) async fn keys(
     });
     plane.apply(&[secret]).await
 }
-
-/// The class `cozy-default` and its strategies, which the chart does not have yet.
-///
-/// # Errors
-/// When the API server does not take one.
-pub(crate) async fn defaults(plane: &ControlPlane, storage: &Storage) -> Result<()> {
-    let strategies = [
-        "altinity",
-        "cnpg",
-        "etcd",
-        "foundationdb",
-        "mariadb",
-        "velero",
-    ];
-    let mut objects = stage::defaults(&storage.access_key, &storage.secret_key, &strategies)?;
-    objects.retain(|object| object["kind"] != "Secret");
-    plane.apply(&objects).await
-}

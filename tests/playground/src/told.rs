@@ -1,11 +1,20 @@
 //! What a person reads: where everything is, and what to type next.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     first,
     tenants::{APPLICATIONS, TENANTS},
 };
+
+/// Prints a line. Whoever has stopped listening, as `head` does, has not asked for an end of what is started.
+pub(crate) fn say(line: &str) {
+    // Nobody listens: nothing to do about it.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
 
 /// The administrator's kubeconfig.
 pub(crate) fn kubeconfig(folder: &Path) -> PathBuf {
@@ -79,13 +88,13 @@ The end
     )
 }
 
-/// Where kubectl is to be had, for who has none.
+/// What to type instead, for who has no kubectl.
 fn kubectl() -> &'static str {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let is_there = std::env::split_paths(&path).any(|folder| folder.join("kubectl").is_file());
     if is_there {
         ""
     } else {
-        "  kubectl is not there: https://kubernetes.io/docs/tasks/tools/ has it\n"
+        "  no kubectl is in PATH: type `cargo xtask kubectl` where it says `kubectl`, as a tenant with `--tenant NAME` behind it\n"
     }
 }

@@ -16,7 +16,8 @@ pub(crate) async fn up(folder: &Path, plugins: &Path) -> Result<()> {
     let (run, ended): (Vec<_>, Vec<_>) = processes.all()?.into_iter().partition(Process::runs);
     match (run.as_slice(), ended.as_slice()) {
         ([_, ..], []) => {
-            println!("the playground runs already\n\n{}", told::next(folder));
+            told::say("the playground runs already\n");
+            told::say(&told::next(folder));
             return Ok(());
         }
         ([_, ..], [ended, ..]) => bail!(
@@ -37,14 +38,16 @@ pub(crate) async fn up(folder: &Path, plugins: &Path) -> Result<()> {
 async fn start(folder: &Path, plugins: &Path) -> Result<()> {
     let clock = Clock(Instant::now());
     let plane = Arc::new(detached::start(folder, &definitions::all()?)?);
-    let started = populate(folder, plugins, &plane, &clock).await;
+    populate(folder, plugins, &plane, &clock).await?;
     // Otherwise it ends with this value.
-    if let Some(plane) = Arc::into_inner(plane).filter(|_| started.is_ok()) {
+    if let Some(plane) = Arc::into_inner(plane) {
         plane.release();
     }
-    started
+    told::say(&told::next(folder));
+    Ok(())
 }
 
+/// Puts everything on the control plane, up to the first backup.
 async fn populate(
     folder: &Path,
     plugins: &Path,
@@ -64,7 +67,6 @@ async fn populate(
         container.variable("BACKUP_STORAGE_SECRET_NAME"),
     );
     platform::keys(plane, &storage, secret).await?;
-    platform::defaults(plane, &storage).await?;
     container.start(plane, folder, plugins).await?;
     for tenant in tenants::TENANTS {
         let path = told::kubeconfig_of(folder, tenant);
@@ -82,8 +84,9 @@ async fn populate(
     let names = first::plugins(&client).await?;
     first::all_serve(folder, &client, &names).await?;
     clock.tell(&format!("all plugins serve: {}", names.join(", ")));
-    println!("\nfrom the start to the first Backup Ready: {ready:.1} s\n");
-    println!("{}", told::next(folder));
+    told::say(&format!(
+        "\nfrom the start to the first Backup Ready: {ready:.1} s\n"
+    ));
     Ok(())
 }
 
@@ -96,6 +99,6 @@ impl Clock {
     }
 
     fn tell(&self, what: &str) {
-        println!("{:5.1} s  {what}", self.seconds());
+        told::say(&format!("{:5.1} s  {what}", self.seconds()));
     }
 }

@@ -5,7 +5,7 @@
 //! | `bundle` | builds the strategies under `plugins/` and the test fixtures as WebAssembly components |
 //! | `test` | checks everything, as CI does |
 //! | `demo` | carries one backup of a Postgres application through, on an in-memory cluster |
-//! | `up`, `down` | a platform on a real API server, to try things on, and its end |
+//! | `up`, `kubectl`, `down` | a platform on a real API server, to try things on, a kubectl for it, and its end |
 //! | `simulate` | the whole engine under simulated faults, for many seeds |
 //! | `image` | the container image of the host, where something is there that builds images |
 //! | `reproduce` | whether the strategies have the same digests when they are built in another folder |
@@ -65,6 +65,8 @@ enum Command {
     Demo,
     /// Start a platform on a real API server, to try things on: charts, host, operators, tenants
     Up,
+    /// Ask that platform with kubectl, for who has none
+    Kubectl(playground::Question),
     /// End that platform, and remove its files
     Down,
     /// Run seeds of the simulation: users, operators and faults, and promises that must hold
@@ -88,6 +90,7 @@ fn main() -> ExitCode {
         Command::Test(options) => Ok(test::run(&options)),
         Command::Demo => demo::run().map(|()| ExitCode::SUCCESS),
         Command::Up => playground::up().map(|()| ExitCode::SUCCESS),
+        Command::Kubectl(question) => playground::kubectl(&question).map(|()| ExitCode::SUCCESS),
         Command::Down => playground::down().map(|()| ExitCode::SUCCESS),
         Command::Simulate(options) => simulate::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Controlplane(action) => controlplane::run(&action).map(|()| ExitCode::SUCCESS),
