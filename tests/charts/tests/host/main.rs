@@ -10,6 +10,7 @@
 mod defaults;
 mod documented;
 mod generated;
+mod image;
 mod rendered;
 
 use std::sync::OnceLock;
