@@ -11,6 +11,7 @@ mod cozystack;
 mod defaults;
 mod documented;
 mod generated;
+mod image;
 mod monitoring;
 mod plugins;
 mod rendered;
