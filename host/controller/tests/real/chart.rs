@@ -60,7 +60,14 @@ async fn the_chart_is_installed_upgraded_and_removed_and_no_backup_is_lost() {
     let client = plane.client().await.unwrap();
     plane.apply(&namespaces()[..1]).await.unwrap();
     let helm = Helm::of(&plane).unwrap();
-    let values = json!({ "velero": { "bslEnabled": false } });
+    let values = json!({
+        "velero": { "bslEnabled": false },
+        "extraPlugins": [
+            { "name": "map", "configMap": "acme" },
+            { "name": "image", "image": { "reference": "registry.example/acme:1" } },
+            { "name": "claim", "persistentVolumeClaim": "acme" },
+        ],
+    });
     let external = json!({
         "velero": { "bslEnabled": false }, "backupStorage": { "provisionBucket": false },
     });

@@ -126,9 +126,7 @@ fn every_metric_that_is_named_is_one_of_the_hosts_with_the_labels_that_are_named
         assert!(!named.is_empty(), "{place}: {expression}");
         let labels: BTreeSet<_> = named.iter().flat_map(|name| &metrics[*name]).collect();
         for word in rest {
-            let is_known = LANGUAGE.contains(&word)
-                || labels.contains(&word.to_owned())
-                || word == "__rate_interval";
+            let is_known = LANGUAGE.contains(&word) || labels.contains(&word.to_owned());
             assert!(is_known, "{place}: {word} in {expression}");
         }
     }
