@@ -97,7 +97,7 @@ fn module() -> Module {
 ///
 /// # Errors
 /// When it cannot be built.
-pub(crate) fn kubectl() -> Result<PathBuf> {
+pub fn kubectl() -> Result<PathBuf> {
     kubectl_module().program_or_named_by(KUBECTL)
 }
 

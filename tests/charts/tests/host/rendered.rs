@@ -202,6 +202,18 @@ fn a_value_that_makes_no_sense_is_refused_with_its_name() {
             json!({ "backupStorage": { "bukcetName": "b" } }),
             "bukcetName",
         ),
+        (
+            json!({ "extraPlugins": [{ "name": "acme" }] }),
+            "extraPlugins",
+        ),
+        (
+            json!({ "extraPlugins": [{ "name": "../acme", "configMap": "acme" }] }),
+            "extraPlugins/0/name",
+        ),
+        (
+            json!({ "extraPlugins": [{ "name": "a", "configMap": "a", "persistentVolumeClaim": "a" }] }),
+            "extraPlugins",
+        ),
     ] {
         let error = HOST.render(helm(), &values).unwrap_err().to_string();
         assert!(error.contains(named), "{error}");
