@@ -1,6 +1,8 @@
 //! A platform of its own: an API server with the operators' kinds, on which an administrator installs the charts, and whoever
 //! works there with kubectl.
 
+use std::collections::BTreeSet;
+
 use backup_engine::cluster::{Caller, Cluster as _, Part};
 use backupstrategy_controller::RealCluster;
 use charts::HOST;
@@ -8,6 +10,8 @@ use controlplane::{ControlPlane, Helm, Shell};
 use kube::{
     Api, Client,
     api::{DynamicObject, ListParams},
+    core::GroupVersionKind,
+    discovery::pinned_kind,
 };
 use serde_json::{Value, json};
 use stage::Operator;
@@ -18,7 +22,7 @@ use crate::{
     kubelet::Pod,
 };
 
-/// A platform. Nothing is collected as garbage on it, and no namespace ends: no controllers of Kubernetes run.
+/// A platform.
 pub struct Site {
     /// The API server.
     pub plane: ControlPlane,
@@ -29,29 +33,41 @@ pub struct Site {
     client: Client,
 }
 
-/// The kinds that are there before the host: the operators', all that somebody has put there, and Cozystack's Bucket.
+/// What Cozystack has beside the operators: its Bucket, and the kinds by which it watches over what runs.
+const BESIDE: [(&str, &str, &str, &str); 3] = [
+    ("apps.cozystack.io", "v1alpha1", "Bucket", "buckets"),
+    ("monitoring.coreos.com", "v1", "PodMonitor", "podmonitors"),
+    (
+        "monitoring.coreos.com",
+        "v1",
+        "PrometheusRule",
+        "prometheusrules",
+    ),
+];
+
+/// The kinds that are there before the host: the operators', with all that somebody has put there, and those beside.
 fn kinds_before_the_host() -> Vec<Value> {
     let real = controlplane::operator_crds().unwrap();
     let mut kinds = operators();
     kinds.push(real_or(&real, location_kind()));
-    kinds.push(stage::crd(&stage::Kind {
-        group: "apps.cozystack.io",
-        version: "v1alpha1",
-        kind: "Bucket",
-        plural: "buckets",
+    kinds.extend(BESIDE.map(|(group, version, kind, plural)| {
+        stage::crd(&stage::Kind {
+            group,
+            version,
+            kind,
+            plural,
+        })
     }));
     kinds.extend(real);
-    let mut names = std::collections::BTreeSet::new();
+    let mut names = BTreeSet::new();
     kinds.retain(|kind| names.insert(kind["metadata"]["name"].to_string()));
     kinds
 }
 
 impl Site {
-    /// A platform without the host, with more kinds that were there before.
-    pub async fn new(more_kinds: &[Value]) -> Self {
-        let mut kinds = kinds_before_the_host();
-        kinds.extend(more_kinds.iter().cloned());
-        let plane = ControlPlane::start_without_controllers(&kinds).unwrap();
+    /// A platform without the host.
+    pub async fn new() -> Self {
+        let plane = ControlPlane::start(&kinds_before_the_host()).unwrap();
         plane.apply(&namespaces()).await.unwrap();
         Self {
             helm: Helm::of(&plane).unwrap(),
@@ -145,9 +161,19 @@ impl Site {
         play_in(&self.client, namespaces, operator)
     }
 
+    /// A client of the administrator's.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
     /// An object: of this version and kind, and of this name. A namespace without a name is none.
     pub async fn read(&self, namespace: &str, target: (&str, &str, &str)) -> Option<Value> {
-        let found = self.api(namespace, target).get_opt(target.2).await.unwrap();
+        let found = self
+            .api(namespace, target)
+            .await
+            .get_opt(target.2)
+            .await
+            .unwrap();
         found.map(|found| serde_json::to_value(found).unwrap())
     }
 
@@ -158,20 +184,23 @@ impl Site {
         target: (&str, &str, &str),
         so: impl Fn(&Value) -> bool,
     ) -> Value {
-        wait(self.api(namespace, target), target.2, so).await
+        wait(self.api(namespace, target).await, target.2, so).await
     }
 
     /// Waits until an object is gone.
     pub async fn gone(&self, namespace: &str, target: (&str, &str, &str)) {
-        vanished(self.api(namespace, target), target.2).await;
+        vanished(self.api(namespace, target).await, target.2).await;
     }
 
-    fn api(
+    async fn api(
         &self,
         namespace: &str,
         (api_version, kind, _): (&str, &str, &str),
     ) -> Api<DynamicObject> {
-        let resource = resource(api_version, kind);
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let kind = GroupVersionKind::gvk(group, version, kind);
+        // Not every plural is what one would guess.
+        let (resource, _) = pinned_kind(&self.client, &kind).await.unwrap();
         match namespace {
             "" => Api::all_with(self.client.clone(), &resource),
             _ => Api::namespaced_with(self.client.clone(), namespace, &resource),

@@ -10,8 +10,8 @@ use charts::HOST;
 use serde_json::{Value, json};
 use stage::{
     AltinityFate, Archive, Bucket as _, ClickHouse, Cnpg, EtcdFate, EtcdOperator, Fate,
-    FoundationDbFate, FoundationDbOperator, Kept, Location, MariaDbFate, MariaDbOperator,
-    VeleroFate, VeleroServer, Workplace,
+    FoundationDbFate, FoundationDbOperator, Location, MariaDbFate, MariaDbOperator, VeleroFate,
+    VeleroServer, Workplace,
 };
 
 use crate::{
@@ -26,16 +26,22 @@ const TENANT: &str = "tenant-acme";
 const ROOT: &str = "tenant-root";
 const BUCKET: &str = "cozy-backups";
 
-/// What an administrator types, with the releases' names of Cozystack: `charts/backupstrategy-controller/docs/migration.md`.
-const HANDED_OVER: [&str; 4] = [
-    // The old controllers end. Nothing else of theirs runs.
+/// What an administrator types: `charts/backupstrategy-controller/docs/migration.md` says why. Names are Cozystack's.
+const HANDED_OVER: [&str; 7] = [
     "kubectl --namespace cozy-backup-controller delete deployment backup-controller backupstrategy-controller",
-    // Helm removes no definition from now on that an upgrade leaves out, and with it no Backup.
-    "kubectl get crd --output name | grep 'backups.cozystack.io$' | xargs kubectl annotate --overwrite helm.sh/resource-policy=keep",
-    // Helm forgets the release of the definitions. Uninstalled, it would take them along, and with them every Backup.
+    // The definitions are the new chart's from now on. An upgrade alone does not bring new kinds.
+    "kubectl apply --server-side --force-conflicts --filename charts/backupstrategy-controller/crds/",
+    // An upgrade removes what the new chart has not, and with these kinds all strategies of them.
+    "kubectl annotate --overwrite crd jobs.strategy.backups.cozystack.io mongodbs.strategy.backups.cozystack.io \
+     helm.sh/resource-policy=keep",
+    // Nor the bucket, should the values leave it out.
+    "kubectl --namespace tenant-root annotate --overwrite buckets.apps.cozystack.io cozy-backups \
+     helm.sh/resource-policy=keep",
+    // Helm forgets the release that had the definitions. Uninstalled, it would take them along, and with them every Backup.
     "kubectl --namespace cozy-backup-controller delete secret --selector owner=helm,name=backup-controller",
+    "kubectl delete clusterrole,clusterrolebinding backups.cozystack.io:core-controller",
     "helm upgrade backupstrategy-controller charts/backupstrategy-controller --namespace cozy-backup-controller \
-     --set backupStorage.namespace=tenant-root,backupStorage.systemSecretName=bucket-cozy-backups-system-credentials --take-ownership",
+     --values charts/backupstrategy-controller/values-cozystack.yaml --take-ownership",
 ];
 
 /// A Backup that the reference wrote.
@@ -80,7 +86,8 @@ impl Written {
 async fn a_cluster_of_the_reference_is_handed_to_the_host_and_nothing_of_it_is_lost() {
     let s3 = S3::start().unwrap();
     std::fs::create_dir(s3.root.join(BUCKET)).unwrap();
-    let site = Site::new(&[]).await;
+    let site = Site::new().await;
+    site.put(left::namespaces()).await;
     reference::install(&site);
     let stored = left::put(&site, &s3).await;
     let before = left::ended_jobs(&site).await;
@@ -125,6 +132,10 @@ async fn is_adopted(site: &Site) {
     }
     let bucket = ("apps.cozystack.io/v1alpha1", "Bucket", BUCKET);
     assert!(site.read(ROOT, bucket).await.is_some(), "the bucket stays");
+    for kind in ["jobs", "mongodbs"] {
+        let found = format!("kubectl get crd {kind}.strategy.backups.cozystack.io");
+        site.admin.run(&found).unwrap();
+    }
 }
 
 /// The operators of the tenant's applications, and Velero.
@@ -160,16 +171,22 @@ fn operators(site: &Site, s3: &S3) -> Vec<Played> {
 /// deleted goes.
 async fn left_jobs_end(site: &Site) {
     for (name, phase, says) in [
-        ("new", "Succeeded", "BackupCompleted"),
         ("running", "Succeeded", "BackupCompleted"),
         ("long-ago", "Failed", "not finished by"),
+        ("new", "Succeeded", "BackupCompleted"),
     ] {
         let job = ended(site, "BackupJob", name).await;
         assert_eq!(job["status"]["phase"], phase, "{job:#}");
         assert!(job["status"].to_string().contains(says), "{job:#}");
     }
     site.gone(TENANT, (API, "RestoreJob", "leaving")).await;
-    site.gone(TENANT, (API, "Backup", "leaving")).await;
+    // Nobody serves its kind: it is waited for, for half an hour.
+    let is_told = |backup: &Value| {
+        let said = backup["status"]["conditions"][0]["message"].as_str();
+        said.is_some_and(|said| said.contains("then it is left behind"))
+    };
+    site.until(TENANT, (API, "Backup", "leaving"), is_told)
+        .await;
     let plan = (API, "Plan", "yearly");
     let is_read = |plan: &Value| plan["status"]["nextScheduleTime"].is_string();
     site.until(TENANT, plan, is_read).await;

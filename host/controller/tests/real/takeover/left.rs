@@ -17,8 +17,7 @@ const DOCUMENTS: &str = "tenant-acme/documents/2026-08-21T01:04:05Z/dump.gz";
 
 /// Puts everything. Gives back what lies in the bucket.
 pub(super) async fn put(site: &Site, s3: &S3) -> Vec<String> {
-    site.put(vec![namespace(ROOT), namespace(TENANT), source(s3)])
-        .await;
+    site.put(vec![source(s3)]).await;
     site.put(applications()).await;
     let bucket = bucket_of(s3, BUCKET);
     for written in &WRITTEN {
@@ -61,8 +60,11 @@ pub(super) async fn ended_jobs(site: &Site) -> Vec<Value> {
     found
 }
 
-fn namespace(name: &str) -> Value {
-    json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } })
+/// The namespaces that all of it is in.
+pub(super) fn namespaces() -> Vec<Value> {
+    let namespace =
+        |name| json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
+    [ROOT, TENANT].map(namespace).to_vec()
 }
 
 /// What Cozystack's bucket makes for the platform.

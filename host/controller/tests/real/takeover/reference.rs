@@ -191,6 +191,24 @@ fn deployment(name: &str) -> Value {
     })
 }
 
+/// What tenants and the core's controller can do; the former under the names of the host's.
+fn roles() -> Vec<Value> {
+    let role = |name: &str| {
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": { "name": name },
+            "rules": [{ "apiGroups": [GROUP], "resources": ["plans"], "verbs": ["get"] }],
+        })
+    };
+    let core = "backups.cozystack.io:core-controller";
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": { "name": core },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": core },
+        "subjects": [{ "kind": "ServiceAccount", "name": "backup-controller", "namespace": "cozy-backup-controller" }],
+    });
+    let names = ["cozy:backups:view", "cozy:backups:admin", core];
+    names.into_iter().map(role).chain([binding]).collect()
+}
+
 /// A chart of some objects, as files that Helm takes as they are.
 fn chart(folder: &Path, name: &str, objects: &[Value]) -> PathBuf {
     let chart = folder.join(name);
@@ -215,7 +233,7 @@ fn chart(folder: &Path, name: &str, objects: &[Value]) -> PathBuf {
 /// Installs both releases, under the names that Cozystack gives them.
 pub fn install(site: &Site) {
     let folder = TempDir::new().unwrap();
-    let first = [core(), vec![deployment("backup-controller")]].concat();
+    let first = [core(), roles(), vec![deployment("backup-controller")]].concat();
     // Helm knows the kinds of a release before it installs any of its objects: Cozystack's second render brings the rest.
     let second = [strategies(), vec![deployment("backupstrategy-controller")]].concat();
     for (name, objects) in [
