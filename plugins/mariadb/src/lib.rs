@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use dump::Dump;
 use operator::{Claim, Completion, DumpPod};
-use order::{order, settings};
+use order::order;
 use storage::{S3, Storage};
 
 /// Lines of a log that are looked at.
@@ -99,19 +99,21 @@ impl Strategy for MariaDb {
     ];
     const METADATA_VERSIONS: &[u32] = &[0, 1];
     const STATE_VERSIONS: &[u32] = &[1];
+    const KNOBS: &[Knob] = spec::KNOBS;
 
     type Spec = spec::Spec;
-    type Parameters = spec::Parameters;
+    type Parameters = Nothing;
     type Options = spec::Options;
     type State = Remembered;
 
-    fn validate(spec: &Self::Spec, parameters: &Self::Parameters) -> Vec<Problem> {
-        rules::problems(spec, parameters)
+    fn validate(spec: &Self::Spec, _: &Nothing) -> Vec<Problem> {
+        rules::misplaced(&spec.template.storage)
+            .into_iter()
+            .collect()
     }
 
     fn paths(cx: &Context<Self>) -> Outcome<Vec<Path>> {
-        let (template, parameters) = settings(cx)?;
-        let s3 = Storage::of_settings(cx, &template.storage, &parameters)?.s3;
+        let s3 = Storage::of_settings(cx, &cx.spec()?.template.storage)?.s3;
         Ok(s3
             .map(|s3| Path::new(s3.uri(""), "dumps"))
             .into_iter()
