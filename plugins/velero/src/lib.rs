@@ -19,7 +19,7 @@
 //! | `room`, `claims` | how room is made, and how a volume gets from one claim to another |
 //! | `modifiers`, `rename` | what Velero changes on the way, and how a copy gets another name |
 //! | `abort`, `forget`, `check` | the other questions |
-//! | `spec`, `parameters`, `velero_spec` | what may be set; the last is for the schema alone |
+//! | `spec`, `velero_spec` | what may be set; the last is for the schema alone |
 
 mod abort;
 mod capture;
@@ -32,7 +32,6 @@ mod metadata;
 mod modifiers;
 mod object;
 mod order;
-mod parameters;
 mod rename;
 mod restore;
 mod room;
@@ -47,7 +46,6 @@ use found::Found;
 use kubevirt::{
     Claim, DataVolume, HelmRelease, Pod, VirtualMachine, VirtualMachineInstance, Volume,
 };
-use parameters::Parameters;
 use velero::{
     Backup, DataDownload, DataUpload, DeleteBackupRequest, Movement, NAMESPACE, Progress,
 };
@@ -107,16 +105,15 @@ impl Strategy for Velero {
     const SUSPENDS_RELEASES: bool = true;
     const METADATA_VERSIONS: &[u32] = &[0, 1];
     const STATE_VERSIONS: &[u32] = &[1];
+    const KNOBS: &[Knob] = spec::KNOBS;
 
     type Spec = spec::Spec;
-    type Parameters = Parameters;
+    type Parameters = Nothing;
     type Options = spec::Options;
     type State = Found;
 
-    fn validate(spec: &Self::Spec, parameters: &Self::Parameters) -> Vec<Problem> {
-        let mut problems = spec::problems(spec);
-        problems.extend(parameters.problems());
-        problems
+    fn validate(spec: &Self::Spec, _: &Nothing) -> Vec<Problem> {
+        spec::problems(spec)
     }
 
     fn paths(cx: &Context<Self>) -> Outcome<Vec<Path>> {

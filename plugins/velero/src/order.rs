@@ -27,7 +27,6 @@ const NAMED_AFTER_THE_MACHINE: [&str; 7] = [
 pub fn backup(cx: &Context<Velero>, name: &str, resources: &Resources) -> Outcome<Value> {
     let application = cx.subject();
     let mut spec = cx.spec()?.template.spec;
-    set(&mut spec, cx.parameters()?.of(""));
     within(&mut spec, "spec", &application.namespace)?;
     select(
         &mut spec,
@@ -52,7 +51,6 @@ pub fn restore(cx: &Context<Velero>, target: &Target, name: &str) -> Outcome<Val
         .template
         .restore_spec
         .unwrap_or_else(|| json!({}));
-    set(&mut spec, cx.parameters()?.of("restoreSpec."));
     within(
         &mut spec,
         "restoreSpec",
@@ -69,35 +67,17 @@ pub fn restore(cx: &Context<Velero>, target: &Target, name: &str) -> Outcome<Val
     if !is_set(&spec["existingResourcePolicy"]) {
         spec["existingResourcePolicy"] = "update".into();
     }
-    set(
-        &mut spec,
-        json!({
-            "backupName": target.backup,
-            "scheduleName": null,
-            "namespaceMapping": target.mapping(),
-            "resourceModifier": { "apiGroup": "", "kind": "ConfigMap", "name": modifiers::name(cx) },
-        }),
-    );
+    spec["backupName"] = json!(target.backup);
+    spec["scheduleName"] = Value::Null;
+    spec["namespaceMapping"] = json!(target.mapping());
+    spec["resourceModifier"] =
+        json!({ "apiGroup": "", "kind": "ConfigMap", "name": modifiers::name(cx) });
     Ok(json!({
         "apiVersion": velero::Restore::API_VERSION,
         "kind": velero::Restore::KIND,
         "metadata": { "name": name, "namespace": velero::NAMESPACE },
         "spec": pruned(spec),
     }))
-}
-
-/// Sets members of an object, and of the objects in it.
-fn set(spec: &mut Value, members: Value) {
-    let Value::Object(members) = members else {
-        return;
-    };
-    for (name, value) in members {
-        if name == "uploaderConfig" && spec[&name].is_object() {
-            set(&mut spec[&name], value);
-        } else {
-            spec[&name] = value;
-        }
-    }
 }
 
 /// A setting that reaches into another namespace would take a neighbour's objects.
