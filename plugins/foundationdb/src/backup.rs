@@ -1,6 +1,6 @@
 //! Takes a backup: agents and a stream are ordered, and the job ends as soon as a state can be restored.
 
-use backup_strategy::prelude::*;
+use backup_strategy::{prelude::*, rendered};
 
 use crate::{
     FoundationDb, agents,
@@ -70,16 +70,8 @@ fn cluster_is_ready(cx: &Context<FoundationDb>) -> Outcome<FoundationDbCluster> 
 }
 
 fn mode(cx: &Context<FoundationDb>) -> Outcome<Mode> {
-    let setting = cx.spec()?.template.backup_mode;
-    let setting = match &setting {
-        Some(setting) => setting.value()?.copied(),
-        None => None,
-    };
-    Ok(cx
-        .parameters()?
-        .backup_mode
-        .or(setting)
-        .unwrap_or(Mode::Continuous))
+    let mode = rendered(cx.spec()?.template.backup_mode.as_ref())?;
+    Ok(mode.unwrap_or(Mode::Continuous))
 }
 
 fn is_restorable(cx: &Context<FoundationDb>, backup: &FoundationDbBackup) -> Outcome<()> {

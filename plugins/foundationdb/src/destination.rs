@@ -2,10 +2,7 @@
 
 use backup_strategy::{is_path, prelude::*, set};
 
-use crate::{
-    FoundationDb, metadata,
-    spec::{URL_PARAMETER, has_no_secret, is_url_parameter},
-};
+use crate::{FoundationDb, metadata};
 
 /// The document that is kept with a Backup.
 const RESOURCES: (&str, &str) = (
@@ -54,42 +51,22 @@ impl Blob {
         }))
     }
 
-    /// What the settings ask for, with a name of this job's own. What they leave out follows the BackupClass, then the
-    /// platform's storage.
+    /// What the settings ask for, with a name of this job's own. What they leave out follows the platform's
+    /// storage.
     pub fn of_settings(cx: &Context<FoundationDb>, name: &str) -> Outcome<Self> {
         let settings = cx.spec()?.template.blob_store_configuration;
-        let parameters = cx.parameters()?;
         let platform = cx.bucket();
 
-        let account = set(parameters.account_name).or(set(settings.account_name));
+        let account = set(settings.account_name);
         let account_name = account_of(account.as_deref().unwrap_or(&platform.endpoint));
-        if !has_no_secret(&account_name) {
-            return fail(
-                "InvalidSpec",
-                "blobStoreConfiguration.accountName holds a secret, which tenants could read; name the access key alone, \
-                 and put the secret into the file of credentials",
-            );
-        }
-        let url_parameters = match set(parameters.url_parameters) {
-            Some(joined) => joined.split('&').map(Into::into).collect(),
-            None => settings.url_parameters,
-        };
-        let odd = |text: &&String| !text.is_empty() && !is_url_parameter(text);
-        if let Some(odd) = url_parameters.iter().find(odd) {
-            let message =
-                format!("blobStoreConfiguration.urlParameters: {odd:?}; each {URL_PARAMETER}");
-            return fail("InvalidSpec", message);
-        }
-        let folder = set(parameters.backup_name)
-            .or(set(settings.backup_name))
+        let url_parameters = settings.url_parameters;
+        let folder = set(settings.backup_name)
             .or_else(|| value_of(&url_parameters, &[FOLDER_PARAMETER]).map(Into::into))
             .or_else(|| cx.prefixes().first().cloned())
             .unwrap_or_default();
         let mut blob = Self {
             account_name,
-            bucket: set(parameters.bucket)
-                .or(set(settings.bucket))
-                .unwrap_or(platform.name.clone()),
+            bucket: set(settings.bucket).unwrap_or(platform.name.clone()),
             backup_name: format!("{}/{name}", folder.trim_matches('/')),
             url_parameters,
         };
@@ -247,15 +224,9 @@ impl Commands {
     /// What the settings ask for.
     pub fn of_settings(cx: &Context<FoundationDb>) -> Outcome<Self> {
         let settings = cx.spec()?.template;
-        let parameters = cx.parameters()?;
-        let custom = match set(parameters.custom_parameters) {
-            Some(joined) => joined.split_whitespace().map(Into::into).collect(),
-            None => settings.custom_parameters,
-        };
         Ok(Self {
-            custom_parameters: custom,
-            encryption_key_path: set(parameters.encryption_key_path)
-                .or(set(settings.encryption_key_path)),
+            custom_parameters: settings.custom_parameters,
+            encryption_key_path: settings.encryption_key_path,
             credentials: None,
         }
         .understood())

@@ -15,8 +15,8 @@ pub struct Order<'a> {
     pub cluster: &'a FoundationDbCluster,
     pub blob: &'a Blob,
     pub commands: &'a Commands,
-    pub agent_count: Option<u32>,
-    pub snapshot_period_seconds: Option<u32>,
+    pub agent_count: Option<i32>,
+    pub snapshot_period_seconds: Option<i32>,
     pub pod_template: Value,
 }
 
@@ -40,22 +40,14 @@ impl<'a> Order<'a> {
             );
         }
         let settings = cx.spec()?.template;
-        let parameters = cx.parameters()?;
-        let number = |setting: Option<i32>| setting.and_then(|number| u32::try_from(number).ok());
         Ok(Self {
             name,
             namespace: cx.subject().namespace,
             cluster,
             blob,
             commands,
-            agent_count: parameters
-                .agent_count
-                .map(|count| count.0)
-                .or(number(settings.agent_count)),
-            snapshot_period_seconds: parameters
-                .snapshot_period_seconds
-                .map(|period| period.0)
-                .or(number(settings.snapshot_period_seconds)),
+            agent_count: settings.agent_count,
+            snapshot_period_seconds: settings.snapshot_period_seconds,
             pod_template: agents::pod_template(cx, cluster, blob, commands)?,
         })
     }
