@@ -12,6 +12,9 @@ use crate::{
     run::{self, Purpose, Run},
 };
 
+/// How many seconds a removal may take.
+const REMOVING: u32 = 20 * 60;
+
 const REMOVAL: Purpose = Purpose {
     mode: "delete",
     reason: "ArchiveRemoving",
@@ -42,7 +45,6 @@ pub fn forget(cx: &Context<Altinity>) -> Outcome<()> {
             )
         }
         None => {
-            let settings = run::settings(cx)?;
             let decide = |sidecars: &Sidecars| {
                 let steps = run::steps(cx, &archive, sidecars)?.removal(&archive, sidecars);
                 Ok(Run {
@@ -51,10 +53,10 @@ pub fn forget(cx: &Context<Altinity>) -> Outcome<()> {
                     outdated: Vec::new(),
                 })
             };
-            let settings = crate::spec::Settings {
+            let settings = crate::spec::Spec {
                 template: None,
-                deadline: 20.minutes(),
-                ..settings
+                deadline_seconds: Some(REMOVING),
+                ..cx.spec()?
             };
             Run::to_its_end(cx, &REMOVAL, &settings, decide).map(|_| ())
         }

@@ -78,14 +78,15 @@ impl Strategy for Altinity {
     const USES_CREDENTIALS_BETWEEN_JOBS: bool = true;
     const METADATA_VERSIONS: &[u32] = &[0, 1];
     const STATE_VERSIONS: &[u32] = &[1];
+    const KNOBS: &[Knob] = spec::KNOBS;
 
     type Spec = spec::Spec;
-    type Parameters = spec::Parameters;
+    type Parameters = Nothing;
     type Options = spec::Options;
     type State = Run;
 
-    fn validate(spec: &Self::Spec, parameters: &Self::Parameters) -> Vec<Problem> {
-        spec::problems(spec, parameters)
+    fn validate(spec: &Self::Spec, _: &Nothing) -> Vec<Problem> {
+        spec::problems(spec)
     }
 
     fn paths(cx: &Context<Self>) -> Outcome<Vec<Path>> {
@@ -98,7 +99,7 @@ impl Strategy for Altinity {
 
     fn backup(cx: &Context<Self>) -> Outcome<Success> {
         cx.is_accepted()?;
-        let settings = run::settings(cx)?;
+        let settings = cx.spec()?;
         let has_program = job::runs_program(settings.template.as_ref());
         let decide = |sidecars: &Sidecars| decide(cx, sidecars, has_program);
         let (run, job) = Run::to_its_end(cx, &BACKUP, &settings, decide)?;

@@ -11,7 +11,7 @@ use crate::{
     job::runs_program,
     operator::{Sidecars, release_of},
     run::{self, Purpose, Run},
-    spec::{Options, Settings},
+    spec::{Options, Spec},
 };
 
 const RESTORE: Purpose = Purpose {
@@ -26,12 +26,8 @@ pub fn restore(cx: &Context<Altinity>) -> Outcome<()> {
         .source()
         .or_fail("NoBackup", "there is no backup to restore")?;
     let options = cx.options()?;
-    let settings = run::settings(cx)?;
-    let deadline = options.deadline().unwrap_or(settings.deadline);
-    let settings = Settings {
-        deadline,
-        ..settings
-    };
+    let mut settings = cx.spec()?;
+    settings.deadline_seconds = options.seconds().or(settings.deadline_seconds);
     let decide = |sidecars: &Sidecars| decide(cx, &source, &options, &settings, sidecars);
     let (_, job) = Run::to_its_end(cx, &RESTORE, &settings, decide)?;
     if cx.subject().namespace != cx.job().namespace {
@@ -49,7 +45,7 @@ fn decide(
     cx: &Context<Altinity>,
     source: &FinishedBackup,
     options: &Options,
-    settings: &Settings,
+    settings: &Spec,
     sidecars: &Sidecars,
 ) -> Outcome<Run> {
     let archive = Archive::of_backup(cx, source)?;
@@ -136,7 +132,7 @@ fn takes_this_archive(
     cx: &Context<Altinity>,
     source: &FinishedBackup,
     archive: &Archive,
-    settings: &Settings,
+    settings: &Spec,
 ) -> Outcome<()> {
     let template = settings
         .template
