@@ -64,13 +64,7 @@ impl Strategy for Cnpg {
     const APPLICATIONS: &[&str] = &["apps.cozystack.io/Postgres"];
     const DESCRIPTION: &str =
         "Base backups and WAL archives of Postgres by CloudNativePG and its Barman Cloud plugin";
-    const QUESTIONS: &[Question] = &[
-        Question::Backup,
-        Question::Restore,
-        Question::Abort,
-        Question::Forget,
-        Question::Check,
-    ];
+    const QUESTIONS: &[Question] = Question::ALL;
     const READS: &[Reads] = &[
         Reads::of::<operator::Backup>().small(),
         Reads::of::<ObjectStore>().small(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backup_strategy::{Knob, Rule, Templated, Timestamp, knob, schema::*};
+use backup_strategy::{Knob, Rule, Templated, Timestamp, asked_for, knob, schema::*};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 /// How long a Cluster may take to recover, as the first controller had it.
@@ -223,13 +223,13 @@ impl Options {
     /// How long the Cluster may take to recover.
     #[must_use]
     pub fn restore_deadline(&self) -> Duration {
-        seconds(self.restore_timeout_seconds).unwrap_or(RESTORE_DEADLINE)
+        asked_for(self.restore_timeout_seconds).unwrap_or(RESTORE_DEADLINE)
     }
 
     /// How long WAL may take to be archived.
     #[must_use]
     pub fn wal_deadline(&self) -> Duration {
-        seconds(self.wal_archive_timeout_seconds).unwrap_or(WAL_DEADLINE)
+        asked_for(self.wal_archive_timeout_seconds).unwrap_or(WAL_DEADLINE)
     }
 
     /// The moment to bring the data back to.
@@ -237,13 +237,6 @@ impl Options {
     pub fn moment(&self) -> &RecoveryTime {
         self.recovery_time.as_ref().unwrap_or(&RecoveryTime::Backup)
     }
-}
-
-fn seconds(option: Option<i64>) -> Option<Duration> {
-    let seconds = option.and_then(|seconds| u64::try_from(seconds).ok());
-    seconds
-        .filter(|seconds| *seconds > 0)
-        .map(Duration::from_secs)
 }
 
 /// The moment that data is brought back to.
