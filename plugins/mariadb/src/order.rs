@@ -17,22 +17,22 @@ pub fn order(cx: &Context<MariaDb>, name: &str) -> Outcome<operator::Backup> {
         .into_iter()
         .filter(|name| !name.is_empty())
         .collect();
-    let order = pruned(json!({
-        "apiVersion": operator::Backup::API_VERSION,
-        "kind": operator::Backup::KIND,
-        "metadata": { "name": name, "namespace": cx.subject().namespace },
-        "spec": {
-            "mariaDbRef": { "name": operator::instance_of(&cx.subject()) },
-            "storage": storage.written(),
-            "databases": (!databases.is_empty()).then_some(databases),
-            "compression": rendered(template.compression.as_ref())?,
-            "maxRetention": set(template.max_retention.as_deref()).unwrap_or(NEVER),
-            "logLevel": rendered(template.log_level.as_ref())?,
-            // A restored account has its password of that time. The operator would go on with the one of today, also
-            // that of root.
-            "ignoreGlobalPriv": true,
-        },
-    }));
+    let spec = json!({
+        "mariaDbRef": { "name": operator::instance_of(&cx.subject()) },
+        "storage": storage.written(),
+        "databases": (!databases.is_empty()).then_some(databases),
+        "compression": rendered(template.compression.as_ref())?,
+        "maxRetention": set(template.max_retention.as_deref()).unwrap_or(NEVER),
+        "logLevel": rendered(template.log_level.as_ref())?,
+        // A restored account has its password of that time. The operator would go on with the one of today, also that of
+        // root.
+        "ignoreGlobalPriv": true,
+    });
+    let order = pruned(operator::Backup::object(
+        &cx.subject().namespace,
+        name,
+        spec,
+    ));
     if cx.state()?.is_none() {
         let ordered = Some(Ordered {
             seconds: template

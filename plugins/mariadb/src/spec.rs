@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backup_strategy::{Knob, Rule, Templated, Value, is_bucket_name, knob, schema::*};
+use backup_strategy::{Knob, Rule, Templated, Value, asked_for, is_bucket_name, knob, schema::*};
 
 use serde::{Deserialize, Serialize};
 
@@ -276,10 +276,7 @@ pub struct Options {
 impl Options {
     /// How long the target is waited for, and how long its restore may take.
     pub fn deadline(&self) -> Duration {
-        match self.restore_timeout_seconds {
-            Some(seconds) if seconds > 0 => Duration::from_secs(seconds.unsigned_abs()),
-            _ => DEADLINE,
-        }
+        asked_for(self.restore_timeout_seconds).unwrap_or(DEADLINE)
     }
 }
 

@@ -75,9 +75,9 @@ impl Storage {
             return Ok(storage);
         }
         if let Some(ordered) = operator::Backup::of_finished(cx, source)?
-            && ordered.spec.storage.is_set()
+            && ordered.storage().is_set()
         {
-            return Ok(ordered.spec.storage);
+            return Ok(ordered.storage());
         }
         let uri = source.metadata(STORAGE_URI).and_then(bucket_and_key);
         let platforms = uri.and_then(|(bucket, key)| S3::of_platform(cx, bucket, key));
@@ -105,7 +105,7 @@ impl Storage {
     }
 
     /// Kept with the Backup.
-    pub fn resources(&self, databases: &[String], parameters: &Value) -> Value {
+    pub fn resources(&self, databases: &[&str], parameters: &Value) -> Value {
         let databases = (!databases.is_empty()).then_some(databases);
         pruned(json!({
             "apiVersion": "backups.cozystack.io/v1alpha1",
@@ -293,7 +293,7 @@ mod tests {
             s3: Some(s3(Some("tenant-acme/orders/"))),
             ..Storage::default()
         };
-        let kept = storage.resources(&["orders".into()], &json!({ "compression": "gzip" }));
+        let kept = storage.resources(&["orders"], &json!({ "compression": "gzip" }));
         assert_eq!(
             kept,
             json!({
