@@ -13,7 +13,7 @@
 //!
 //! | file | tells |
 //! |---|---|
-//! | `velero`, `kubevirt`, `object` | the objects of Velero, and what a machine and its disks consist of |
+//! | `velero`, `kubevirt` | the objects of Velero, and what a machine and its disks consist of |
 //! | `capture`, `order` | what belongs to an application, and what Velero is told of it |
 //! | `restore`, `target`, `found` | a restore from top to bottom, where it goes, and what it remembers |
 //! | `room`, `claims` | how room is made, and how a volume gets from one claim to another |
@@ -30,7 +30,6 @@ mod found;
 mod kubevirt;
 mod metadata;
 mod modifiers;
-mod object;
 mod order;
 mod rename;
 mod restore;
@@ -39,7 +38,7 @@ mod spec;
 mod target;
 mod velero;
 
-use backup_strategy::prelude::*;
+use backup_strategy::{prelude::*, text};
 
 use capture::Resources;
 use found::Found;
@@ -47,7 +46,7 @@ use kubevirt::{
     Claim, DataVolume, HelmRelease, Pod, VirtualMachine, VirtualMachineInstance, Volume,
 };
 use velero::{
-    Backup, DataDownload, DataUpload, DeleteBackupRequest, Movement, NAMESPACE, Progress,
+    Backup, DataDownload, DataUpload, DeleteBackupRequest, Movement, NAMESPACE, Progress, Told,
 };
 
 /// The strategy.
@@ -61,13 +60,7 @@ impl Strategy for Velero {
     const PLURAL: &str = "veleroes";
     const APPLICATIONS: &[&str] = &["apps.cozystack.io/VMInstance", "apps.cozystack.io/VMDisk"];
     const DESCRIPTION: &str = "Backups of virtual machines and their disks by Velero";
-    const QUESTIONS: &[Question] = &[
-        Question::Backup,
-        Question::Restore,
-        Question::Abort,
-        Question::Forget,
-        Question::Check,
-    ];
+    const QUESTIONS: &[Question] = Question::ALL;
     const READS: &[Reads] = &[
         Reads::of::<Backup>(),
         Reads::of::<velero::Restore>(),
@@ -143,24 +136,25 @@ impl Strategy for Velero {
         match backup.progress() {
             Progress::New => unseen(&name),
             // Velero takes one backup at a time, and one may take hours.
-            Progress::Queued => wait(
+            Progress::Queued => wait!(
                 "VeleroBackupQueued",
-                format!("Backup {name} waits for other backups of Velero's"),
+                "Backup {name} waits for other backups of Velero's"
             )
             .at_most(12.hours()),
-            Progress::Running => wait(
+            Progress::Running => wait!(
                 "VeleroBackupRunning",
-                format!("Velero is taking the backup (phase: {})", backup.phase()),
+                "Velero is taking the backup (phase: {})",
+                backup.phase()
             )
             .at_most(24.hours()),
             Progress::Failed => {
                 let movements = Movement::uploads(cx, &backup)?;
                 let why = backup.explanation(&movements);
-                fail("VeleroBackupFailed", format!("Backup {name}: {why}"))
+                fail!("VeleroBackupFailed", "Backup {name}: {why}")
             }
-            Progress::Deleting => fail(
+            Progress::Deleting => fail!(
                 "VeleroBackupDeleted",
-                format!("somebody has had Velero delete Backup {name}"),
+                "somebody has had Velero delete Backup {name}"
             ),
             Progress::Done => success(cx, &backup, captured.as_ref()),
         }
@@ -209,9 +203,9 @@ fn begin<T>(cx: &Context<Velero>, name: &str, captured: Option<Resources>) -> Ou
 }
 
 fn unseen<T>(name: &str) -> Outcome<T> {
-    wait(
+    wait!(
         "VeleroBackupNew",
-        format!("Velero has not looked at Backup {name} yet; see whether it runs, in namespace {NAMESPACE}"),
+        "Velero has not looked at Backup {name} yet; see whether it runs, in namespace {NAMESPACE}"
     )
     .at_most(30.minutes())
 }
@@ -224,7 +218,7 @@ fn success(
     let name = backup.metadata.name.as_str();
     let mut artifact = Artifact::at(format!("velero://{NAMESPACE}/{name}"));
     let folder = check::folder_of(cx, name)
-        .filter(|_| object::text(&backup.spec, "/storageLocation") == velero::STORAGE_LOCATION);
+        .filter(|_| text(&backup.spec, "/storageLocation") == velero::STORAGE_LOCATION);
     let stored = folder.as_ref().and_then(|folder| check::size(cx, folder));
     if let Some(described) = stored {
         let movements = Movement::uploads(cx, backup)?;

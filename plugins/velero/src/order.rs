@@ -36,12 +36,7 @@ pub fn backup(cx: &Context<Velero>, name: &str, resources: &Resources) -> Outcom
     if !is_set(&spec["storageLocation"]) {
         spec["storageLocation"] = STORAGE_LOCATION.into();
     }
-    Ok(json!({
-        "apiVersion": velero::Backup::API_VERSION,
-        "kind": velero::Backup::KIND,
-        "metadata": { "name": name, "namespace": velero::NAMESPACE },
-        "spec": spec,
-    }))
+    Ok(velero::Backup::object(velero::NAMESPACE, name, spec))
 }
 
 /// Velero's Restore of a backup to where the RestoreJob wants it.
@@ -72,12 +67,11 @@ pub fn restore(cx: &Context<Velero>, target: &Target, name: &str) -> Outcome<Val
     spec["namespaceMapping"] = json!(target.mapping());
     spec["resourceModifier"] =
         json!({ "apiGroup": "", "kind": "ConfigMap", "name": modifiers::name(cx) });
-    Ok(json!({
-        "apiVersion": velero::Restore::API_VERSION,
-        "kind": velero::Restore::KIND,
-        "metadata": { "name": name, "namespace": velero::NAMESPACE },
-        "spec": pruned(spec),
-    }))
+    Ok(velero::Restore::object(
+        velero::NAMESPACE,
+        name,
+        pruned(spec),
+    ))
 }
 
 /// A setting that reaches into another namespace would take a neighbour's objects.
@@ -85,12 +79,10 @@ fn within(spec: &mut Value, setting: &str, namespace: &str) -> Outcome<()> {
     let named = spec["includedNamespaces"].as_array();
     let named = named.map_or(&[][..], Vec::as_slice);
     if let Some(other) = named.iter().find(|named| **named != namespace) {
-        return fail(
+        return fail!(
             "NamespaceOutside",
-            format!(
-                "the strategy's template.{setting}.includedNamespaces names {other}, and this is about an application of \
-                 {namespace}; leave it out, and the application's own is meant"
-            ),
+            "the strategy's template.{setting}.includedNamespaces names {other}, and this is about an application of \
+             {namespace}; leave it out, and the application's own is meant"
         );
     }
     spec["includedNamespaces"] = json!([namespace]);
