@@ -1,6 +1,6 @@
 //! Where a backup lies, and how it is written down in the operator's objects and in a Backup.
 
-use backup_strategy::{is_path, prelude::*, set};
+use backup_strategy::{is_path, prelude::*, set, text};
 
 use crate::{FoundationDb, metadata};
 
@@ -34,10 +34,10 @@ impl Blob {
     /// As it stands in an object; what is absent is empty.
     pub fn shown(value: &Value) -> Self {
         Self {
-            account_name: text(&value["accountName"]),
-            bucket: text(&value["bucket"]),
-            backup_name: text(&value["backupName"]),
-            url_parameters: texts(&value["urlParameters"]),
+            account_name: text(value, "/accountName").into(),
+            bucket: text(value, "/bucket").into(),
+            backup_name: text(value, "/backupName").into(),
+            url_parameters: texts(value, "/urlParameters"),
         }
     }
 
@@ -214,8 +214,8 @@ impl Commands {
     /// As they stand in an object.
     pub fn shown(value: &Value) -> Self {
         Self {
-            custom_parameters: texts(&value["customParameters"]),
-            encryption_key_path: set(Some(text(&value["encryptionKeyPath"]))),
+            custom_parameters: texts(value, "/customParameters"),
+            encryption_key_path: set(Some(text(value, "/encryptionKeyPath").into())),
             credentials: None,
         }
         .understood()
@@ -253,26 +253,9 @@ impl Commands {
     }
 }
 
-/// The document that was kept with a Backup. One of another kind is not guessed at; one that cannot be read is passed over,
-/// because the metadata says most of it.
+/// The document that was kept with a Backup. One that cannot be read is passed over, because the metadata says most of it.
 fn kept(source: &FinishedBackup) -> Outcome<Value> {
-    let kept = source
-        .resources::<Value>()
-        .ok()
-        .flatten()
-        .unwrap_or_default();
-    let (version, kind) = (text(&kept["apiVersion"]), text(&kept["kind"]));
-    if kept.is_object() && (version.as_str(), kind.as_str()) != RESOURCES {
-        return fail(
-            "UnrecognisedSnapshot",
-            format!(
-                "Backup {} keeps a {kind} of {version}, which this strategy does not know; take the backup anew, or clear \
-                 status.underlyingResources to go by its driverMetadata",
-                source.name
-            ),
-        );
-    }
-    Ok(kept)
+    Ok(source.document(RESOURCES)?.unwrap_or_default())
 }
 
 /// Whether the document that was kept with a Backup cannot be read.
@@ -284,13 +267,11 @@ pub fn is_malformed(source: &FinishedBackup) -> bool {
     }
 }
 
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
-}
-
-fn texts(list: &Value) -> Vec<String> {
-    let items = list.as_array().into_iter().flatten();
-    items.map(text).filter(|text| !text.is_empty()).collect()
+fn texts(value: &Value, list: &str) -> Vec<String> {
+    let said = backup_strategy::texts(value, list).into_iter();
+    said.filter(|text| !text.is_empty())
+        .map(Into::into)
+        .collect()
 }
 
 /// A list that says something.

@@ -47,13 +47,7 @@ impl Strategy for FoundationDb {
     const APPLICATIONS: &[&str] = &["apps.cozystack.io/FoundationDB"];
     const DESCRIPTION: &str =
         "Snapshots and logs of FoundationDB by backup agents of the FoundationDB operator";
-    const QUESTIONS: &[Question] = &[
-        Question::Backup,
-        Question::Restore,
-        Question::Abort,
-        Question::Forget,
-        Question::Check,
-    ];
+    const QUESTIONS: &[Question] = Question::ALL;
     const READS: &[Reads] = &[
         Reads::of::<FoundationDbBackup>().small(),
         Reads::of::<FoundationDbRestore>().small(),

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use backup_strategy::{Knob, Rule, Templated, Value, is_bucket_name, is_folder, knob, schema::*};
+use backup_strategy::{
+    Knob, Rule, Templated, Value, asked_for, is_bucket_name, is_folder, knob, schema::*,
+};
 use serde::{Deserialize, Serialize};
 
 /// How long a restore may run, as the first controller had it.
@@ -132,10 +134,7 @@ pub struct Options {
 impl Options {
     /// How long the restore may run.
     pub fn deadline(&self) -> Duration {
-        match self.restore_timeout_seconds {
-            Some(seconds) if seconds > 0 => Duration::from_secs(seconds.unsigned_abs()),
-            _ => RESTORE_DEADLINE,
-        }
+        asked_for(self.restore_timeout_seconds).unwrap_or(RESTORE_DEADLINE)
     }
 }
 
