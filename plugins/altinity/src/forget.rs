@@ -22,9 +22,7 @@ const REMOVAL: Purpose = Purpose {
 };
 
 pub fn forget(cx: &Context<Altinity>) -> Outcome<()> {
-    let source = cx
-        .source()
-        .or_fail("NoBackup", "there is no backup to remove")?;
+    let source = cx.finished_backup()?;
     let archive = Archive::of_backup(cx, &source)?;
     match &archive.bucket {
         Some(bucket) if *bucket == cx.bucket().name => {
@@ -64,11 +62,9 @@ pub fn forget(cx: &Context<Altinity>) -> Outcome<()> {
 }
 
 fn out_of_reach(archive: &Archive, why: &str) -> Outcome<()> {
-    fail(
+    fail!(
         "ArchiveOutOfReach",
-        format!(
-            "{} cannot be removed from here: {why}; remove it by hand, and set the Backup's spec.deletionPolicy to Retain",
-            archive.uri()
-        ),
+        "{} cannot be removed from here: {why}; remove it by hand, and set the Backup's spec.deletionPolicy to Retain",
+        archive.uri()
     )
 }

@@ -54,13 +54,7 @@ impl Strategy for Altinity {
     const PLURAL: &str = "altinities";
     const APPLICATIONS: &[&str] = &["apps.cozystack.io/ClickHouse"];
     const DESCRIPTION: &str = "Archives of ClickHouse by the clickhouse-backup beside it";
-    const QUESTIONS: &[Question] = &[
-        Question::Backup,
-        Question::Restore,
-        Question::Abort,
-        Question::Forget,
-        Question::Check,
-    ];
+    const QUESTIONS: &[Question] = Question::ALL;
     const READS: &[Reads] = &[
         Reads::of::<Installation>(),
         Reads::of::<Pod>(),
@@ -171,9 +165,9 @@ fn written(
         Sight::Whole(size) => return Ok((Some(run.archive.clone()), size)),
         Sight::Hidden => return Ok((has_program.then(|| run.archive.clone()), None)),
         Sight::Missing(folder) if has_program => {
-            return fail(
+            return fail!(
                 "ArchiveMissing",
-                format!("clickhouse-backup is done, but {folder} is no whole archive"),
+                "clickhouse-backup is done, but {folder} is no whole archive"
             );
         }
         Sight::Missing(_) => {}

@@ -22,9 +22,7 @@ const RESTORE: Purpose = Purpose {
 
 pub fn restore(cx: &Context<Altinity>) -> Outcome<()> {
     cx.is_accepted()?;
-    let source = cx
-        .source()
-        .or_fail("NoBackup", "there is no backup to restore")?;
+    let source = cx.finished_backup()?;
     let options = cx.options()?;
     let mut settings = cx.spec()?;
     settings.deadline_seconds = options.seconds().or(settings.deadline_seconds);
@@ -51,21 +49,19 @@ fn decide(
     let archive = Archive::of_backup(cx, source)?;
     lies_where_it_is_looked_for(cx, &archive, sidecars)?;
     if let Sight::Missing(folder) = archive.sight(cx) {
-        return fail(
+        return fail!(
             "ArchiveGone",
-            format!("{folder} is no longer a whole archive; nothing was touched"),
+            "{folder} is no longer a whole archive; nothing was touched"
         );
     }
     if sidecars.shards != archive.shards {
-        return fail(
+        return fail!(
             "ShardsDiffer",
-            format!(
-                "the backup is of {} shards and ClickHouse {} has {}; set its spec.shards to {} and restore again",
-                archive.shards,
-                cx.subject().name,
-                sidecars.shards,
-                archive.shards
-            ),
+            "the backup is of {} shards and ClickHouse {} has {}; set its spec.shards to {} and restore again",
+            archive.shards,
+            cx.subject().name,
+            sidecars.shards,
+            archive.shards
         );
     }
     let tables = options.tables()?;
@@ -102,27 +98,21 @@ fn lies_where_it_is_looked_for(
     let target = cx.subject().name;
     match (&archive.bucket, sidecars.use_platform(&platform)) {
         (Some(bucket), true) if *bucket == platform.name => Ok(()),
-        (Some(bucket), true) => fail(
+        (Some(bucket), true) => fail!(
             "ArchiveOutOfReach",
-            format!(
-                "the backup lies in bucket {bucket}, and the platform's storage is {} now",
-                platform.name
-            ),
+            "the backup lies in bucket {bucket}, and the platform's storage is {} now",
+            platform.name
         ),
         (None, false) => Ok(()),
-        (Some(_), false) => fail(
+        (Some(_), false) => fail!(
             "StorageDiffers",
-            format!(
-                "the backup lies in the platform's storage, and the clickhouse-backup of ClickHouse {target} uses another; set \
-                 its spec.backup.useSystemBucket to true"
-            ),
+            "the backup lies in the platform's storage, and the clickhouse-backup of ClickHouse {target} uses another; set \
+             its spec.backup.useSystemBucket to true"
         ),
-        (None, true) => fail(
+        (None, true) => fail!(
             "StorageDiffers",
-            format!(
-                "the backup lies in a storage of its application's own, and the clickhouse-backup of ClickHouse {target} uses \
-                 the platform's; give that ClickHouse the spec.backup.s3* settings of the other one"
-            ),
+            "the backup lies in a storage of its application's own, and the clickhouse-backup of ClickHouse {target} uses \
+             the platform's; give that ClickHouse the spec.backup.s3* settings of the other one"
         ),
     }
 }
@@ -150,12 +140,11 @@ fn takes_this_archive(
     if later.is_none_or(|later| !later.key.starts_with(&names)) {
         return Ok(());
     }
-    fail(
+    fail!(
         "TemplateChoosesArchive",
-        format!(
-            "the strategy's template has a program that restores the newest archive, and Backup {} is of an older one, {}; let \
-             the program take $BACKUP_ARCHIVE, or leave out its command",
-            source.name, archive.name
-        ),
+        "the strategy's template has a program that restores the newest archive, and Backup {} is of an older one, {}; let \
+         the program take $BACKUP_ARCHIVE, or leave out its command",
+        source.name,
+        archive.name
     )
 }

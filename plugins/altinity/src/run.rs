@@ -121,11 +121,9 @@ fn is_believed(cx: &Context<Altinity>, job: &BatchJob) -> Outcome<()> {
         return Ok(());
     }
     let name = &job.metadata.name;
-    fail(
+    fail!(
         "ForeignJob",
-        format!(
-            "Job {name} is there already, and is not this job's; delete it, and order the job anew"
-        ),
+        "Job {name} is there already, and is not this job's; delete it, and order the job anew"
     )
 }
 
@@ -150,13 +148,11 @@ pub fn trusts_storage(cx: &Context<Altinity>, sidecars: &Sidecars) -> Outcome<()
         return Ok(());
     };
     let secret = cx.bucket().credentials_secret;
-    fail(
+    fail!(
         "PrivateCAUnsupported",
-        format!(
-            "the storage has a certificate of a private authority, which the clickhouse-backup beside ClickHouse was not told \
-             of; set spec.backup.endpointCA of ClickHouse {} to name {secret} and key {key}",
-            cx.subject().name
-        ),
+        "the storage has a certificate of a private authority, which the clickhouse-backup beside ClickHouse was not told \
+         of; set spec.backup.endpointCA of ClickHouse {} to name {secret} and key {key}",
+        cx.subject().name
     )
 }
 
@@ -198,9 +194,9 @@ pub fn undo(cx: &Context<Altinity>, mode: &'static str, data: bool) -> Outcome<(
         let begun = job.metadata.creation_timestamp;
         let is_overdue = begun.is_some_and(|begun| cx.now().since(begun) >= UNDOING.seconds());
         if job.completion() == Completion::Running && !is_overdue {
-            return wait(
+            return wait!(
                 "Undoing",
-                format!("what was begun in clickhouse-backup is being stopped (Job {name})"),
+                "what was begun in clickhouse-backup is being stopped (Job {name})"
             )
             .ask_again_after(2.minutes());
         }
@@ -216,11 +212,9 @@ pub fn undo(cx: &Context<Altinity>, mode: &'static str, data: bool) -> Outcome<(
 
 /// Deletes a Job and waits until it is gone with its Pod: only then nothing is told to clickhouse-backup any more.
 pub fn without_job(cx: &Context<Altinity>, name: &str) -> Outcome<()> {
-    let Some(job) = cx.get::<BatchJob>(name)?.filter(|job| is_ours(cx, job)) else {
+    let ours = cx.get::<BatchJob>(name)?.filter(|job| is_ours(cx, job));
+    if ours.is_none() || !cx.is_going::<BatchJob>(name, Propagation::Foreground)? {
         return Ok(());
-    };
-    if !job.metadata.is_being_deleted() {
-        cx.delete::<BatchJob>(name, Some(&job.metadata.uid), Propagation::Foreground);
     }
-    wait("ClientRemoving", format!("Job {name} is being deleted")).at_most(10.minutes())
+    wait!("ClientRemoving", "Job {name} is being deleted").at_most(10.minutes())
 }
