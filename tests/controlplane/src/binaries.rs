@@ -10,6 +10,12 @@ use crate::programs::{Module, Program};
 /// The variable that names a folder with ready-made programs, as the tools of the field call it.
 const ASSETS: &str = "KUBEBUILDER_ASSETS";
 
+/// The variable that names a ready-made kubectl.
+const KUBECTL: &str = "KUBECTL";
+
+/// How the name of kubectl's cache folder begins.
+const KUBECTL_CACHED_AS: &str = "kubectl-v1.36.3";
+
 /// The version that kube-apiserver tells: that of `k8s.io/kubernetes` in the Go module. Helm and kubectl refuse to
 /// work with a server that tells none.
 const KUBERNETES: (&str, &str, &str) = ("1", "36", "v1.36.3");
@@ -86,6 +92,24 @@ fn module() -> Module {
     }
 }
 
+/// kubectl at the version of the API server, from a module of its own: a change of that is no reason to build the
+/// control plane anew. `KUBECTL` names a ready-made one.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn kubectl() -> Result<PathBuf> {
+    kubectl_module().program_or_named_by(KUBECTL)
+}
+
+fn kubectl_module() -> Module {
+    Module {
+        folder: "kubectl",
+        name: KUBECTL_CACHED_AS,
+        programs: &[("kubectl", "k8s.io/kubernetes/cmd/kubectl")],
+        linker_flags: linker_flags(),
+    }
+}
+
 /// Strips symbols, which no test reads, and stamps the version.
 fn linker_flags() -> String {
     let (major, minor, version) = KUBERNETES;
@@ -123,12 +147,15 @@ mod tests {
 
     #[test]
     fn the_version_that_is_stamped_is_the_one_that_the_module_pins() {
-        let text = std::fs::read_to_string(module().path().join("go.mod")).unwrap();
         let (major, minor, version) = KUBERNETES;
-        assert!(
-            text.contains(&format!("k8s.io/kubernetes {version}")),
-            "{text}"
-        );
+        for module in [module(), kubectl_module()] {
+            let text = std::fs::read_to_string(module.path().join("go.mod")).unwrap();
+            assert!(
+                text.contains(&format!("k8s.io/kubernetes {version}")),
+                "{text}"
+            );
+            assert!(module.name.ends_with(version));
+        }
         assert!(version.starts_with(&format!("v{major}.{minor}.")));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use crate::{binaries::Binaries, folder};
+use crate::{binaries::Binaries, folder, server::Life};
 
 /// What the controllers do here: collect garbage, end namespaces, let go of volume claims, run Jobs, and give the
 /// roles `view`, `edit` and `admin` their rules. The others need nodes, a cloud or certificates to sign.
@@ -37,10 +37,13 @@ const ETCD_CLIENTS: &str = "unix://etcd.socket:0";
 const ETCD_PEERS: &str = "unix://peer.socket:0";
 
 /// kube-apiserver, on `port` of the loopback interface.
-pub(crate) fn api_server(binaries: &Binaries, folder: &Path, port: u16) -> Command {
+pub(crate) fn api_server(binaries: &Binaries, folder: &Path, port: u16, life: Life) -> Command {
     let mut command = Command::new(binaries.api_server());
-    // Its garbage collector takes a quarter of what it computes. Memory is there, cores are not.
-    command.env("GOGC", "800");
+    if life == Life::Bound {
+        // Its garbage collector takes a quarter of what it computes. Tests have memory, and too few cores; one that
+        // goes on beside other work has the memory of a real one.
+        command.env("GOGC", "800");
+    }
     command.current_dir(folder).args([
         &format!("--etcd-servers={ETCD_CLIENTS}"),
         "--bind-address=127.0.0.1",

@@ -106,11 +106,9 @@ impl Helm {
     }
 }
 
-fn program() -> Result<PathBuf> {
-    match std::env::var_os(HELM).filter(|program| !program.is_empty()) {
-        Some(program) => Ok(PathBuf::from(program)),
-        None => Ok(module().built()?.join("helm")),
-    }
+/// The program that `HELM` names, or that of the cache.
+pub(crate) fn program() -> Result<PathBuf> {
+    module().program_or_named_by(HELM)
 }
 
 fn module() -> Module {

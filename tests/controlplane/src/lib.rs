@@ -37,8 +37,10 @@
 //! | `objects` | applying objects and definitions, namespaces, tokens |
 //! | `audit` | what was asked of the API server, by whom |
 //! | `helm` | Helm, for the charts |
+//! | `shell` | kubectl and Helm as a reader of documentation types them |
 //! | `operators` | the operators' real CRDs, where somebody has put them |
 //! | `detached` | one for work by hand: `cargo xtask controlplane up` |
+//! | `processes` | what goes on when its command has ended, and how that is ended |
 
 mod audit;
 mod binaries;
@@ -51,11 +53,15 @@ mod kubeconfig;
 mod objects;
 mod operators;
 mod plane;
+mod processes;
 mod programs;
 mod server;
+mod shell;
 
 pub use audit::AuditEntry;
-pub use binaries::Binaries;
+pub use binaries::{Binaries, kubectl};
 pub use helm::Helm;
 pub use operators::operator_crds;
 pub use plane::{ControlPlane, shared};
+pub use processes::{Process, Processes};
+pub use shell::Shell;

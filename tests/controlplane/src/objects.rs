@@ -15,6 +15,9 @@ use crate::plane::{ControlPlane, until};
 /// The field manager of the tests.
 const MANAGER: &str = "test";
 
+/// For how long a token is valid that a Pod would have, in seconds.
+const HOUR: u32 = 3600;
+
 impl ControlPlane {
     /// Applies objects, in their order; CustomResourceDefinitions are served when this returns.
     ///
@@ -39,9 +42,20 @@ impl ControlPlane {
     /// # Errors
     /// When there is no such ServiceAccount.
     pub async fn token(&self, namespace: &str, name: &str) -> Result<String> {
+        self.token_for(namespace, name, HOUR).await
+    }
+
+    /// The same, valid for so many seconds.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::token`], and when it is less than ten minutes, which Kubernetes does not give.
+    pub async fn token_for(&self, namespace: &str, name: &str, seconds: u32) -> Result<String> {
         let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
-        let body =
-            json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {} });
+        let body = json!({
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": { "expirationSeconds": seconds },
+        });
         let made = post(&self.client().await?, &path, &body).await?;
         text(&made, "/status/token")
     }

@@ -234,8 +234,9 @@ impl ControlPlane {
         servers.controllers.as_mut().map_or(Ok(()), Server::check)
     }
 
-    /// Lets it run on, and tells its processes, in the order in which to end them.
-    pub(crate) fn release(self) -> Vec<u32> {
+    /// Lets it run on, if it was [started for that](crate::detached::start); another one ends with this process all the
+    /// same.
+    pub fn release(self) {
         let Servers {
             controllers,
             api_server,
@@ -247,8 +248,7 @@ impl ControlPlane {
         [controllers, Some(api_server), Some(etcd)]
             .into_iter()
             .flatten()
-            .map(Server::release)
-            .collect()
+            .for_each(Server::release);
     }
 }
 
@@ -326,7 +326,7 @@ async fn api_server(
     for _ in 0..PORTS {
         let port = free_port()?;
         let url = format!("https://127.0.0.1:{port}");
-        let command = flags::api_server(binaries, folder, port);
+        let command = flags::api_server(binaries, folder, port, life);
         let mut server = Server::start("kube-apiserver", command, folder, life)?;
         // Only the server that was started here has a certificate of this run's authority: another one that has
         // taken the port is not taken for it.

@@ -60,6 +60,19 @@ impl Module {
         Ok(folder)
     }
 
+    /// Its first program: the one that a variable names when it is set, otherwise that of the cache.
+    ///
+    /// # Errors
+    /// When it cannot be built.
+    pub(crate) fn program_or_named_by(&self, variable: &str) -> Result<PathBuf> {
+        if let Some(program) = std::env::var_os(variable).filter(|program| !program.is_empty()) {
+            return Ok(PathBuf::from(program));
+        }
+        let folder = self.built()?;
+        let (name, _) = self.programs.first().context("the module has no program")?;
+        Ok(folder.join(name))
+    }
+
     /// The programs that a folder lacks.
     pub(crate) fn missing(&self, folder: &Path) -> impl Iterator<Item = &'static str> {
         let names = self.programs.iter().map(|(name, _)| *name);

@@ -16,6 +16,8 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
+use crate::processes::Processes;
+
 /// How much of a log an error quotes, in lines: the reason is in the last few.
 const QUOTED: usize = 12;
 
@@ -31,7 +33,7 @@ pub(crate) struct Server {
 pub(crate) enum Life {
     /// With this process, at the latest.
     Bound,
-    /// When somebody ends it.
+    /// When somebody ends it: the folder's [`Processes`] list it.
     Free,
 }
 
@@ -58,7 +60,11 @@ impl Server {
         let child = spawn(command).with_context(|| {
             format!("could not start {name}; it is started by `setpriv`, a program of util-linux")
         })?;
-        Ok(Self { name, child, log })
+        let started = Self { name, child, log };
+        if life == Life::Free {
+            Processes::of(folder).add(name, started.child.id())?;
+        }
+        Ok(started)
     }
 
     /// Whether it still runs.
@@ -80,11 +86,9 @@ impl Server {
         lines[lines.len().saturating_sub(QUOTED)..].join("\n")
     }
 
-    /// Lets it run on, and tells its process.
-    pub(crate) fn release(self) -> u32 {
-        let id = self.child.id();
+    /// Lets it run on.
+    pub(crate) fn release(self) {
         std::mem::forget(self);
-        id
     }
 }
 

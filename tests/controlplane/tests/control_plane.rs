@@ -5,7 +5,7 @@
     reason = "a test that meets the unexpected should stop right there"
 )]
 
-use controlplane::{AuditEntry, ControlPlane, shared};
+use controlplane::{AuditEntry, ControlPlane, Shell, shared};
 use http::Request;
 use kube::Client;
 use serde_json::{Value, json};
@@ -30,6 +30,20 @@ async fn it_tells_the_version_that_it_was_built_as() {
         (&version["major"], &version["minor"]),
         (&json!("1"), &json!("36"))
     );
+}
+
+#[tokio::test]
+async fn what_documentation_tells_is_typed_with_kubectl_of_the_same_version() {
+    let shell = Shell::of(plane()).unwrap();
+    let versions = shell.run("kubectl version").unwrap();
+    let of = |who: &str| format!("{who} Version: v1.36.3");
+    assert!(versions.contains(&of("Client")), "{versions}");
+    assert!(versions.contains(&of("Server")), "{versions}");
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: typed }\n";
+    let said = shell.run_on("kubectl apply -f -", map).unwrap();
+    assert_eq!(said, "configmap/typed created\n");
+    let refused = shell.fails_on("kubectl get configmap other", "").unwrap();
+    assert!(refused.contains("(NotFound)"), "{refused}");
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ mod tls;
 use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
     net::{Ipv4Addr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
     thread::JoinHandle,
 };
 
@@ -59,7 +59,7 @@ pub struct S3 {
     /// The folder with the objects. Look at objects through S3: the server has files of its own here.
     pub root: PathBuf,
     serving: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
-    _folder: TempDir,
+    _folder: Option<TempDir>,
 }
 
 impl S3 {
@@ -69,7 +69,7 @@ impl S3 {
     /// # Errors
     /// When there is no place for its files, or no port.
     pub fn start() -> Result<Self> {
-        Self::start_with(None)
+        Self::start_in_passing(None)
     }
 
     /// The same behind TLS, with a private certificate authority.
@@ -77,17 +77,34 @@ impl S3 {
     /// # Errors
     /// As [`S3::start`], and when no keys can be made.
     pub fn start_tls() -> Result<Self> {
-        Self::start_with(Some(Tls::new()?))
+        Self::start_in_passing(Some(Tls::new()?))
     }
 
-    fn start_with(tls: Option<Tls>) -> Result<Self> {
+    /// One that keeps its objects in a folder, which stays, and calls its bucket so.
+    ///
+    /// # Errors
+    /// When the folder cannot be written, or there is no port.
+    pub fn start_in(folder: &Path, bucket: &str) -> Result<Self> {
+        Self::start_with(folder.to_owned(), None, bucket, None)
+    }
+
+    fn start_in_passing(tls: Option<Tls>) -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("s3-")
             .tempdir()
             .context("could not create a folder for the S3 server")?;
-        std::fs::create_dir(folder.path().join(BUCKET)).context("could not create the bucket")?;
+        Self::start_with(folder.path().to_owned(), Some(folder), BUCKET, tls)
+    }
+
+    fn start_with(
+        root: PathBuf,
+        folder: Option<TempDir>,
+        bucket: &str,
+        tls: Option<Tls>,
+    ) -> Result<Self> {
+        std::fs::create_dir_all(root.join(bucket)).context("could not create the bucket")?;
         let (access_key, secret_key) = (random(), random() + &random());
-        let files = FileSystem::new(folder.path())
+        let files = FileSystem::new(&root)
             .map_err(|error| anyhow!("could not serve the folder: {error:?}"))?;
         let mut service = S3ServiceBuilder::new(files);
         service.set_auth(SimpleAuth::from_single(
@@ -106,14 +123,9 @@ impl S3 {
             authority,
             access_key,
             secret_key,
-            bucket: BUCKET.to_owned(),
-            root: folder.path().to_owned(),
-            serving: Some(serve(
-                listener,
-                acceptor,
-                service.build(),
-                folder.path().to_owned(),
-            )?),
+            bucket: bucket.to_owned(),
+            root: root.clone(),
+            serving: Some(serve(listener, acceptor, service.build(), root)?),
             _folder: folder,
         })
     }

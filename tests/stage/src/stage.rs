@@ -102,9 +102,13 @@ pub fn defaults(
     Ok(objects)
 }
 
-/// The class `cozy-default`, as far as it binds strategies of these plugins.
+/// The chart's class `cozy-default`, as far as it binds strategies of these plugins. Its Backups stay until a story says
+/// otherwise: in the chart they stay for thirty days.
 fn default_class(plugins: &[&str]) -> anyhow::Result<Value> {
-    let mut class: Value = serde_saphyr::from_str(include_str!("class.yaml"))?;
+    let mut class: Value = serde_saphyr::from_str(&defaults_of_the_chart("backup-class")?)?;
+    if let Some(spec) = class["spec"].as_object_mut() {
+        spec.remove("retentionPolicy");
+    }
     let is_bound = |binding: &Value| {
         let name = binding["strategyRef"]["name"].as_str().unwrap_or_default();
         let name = name.strip_prefix("cozy-default-").unwrap_or_default();
@@ -118,12 +122,18 @@ fn default_class(plugins: &[&str]) -> anyhow::Result<Value> {
     Ok(class)
 }
 
-/// The default strategies of a plugin, from `strategies/<plugin>.yaml`.
+/// The chart's default strategies of a plugin.
 fn default_strategy(plugin: &str) -> anyhow::Result<Vec<Value>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("strategies");
-    let path = folder.join(plugin).with_extension("yaml");
-    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let text = defaults_of_the_chart(&format!("strategies/{plugin}"))?;
     Ok(serde_saphyr::from_multiple(&text)?)
+}
+
+/// A file of the chart's defaults, which Helm hands on as it is.
+fn defaults_of_the_chart(name: &str) -> anyhow::Result<String> {
+    let chart =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../charts/backupstrategy-controller");
+    let path = chart.join("files").join(name).with_extension("yaml");
+    std::fs::read_to_string(&path).with_context(|| path.display().to_string())
 }
 
 /// The platform's own objects with the strategy for Postgres.

@@ -29,6 +29,9 @@ pub(crate) struct Options {
     /// Take the target's standard library in this way only; otherwise the first that works is taken
     #[arg(long, value_name = "WAY")]
     wasm_std: Option<Way>,
+    /// Build the strategies alone, as the image of the host has them
+    #[arg(long)]
+    strategies: bool,
 }
 
 /// Builds all components and prints them.
@@ -39,6 +42,9 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let builder = Builder::new(options.wasm_std)?;
     print(&builder.strategies()?);
+    if options.strategies {
+        return Ok(());
+    }
     print(&builder.fixtures()?);
     print(&builder.vendor()?);
     Ok(())

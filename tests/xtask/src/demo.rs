@@ -11,5 +11,5 @@ use crate::{bundle, process};
 /// When the strategies cannot be built or the demo fails.
 pub(crate) fn run() -> Result<()> {
     let strategies = bundle::strategies(None)?;
-    process::run(process::built(&strategies.target, "demo")?.arg(strategies.folder))
+    process::run(process::built(&strategies.target, &["demo"])?.arg(strategies.folder))
 }

@@ -5,7 +5,9 @@
 //! | `bundle` | builds the strategies under `plugins/` and the test fixtures as WebAssembly components |
 //! | `test` | checks everything, as CI does |
 //! | `demo` | carries one backup of a Postgres application through, on an in-memory cluster |
+//! | `up`, `kubectl`, `down` | a platform on a real API server, to try things on, a kubectl for it, and its end |
 //! | `simulate` | the whole engine under simulated faults, for many seeds |
+//! | `image` | the container image of the host, where something is there that builds images |
 //! | `reproduce` | whether the strategies have the same digests when they are built in another folder |
 //! | `package` | the SDK as its authors get it, built from what would be published |
 //! | `audit` | licences, sources and known vulnerabilities of the dependencies |
@@ -28,7 +30,9 @@ mod component;
 mod controlplane;
 mod debian;
 mod demo;
+mod image;
 mod package;
+mod playground;
 mod process;
 mod reproduce;
 mod reproducible;
@@ -59,11 +63,19 @@ enum Command {
     Test(test::Options),
     /// Carry one backup through on an in-memory cluster and show what happens
     Demo,
+    /// Start a platform on a real API server, to try things on: charts, host, operators, tenants
+    Up,
+    /// Ask that platform with kubectl, for who has none
+    Kubectl(playground::Question),
+    /// End that platform, and remove its files
+    Down,
     /// Run seeds of the simulation: users, operators and faults, and promises that must hold
     Simulate(simulate::Options),
     /// Start or end a real control plane for work by hand
     #[command(subcommand)]
     Controlplane(controlplane::Action),
+    /// Build the container image of the host, with buildah, podman or docker
+    Image(image::Options),
     /// Build the strategies in another folder as well, and compare their digests
     Reproduce(reproduce::Options),
     /// Package the SDK, and build it from that
@@ -77,8 +89,12 @@ fn main() -> ExitCode {
         Command::Bundle(options) => bundle::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Test(options) => Ok(test::run(&options)),
         Command::Demo => demo::run().map(|()| ExitCode::SUCCESS),
+        Command::Up => playground::up().map(|()| ExitCode::SUCCESS),
+        Command::Kubectl(question) => playground::kubectl(&question).map(|()| ExitCode::SUCCESS),
+        Command::Down => playground::down().map(|()| ExitCode::SUCCESS),
         Command::Simulate(options) => simulate::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Controlplane(action) => controlplane::run(&action).map(|()| ExitCode::SUCCESS),
+        Command::Image(options) => image::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Reproduce(options) => reproduce::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Package => package::run().map(|()| ExitCode::SUCCESS),
         Command::Audit(options) => audit::run(&options).map(|()| ExitCode::SUCCESS),

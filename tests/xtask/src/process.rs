@@ -11,22 +11,21 @@ pub(crate) fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
 }
 
-/// Builds a program of the workspace, and returns the command that starts it. It is built with the features of the
-/// whole workspace, as the tests are, so that what the one has compiled serves the other.
+/// Builds programs of the workspace, and returns the command that starts the first. They are built with the features of
+/// the whole workspace, as the tests are, so that what the one has compiled serves the other.
 ///
 /// # Errors
 ///
-/// When it cannot be built.
-pub(crate) fn built(target: &Path, program: &str) -> Result<Command> {
-    run(cargo().args([
-        "build",
-        "--quiet",
-        "--locked",
-        "--workspace",
-        "--bin",
-        program,
-    ]))?;
-    Ok(Command::new(target.join("debug").join(program)))
+/// When one cannot be built.
+pub(crate) fn built(target: &Path, programs: &[&str]) -> Result<Command> {
+    let mut command = cargo();
+    command.args(["build", "--quiet", "--locked", "--workspace"]);
+    for program in programs {
+        command.args(["--bin", program]);
+    }
+    run(&mut command)?;
+    let first = programs.first().copied().unwrap_or_default();
+    Ok(Command::new(target.join("debug").join(first)))
 }
 
 /// Runs `command` to its end, with this program's output.

@@ -26,7 +26,7 @@ pub(crate) struct Options {
 /// When the strategies cannot be built, or a seed breaks a promise.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let strategies = bundle::strategies(None)?;
-    let mut command = process::built(&strategies.target, "simulation")?;
+    let mut command = process::built(&strategies.target, &["simulation"])?;
     command.args(["--seeds", &options.seeds.to_string()]);
     if let Some(seed) = options.seed {
         command.args(["--seed", &seed.to_string()]);

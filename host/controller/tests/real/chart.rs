@@ -7,6 +7,7 @@ use controlplane::{ControlPlane, Helm};
 use kube::{
     Api, Client,
     api::{DynamicObject, ListParams, PostParams},
+    core::{ApiResource, GroupVersionKind},
 };
 use serde_json::{Value, json};
 
@@ -67,6 +68,7 @@ async fn the_chart_is_installed_upgraded_and_removed_and_no_backup_is_lost() {
     read(&client, API, "BackupClass", "cozy-default")
         .await
         .unwrap();
+    has_default_strategies(&client).await;
     read(&client, "policy/v1", "PodDisruptionBudget", HOST.name)
         .await
         .unwrap();
@@ -119,6 +121,28 @@ async fn the_chart_is_installed_upgraded_and_removed_and_no_backup_is_lost() {
     read(&client, rbac, "ClusterRole", role).await.unwrap();
     let again = backups.list(&ListParams::default()).await.unwrap();
     assert_eq!(again.items[0].metadata.uid, kept.items[0].metadata.uid);
+}
+
+/// The default strategies, which need no second installation: their kinds are there before them.
+async fn has_default_strategies(client: &Client) {
+    let group = "strategy.backups.cozystack.io";
+    for (kind, plural, name) in [
+        ("CNPG", "cnpgs", "cnpg"),
+        ("MariaDB", "mariadbs", "mariadb"),
+        ("Altinity", "altinities", "altinity"),
+        ("Etcd", "etcds", "etcd"),
+        ("FoundationDB", "foundationdbs", "foundationdb"),
+        ("Velero", "veleroes", "velero-vminstance"),
+        ("Velero", "veleroes", "velero-vmdisk"),
+    ] {
+        let kind = GroupVersionKind::gvk(group, "v1alpha1", kind);
+        let kind = ApiResource::from_gvk_with_plural(&kind, plural);
+        let strategies: Api<DynamicObject> = Api::all_with(client.clone(), &kind);
+        strategies
+            .get(&format!("cozy-default-{name}"))
+            .await
+            .unwrap();
+    }
 }
 
 /// The Deployment's Pods are let in where the strictest level of PodSecurity is enforced.

@@ -7,8 +7,10 @@
     reason = "a test fails by panicking"
 )]
 
+mod defaults;
 mod documented;
 mod generated;
+mod image;
 mod rendered;
 
 use std::sync::OnceLock;

@@ -1,7 +1,7 @@
 //! What holds for every strategy of the bundle, whatever it is called: tenants and applications are kept apart, and a
 //! component is small.
 //!
-//! A component is tried with its default objects (`strategies/<plugin>.yaml`) and with the Backups that are kept of it
+//! A component is tried with its default objects (`files/strategies/<plugin>.yaml` of the chart) and with the Backups that are kept of it
 //! (`backups/<plugin>/`).
 
 #![allow(

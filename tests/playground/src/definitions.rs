@@ -1,0 +1,47 @@
+//! The kinds that the cluster has from its start.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use stage::Kind;
+
+/// What the chart of Cozystack's object storage is asked by.
+const BUCKET: Kind = Kind {
+    group: "apps.cozystack.io",
+    version: "v1alpha1",
+    kind: "Bucket",
+    plural: "buckets",
+};
+
+/// Where Velero keeps what it stores.
+const LOCATION: Kind = Kind {
+    group: "velero.io",
+    version: "v1",
+    kind: "BackupStorageLocation",
+    plural: "backupstoragelocations",
+};
+
+/// Kinds of Cozystack's and of the operators': the real definitions where somebody has put them, small open ones
+/// otherwise. And the host's own, which its chart brings as well: the controllers learn of kinds that are there when they
+/// start at once, of others within half a minute.
+///
+/// # Errors
+/// When a file with a definition cannot be read.
+pub(crate) fn all() -> Result<Vec<Value>> {
+    let mut definitions = charts::HOST.definitions()?;
+    let real = controlplane::operator_crds()?;
+    for kind in stage::kinds().iter().chain([&BUCKET, &LOCATION]) {
+        let stand_in = listed(stage::crd(kind), kind);
+        let name = &stand_in["metadata"]["name"];
+        let found = real.iter().find(|crd| crd["metadata"]["name"] == *name);
+        definitions.push(found.unwrap_or(&stand_in).clone());
+    }
+    Ok(definitions)
+}
+
+/// Cozystack lists what tenants order under one name: `kubectl get cozystack`.
+fn listed(mut definition: Value, kind: &Kind) -> Value {
+    if kind.group == "apps.cozystack.io" {
+        definition["spec"]["names"]["categories"] = json!(["cozystack"]);
+    }
+    definition
+}
