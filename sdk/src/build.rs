@@ -19,7 +19,7 @@ use std::{any::TypeId, env, fs, io, path::Path};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value};
 
-use crate::{Nothing, json};
+use crate::{Form, Knob, Nothing, json};
 
 /// Writes the schemas of a strategy's spec, parameters and restore options to where
 /// [`export!`](crate::export) looks for them.
@@ -33,16 +33,58 @@ where
     Parameters: JsonSchema + 'static,
     Options: JsonSchema + 'static,
 {
+    written::<Spec, Options>(optional::<Parameters>().map(strings), &[])
+}
+
+/// The same for a strategy with knobs: the parameters are described by the settings that they stand for.
+///
+/// # Errors
+///
+/// When a knob is of no setting, when the files cannot be written, or there is no `OUT_DIR` because this is no build script.
+pub fn schemas_with<Spec, Options>(knobs: &[Knob]) -> io::Result<()>
+where
+    Spec: JsonSchema,
+    Options: JsonSchema + 'static,
+{
+    let settings = schema::<Spec>();
+    let mut parameters = Map::new();
+    let mut forms = Vec::new();
+    for knob in knobs {
+        let (parameter, form) = knob.described(&settings).ok_or_else(|| {
+            let place = knob.pointer();
+            io::Error::other(format!("knob {}: the spec has no {place}", knob.name))
+        })?;
+        parameters.insert(knob.name.into(), parameter);
+        forms.push(form);
+    }
+    let parameters = strings(json!({
+        "description": "What a BackupClass may set besides; it wins over the strategy's own setting.",
+        "type": "object",
+        "properties": parameters,
+    }));
+    written::<Spec, Options>(Some(parameters), &forms)
+}
+
+fn written<Spec, Options>(parameters: Option<Value>, forms: &[Form]) -> io::Result<()>
+where
+    Spec: JsonSchema,
+    Options: JsonSchema + 'static,
+{
     let directory = env::var_os("OUT_DIR")
         .ok_or_else(|| io::Error::other("OUT_DIR is set in build scripts only"))?;
     let schemas = json!({
         "spec": structural(schema::<Spec>()),
-        "parameters": optional::<Parameters>().map(strings),
+        "parameters": parameters,
         "restoreOptions": optional::<Options>(),
     });
+    let directory = Path::new(&directory);
+    fs::write(directory.join("schemas.json"), schemas.to_string())?;
+    let forms = forms
+        .iter()
+        .map(|form| format!("backup_strategy::Form::{form:?}, "));
     fs::write(
-        Path::new(&directory).join("schemas.json"),
-        schemas.to_string(),
+        directory.join("knobs.rs"),
+        format!("&[{}]", forms.collect::<String>()),
     )
 }
 
@@ -218,7 +260,7 @@ fn each(schema: &mut Value, visit: &dyn Fn(&mut Map<String, Value>)) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Templated, json};
+    use crate::{Templated, json, knob};
 
     /// Settings.
     #[derive(JsonSchema)]
@@ -290,6 +332,38 @@ mod tests {
             json!({ "type": "string" })
         );
         assert_eq!(strings(schema::<Inner>())["additionalProperties"], false);
+    }
+
+    #[test]
+    fn a_parameter_is_described_by_the_setting_that_it_stands_for() {
+        let settings = schema::<Settings>();
+        let described = |knob: Knob| knob.below("").described(&settings);
+        let colours =
+            json!({ "type": "string", "description": "Likewise.", "enum": ["red", "blue"] });
+        assert_eq!(described(knob("template")), Some((colours, Form::Text)));
+        let number =
+            json!({ "type": "string", "description": "How large it is.", "pattern": "^[0-9]+$" });
+        let size = knob("inner.size").about("How large it is.");
+        assert_eq!(described(size), Some((number, Form::Number)));
+        let list =
+            json!({ "type": "string", "description": "Several. With commas between the items." });
+        let several = knob("list").about("Several.");
+        assert_eq!(described(several), Some((list, Form::List)));
+        let inside = described(knob("anything.of.it").about("Whatever."));
+        assert_eq!(inside.map(|(_, form)| form), Some(Form::Text));
+        assert_eq!(described(knob("shape")), None);
+    }
+
+    #[test]
+    fn what_happens_without_a_setting_is_not_said_of_its_parameter() {
+        let settings = json!({ "properties": { "a": {
+            "type": "string",
+            "description": "The region. When absent: the platform's.",
+            "maxLength": 63,
+        } } });
+        let wanted = json!({ "type": "string", "description": "The region.", "maxLength": 63 });
+        let described = knob("a").below("").described(&settings);
+        assert_eq!(described, Some((wanted, Form::Text)));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::{
     Outcome, Stop, Strategy, Timestamp, Value,
     bindings::cozystack::backup_strategy::{cluster, context, log, storage, types},
     fail,
+    knob::{Form, Knobs},
     object::{self, Object},
     storage::{Bucket, StoredObjects},
     text,
@@ -29,6 +30,8 @@ const SHOWN: usize = 300;
 #[derive(Debug)]
 pub struct Context<S> {
     strategy: PhantomData<S>,
+    /// Of the strategy's knobs.
+    forms: &'static [Form],
 }
 
 /// What is being worked on.
@@ -114,9 +117,10 @@ impl FinishedBackup {
 }
 
 impl<S: Strategy> Context<S> {
-    pub(crate) const fn new() -> Self {
+    pub(crate) const fn new(forms: &'static [Form]) -> Self {
         Self {
             strategy: PhantomData,
+            forms,
         }
     }
 
@@ -169,42 +173,46 @@ impl<S: Strategy> Context<S> {
         context::release(application)
     }
 
-    /// The strategy's settings, rendered for the application acted on.
+    /// The strategy's settings, rendered for the application acted on, with those of the BackupClass before them: see
+    /// [`Knob`](crate::Knob).
     ///
     /// # Errors
     ///
-    /// With a failure `InvalidSpec` that names the field when they do not fit.
+    /// With a failure `InvalidSpec` or `InvalidParameters` that names the field when they do not fit.
     pub fn spec(&self) -> Outcome<S::Spec> {
         self.spec_for(View::Subject)
     }
 
-    /// The strategy's settings, rendered for the application acted on or for the one that the backup was taken
-    /// from.
+    /// The same, rendered for the application acted on or for the one that the backup was taken from.
     ///
     /// # Errors
     ///
-    /// With a failure `InvalidSpec` that names the field when they do not fit.
+    /// With a failure `InvalidSpec` or `InvalidParameters` that names the field when they do not fit.
     pub fn spec_for(&self, view: View) -> Outcome<S::Spec> {
-        read(
-            "InvalidSpec",
-            format_args!("the strategy's spec"),
-            &context::spec(view),
-        )
+        let knobs = Knobs {
+            all: S::KNOBS,
+            forms: self.forms,
+        };
+        let parameters = context::parameters();
+        let settings = knobs.settings(&context::spec(view), &parameters)?;
+        text::read_value(&settings)
+            .or_else(|misfit| knobs.unreadable(&misfit, &settings, &parameters))
     }
 
     /// The same, none when the backup has outlived its strategy: `check` and `forget` meet that.
     ///
     /// # Errors
     ///
-    /// With a failure `InvalidSpec` that names the field when they do not fit.
+    /// With a failure `InvalidSpec` or `InvalidParameters` that names the field when they do not fit.
     pub fn spec_if_any(&self, view: View) -> Outcome<Option<S::Spec>> {
         match context::spec(view).as_str() {
             "{}" => Ok(None),
-            text => read("InvalidSpec", format_args!("the strategy's spec"), text).map(Some),
+            _ => self.spec_for(view).map(Some),
         }
     }
 
-    /// The BackupClass's parameters; for a finished backup those that it was taken with.
+    /// The BackupClass's parameters; for a finished backup those that it was taken with. What of them are knobs is in
+    /// [`spec`](Self::spec) already.
     ///
     /// # Errors
     ///

@@ -12,7 +12,9 @@ use crate::{
         exports::cozystack::backup_strategy::strategy::{Guest, Path, Problem},
     },
     context::object_of_strings,
-    json, text,
+    json,
+    knob::{Form, Knobs},
+    text,
 };
 
 /// The version of the contract that the bindings are made from.
@@ -24,6 +26,8 @@ pub trait Built: Strategy {
     const VERSION: &'static str;
     /// The schemas of its settings, as `backup_strategy::build::schemas` writes them.
     const SCHEMAS: &'static str;
+    /// What each of its knobs is, which the same says.
+    const FORMS: &'static [Form];
 }
 
 /// A strategy as the contract wants it.
@@ -38,14 +42,15 @@ impl<S: Built> Guest for Exported<S> {
 
     fn validate(spec: String, parameters: Vec<Entry>) -> Vec<Problem> {
         install_panic_hook();
-        let spec = checked("/spec", &spec);
-        let parameters = checked("/parameters", &object_of_strings(&parameters));
-        match (spec, parameters) {
-            (Ok(spec), Ok(parameters)) => S::validate(&spec, &parameters),
-            (spec, parameters) => [spec.err(), parameters.err()]
-                .into_iter()
-                .flatten()
-                .collect(),
+        let own = checked("/spec", &spec);
+        let class = checked("/parameters", &object_of_strings(&parameters));
+        match (own, class) {
+            (Ok(own), Ok(class)) => {
+                let mut problems = knobs::<S>().problems::<S::Spec>(&spec, &parameters);
+                problems.extend(S::validate(&own, &class));
+                problems
+            }
+            (own, class) => [own.err(), class.err()].into_iter().flatten().collect(),
         }
     }
 
@@ -91,9 +96,16 @@ impl<S: Built> Guest for Exported<S> {
     }
 }
 
-fn ask<S: Strategy, T>(question: fn(&Context<S>) -> Outcome<T>) -> Outcome<T> {
+fn ask<S: Built, T>(question: fn(&Context<S>) -> Outcome<T>) -> Outcome<T> {
     install_panic_hook();
-    question(&Context::new())
+    question(&Context::new(S::FORMS))
+}
+
+fn knobs<S: Built>() -> Knobs {
+    Knobs {
+        all: S::KNOBS,
+        forms: S::FORMS,
+    }
 }
 
 fn step(outcome: Outcome<()>) -> Step {
@@ -206,13 +218,18 @@ macro_rules! export {
     ($strategy:ty) => {
         $crate::export!(
             $strategy,
-            include_str!(concat!(env!("OUT_DIR"), "/schemas.json"))
+            include_str!(concat!(env!("OUT_DIR"), "/schemas.json")),
+            include!(concat!(env!("OUT_DIR"), "/knobs.rs"))
         );
     };
     ($strategy:ty, $schemas:expr) => {
+        $crate::export!($strategy, $schemas, &[]);
+    };
+    ($strategy:ty, $schemas:expr, $forms:expr) => {
         impl $crate::guest::Built for $strategy {
             const VERSION: &'static str = env!("CARGO_PKG_VERSION");
             const SCHEMAS: &'static str = $schemas;
+            const FORMS: &'static [$crate::Form] = $forms;
         }
 
         // Elsewhere than in a component there is nobody to export it to.

@@ -108,12 +108,14 @@ mod context;
 #[doc(hidden)]
 pub mod guest;
 mod json;
+mod knob;
 mod object;
 mod outcome;
 mod parsed;
 mod plan;
 mod pod;
 mod release;
+mod rule;
 pub mod schema;
 mod settings;
 mod storage;
@@ -127,12 +129,14 @@ pub use serde_json::Value;
 pub use captured::Captured;
 pub use context::{ApplicationRef, Context, FinishedBackup, Job, Level, Refusal, View};
 pub use json::{array_of, merge_patch, object_of, pruned, value_of};
+pub use knob::{Form, Knob, knob};
 pub use object::{Action, Condition, Holds, Metadata, Object, Reads, Writes};
 pub use outcome::{Failure, OrStop, Outcome, Stop, Units, Wait, Waiting, fail, wait};
 pub use parsed::{Parsed, Spelt};
 pub use plan::{Lifetime, Propagation, Severity};
 pub use pod::Pod;
 pub use release::HelmRelease;
+pub use rule::Rule;
 pub use settings::{is_bucket_name, is_folder, is_url, set};
 pub use storage::{Bucket, StoredObject, StoredObjects, bucket_and_key, covers, is_path};
 pub use strategy::{Artifact, Nothing, Path, Problem, Question, Strategy, Success, Verdict};
@@ -142,9 +146,9 @@ pub use time::Timestamp;
 /// Everything that a strategy's file uses.
 pub mod prelude {
     pub use crate::{
-        Action, ApplicationRef, Artifact, Bucket, Condition, Context, FinishedBackup, Holds, Level,
-        Lifetime, Metadata, Nothing, Object, OrStop, Outcome, Path, Problem, Propagation, Question,
-        Reads, Refusal, Severity, Stop, Strategy, Success, Timestamp, Units, Value, Verdict, View,
-        Waiting, Writes, fail, json, pruned, wait,
+        Action, ApplicationRef, Artifact, Bucket, Condition, Context, FinishedBackup, Holds, Knob,
+        Level, Lifetime, Metadata, Nothing, Object, OrStop, Outcome, Path, Problem, Propagation,
+        Question, Reads, Refusal, Severity, Stop, Strategy, Success, Timestamp, Units, Value,
+        Verdict, View, Waiting, Writes, fail, json, pruned, wait,
     };
 }

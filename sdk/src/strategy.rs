@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    Context, Holds, Outcome, Reads, Timestamp, Value, Writes,
+    Context, Holds, Knob, Outcome, Reads, Timestamp, Value, Writes,
     bindings::cozystack::backup_strategy::types::Entry, fail,
 };
 
@@ -52,17 +52,20 @@ pub trait Strategy: Sized + 'static {
     /// Versions of the state that it can read; the newest is the one that it writes.
     const STATE_VERSIONS: &'static [u32] = &[];
 
+    /// The settings that a BackupClass may set, too.
+    const KNOBS: &'static [Knob] = &[];
+
     /// What an administrator sets in the strategy's object.
     type Spec: DeserializeOwned;
-    /// What a BackupClass may set besides, all of it strings; [`Nothing`] when there is nothing to set.
+    /// What a BackupClass may set besides knobs, all of it strings; [`Nothing`] when there is nothing.
     type Parameters: DeserializeOwned;
     /// What a tenant may ask for in a RestoreJob; [`Nothing`] when there is nothing to ask for.
     type Options: DeserializeOwned;
     /// What the strategy remembers from one evaluation to the next; [`Nothing`] when it needs no memory.
     type State: Serialize + DeserializeOwned;
 
-    /// What is wrong with the settings, before any job uses them and before templates are rendered. That they
-    /// fit their types is known already.
+    /// What is wrong with the settings, before any job uses them and before templates are rendered. That they fit their
+    /// types, and knobs their rules, is known already; here is what holds between several.
     fn validate(_spec: &Self::Spec, _parameters: &Self::Parameters) -> Vec<Problem> {
         Vec::new()
     }

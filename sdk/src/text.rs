@@ -90,11 +90,16 @@ impl Error for Misfit {
 
 /// Reads a document that was handed over as text.
 pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, Misfit> {
-    T::deserialize(Reader(&parse(text)?))
+    read_value(&parse(text)?)
+}
+
+/// The same of a document that was parsed already.
+pub(crate) fn read_value<T: DeserializeOwned>(document: &Value) -> Result<T, Misfit> {
+    T::deserialize(Reader(document))
 }
 
 #[inline(never)]
-fn parse(text: &str) -> Result<Value, Misfit> {
+pub(crate) fn parse(text: &str) -> Result<Value, Misfit> {
     serde_json::from_str(text).map_err(Misfit::custom)
 }
 

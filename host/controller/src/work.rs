@@ -156,7 +156,7 @@ impl Work {
         let mut stop = std::pin::pin!(stop);
         let seen = Arc::clone(&self.watches.seen);
         loop {
-            while self.works()
+            while self.may_begin()
                 && passes.len() < self.workers
                 && let Some(key) = queue.take(Timestamp::now())
             {
@@ -181,7 +181,7 @@ impl Work {
                 queue.wake_all();
             }
             // Nothing is due for a host that stands by.
-            let next = queue.next_at().filter(|_| self.works());
+            let next = queue.next_at().filter(|_| self.may_begin());
             let next = next.map_or(Duration::from_secs(3600), until);
             tokio::select! {
                 () = &mut stop => break,
@@ -223,6 +223,12 @@ impl Work {
     /// Whether this host makes passes.
     fn works(&self) -> bool {
         *self.leads.borrow()
+    }
+
+    /// Whether a pass may begin. Before every plugin was looked at once, nobody can say that none serves a kind: each start
+    /// of the host would tell so on every class and every job, and tell the contrary a moment later.
+    fn may_begin(&self) -> bool {
+        self.works() && self.plugins_looked_at
     }
 
     fn heard(&mut self, queue: &mut Queue, news: News) {

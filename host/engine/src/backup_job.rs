@@ -232,7 +232,7 @@ pub(crate) fn explain(stop: &Stop) -> String {
         | Stop::Setback {
             reason, message, ..
         } => format!("{reason}: {message}"),
-        Stop::Fail(message) => message.clone(),
+        Stop::Fail(message) | Stop::NotYet(message) => message.clone(),
         Stop::Api(error) => error.to_string(),
         Stop::Foreign => "the strategy is another controller's".to_owned(),
     }

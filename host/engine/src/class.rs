@@ -99,7 +99,7 @@ impl<C: Cluster> Host<C> {
                 },
             ) => (reason, message),
             Err(Stop::Fail(message)) => (Reason::BindingNotReady, message),
-            Err(Stop::Foreign) => return Ok(status),
+            Err(Stop::Foreign | Stop::NotYet(_)) => return Ok(status),
         };
         status.ready = false;
         status.reason = Some(reason.as_str().to_owned());

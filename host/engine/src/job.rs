@@ -359,6 +359,7 @@ impl<C: Cluster> Host<C> {
         match stop {
             Stop::Api(error) => Err(error),
             Stop::Foreign => Ok(Stopped::Foreign),
+            Stop::NotYet(_) => Ok(Stopped::Again(later(self.now(), self.settings.look_again))),
             Stop::Fail(message) => Ok(Stopped::Failed(message)),
             Stop::Wait {
                 reason,

@@ -78,7 +78,7 @@ impl<C: Cluster> Host<C> {
             Sought::Found(found) => return Ok(found),
             Sought::NotSoughtYet => {
                 let words = format!("{} is being looked for", named(plugin));
-                return Err(self.not_ready(words));
+                return Err(Stop::NotYet(words));
             }
             Sought::Lost => {}
         }

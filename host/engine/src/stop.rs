@@ -35,6 +35,9 @@ pub(crate) enum Stop {
     },
     /// A request failed that may succeed later: the queue tries again.
     Api(ApiError),
+    /// A host that has just begun cannot know yet whether this can go on, and will in a moment. Nobody is told: what the
+    /// work last said is as true as before, and what it waits for goes on to be waited for since then.
+    NotYet(String),
     /// The job is another controller's.
     Foreign,
 }

@@ -33,21 +33,17 @@ pub struct SecretRef {
 }
 
 impl S3 {
-    /// What the settings ask for. What they leave out follows the BackupClass, then the platform's storage.
+    /// What the settings ask for. What they leave out follows the platform's storage.
     pub fn of_settings(cx: &Context<Etcd>) -> Outcome<Self> {
         let settings = cx.spec()?.template.destination.s3;
-        let parameters = cx.parameters()?;
         let platform = cx.bucket();
 
-        let named = settings.credentials_secret_ref.map(|secret| secret.name);
-        let secret = set(parameters.secret).or(set(named));
+        let secret = set(settings.credentials_secret_ref.map(|secret| secret.name));
         // Settings with credentials of their own are about a storage of their own.
         let follows = secret
             .as_ref()
             .is_none_or(|name| *name == platform.credentials_secret);
         let platforms = |text: &str| follows.then(|| text.to_owned());
-        let style = parameters.force_path_style.map(|style| style.0);
-        let style = style.or(settings.force_path_style);
 
         let missing = |field: &str| {
             format!(
@@ -55,22 +51,19 @@ impl S3 {
             )
         };
         let s3 = Self {
-            bucket: set(parameters.bucket)
-                .or(set(settings.bucket))
+            bucket: set(settings.bucket)
                 .or(platforms(&platform.name))
                 .or_fail("InvalidSpec", missing("bucket"))?,
-            endpoint: set(parameters.endpoint)
-                .or(set(settings.endpoint))
+            endpoint: set(settings.endpoint)
                 .or(platforms(&platform.endpoint))
                 .or_fail("InvalidSpec", missing("endpoint"))?,
-            key: set(parameters.key)
-                .or(set(settings.key))
+            key: set(settings.key)
                 .or(cx.prefixes().first().cloned())
                 .map(|key| folder(&key)),
-            region: set(parameters.region)
-                .or(set(settings.region))
-                .or(platforms(&platform.region)),
-            force_path_style: style.or(follows.then_some(platform.force_path_style)),
+            region: set(settings.region).or(platforms(&platform.region)),
+            force_path_style: settings
+                .force_path_style
+                .or(follows.then_some(platform.force_path_style)),
             credentials_secret_ref: SecretRef {
                 name: secret.unwrap_or(platform.credentials_secret),
             },

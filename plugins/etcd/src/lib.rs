@@ -61,15 +61,12 @@ impl Strategy for Etcd {
     const USES_CREDENTIALS_BETWEEN_JOBS: bool = true;
     const METADATA_VERSIONS: &[u32] = &[0, 1];
     const STATE_VERSIONS: &[u32] = &[1];
+    const KNOBS: &[Knob] = spec::KNOBS;
 
     type Spec = spec::Spec;
-    type Parameters = spec::Parameters;
+    type Parameters = Nothing;
     type Options = spec::Options;
     type State = Captured;
-
-    fn validate(spec: &Self::Spec, parameters: &Self::Parameters) -> Vec<Problem> {
-        spec::problems(spec, parameters)
-    }
 
     fn paths(cx: &Context<Self>) -> Outcome<Vec<Path>> {
         Ok(vec![Path::new(S3::of_settings(cx)?.uri(), "snapshots")])

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backup_strategy::{Parsed, Problem, is_bucket_name, is_folder, is_url, schema::*};
+use backup_strategy::{Knob, Rule, is_bucket_name, is_folder, knob, schema::*};
 use serde::Deserialize;
 
 /// How long a restored cluster may take to come up, as the first controller had it.
@@ -65,29 +65,22 @@ pub struct SecretRef {
     pub name: String,
 }
 
-/// What a BackupClass may set besides; it wins over the strategy's own setting.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-pub struct Parameters {
-    /// Name of the bucket.
-    #[serde(default, rename = "destination.s3.bucket")]
-    pub bucket: Option<String>,
-    /// URL of the S3 service, with its scheme.
-    #[serde(default, rename = "destination.s3.endpoint")]
-    #[schemars(regex(pattern = "^https?://"))]
-    pub endpoint: Option<String>,
-    /// Folder of the snapshots.
-    #[serde(default, rename = "destination.s3.key")]
-    pub key: Option<String>,
-    /// Region.
-    #[serde(default, rename = "destination.s3.region")]
-    pub region: Option<String>,
-    /// Whether the bucket stands in the path rather than in the host name.
-    #[serde(default, rename = "destination.s3.forcePathStyle")]
-    pub force_path_style: Option<Parsed<bool>>,
-    /// Secret of the application's namespace with the S3 keys.
-    #[serde(default, rename = "destination.s3.credentialsSecretRef.name")]
-    pub secret: Option<String>,
-}
+/// What a BackupClass may set, too.
+pub const KNOBS: &[Knob] = &[
+    knob("destination.s3.bucket").ruled(BUCKET),
+    knob("destination.s3.endpoint").ruled(Rule::URL),
+    knob("destination.s3.key").ruled(FOLDER),
+    knob("destination.s3.region"),
+    knob("destination.s3.forcePathStyle"),
+    knob("destination.s3.credentialsSecretRef.name")
+        .about("Secret of the application's namespace with the S3 keys."),
+];
+
+const BUCKET: Rule = Rule::new(is_bucket_name, "is a name; the folder is `key`");
+const FOLDER: Rule = Rule::new(
+    is_folder,
+    "is a folder of the bucket, such as tenant-acme/etcd/",
+);
 
 /// What a RestoreJob may ask for.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -126,113 +119,9 @@ impl Options {
     }
 }
 
-/// What a schema cannot say, because any text may be a template until it is rendered.
-pub fn problems(spec: &Spec, parameters: &Parameters) -> Vec<Problem> {
-    let s3 = &spec.template.destination.s3;
-    let mut problems = Vec::new();
-    for (root, bucket, endpoint, key) in [
-        (
-            "/spec/template/destination/s3/",
-            &s3.bucket,
-            &s3.endpoint,
-            &s3.key,
-        ),
-        (
-            "/parameters/destination.s3.",
-            &parameters.bucket,
-            &parameters.endpoint,
-            &parameters.key,
-        ),
-    ] {
-        for (field, setting, fits, rule) in [
-            (
-                "bucket",
-                bucket,
-                is_bucket_name as fn(&str) -> bool,
-                "is a name; the folder is `key`",
-            ),
-            (
-                "endpoint",
-                endpoint,
-                is_url,
-                "begins with https:// or http://",
-            ),
-            (
-                "key",
-                key,
-                is_folder,
-                "is a folder of the bucket, such as tenant-acme/etcd/",
-            ),
-        ] {
-            let pointer = format!("{root}{field}");
-            problems.extend(Problem::unless(fits, &pointer, setting.as_ref(), rule));
-        }
-    }
-    problems
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn pointers(s3: Bucket, parameters: &Parameters) -> Vec<String> {
-        let spec = Spec {
-            template: Template {
-                destination: Destination { s3 },
-            },
-        };
-        problems(&spec, parameters)
-            .into_iter()
-            .map(|problem| problem.path)
-            .collect()
-    }
-
-    fn bucket(bucket: &str, endpoint: &str, key: &str) -> Bucket {
-        Bucket {
-            bucket: Some(bucket.into()),
-            endpoint: Some(endpoint.into()),
-            key: Some(key.into()),
-            ..Bucket::default()
-        }
-    }
-
-    #[test]
-    fn templates_and_what_is_empty_are_not_judged() {
-        let none = Parameters::default();
-        assert!(pointers(Bucket::default(), &none).is_empty());
-        assert!(pointers(bucket("", "", ""), &none).is_empty());
-        let templated = bucket(
-            "{{ .Parameters.bucket }}",
-            "{{ .Storage.endpoint }}",
-            "{{ .Storage.prefix }}/",
-        );
-        assert!(pointers(templated, &none).is_empty());
-        assert!(
-            pointers(
-                bucket("b", "https://s3.example.org", "tenant-acme/etcd/"),
-                &none
-            )
-            .is_empty()
-        );
-    }
-
-    #[test]
-    fn problems_name_the_setting() {
-        let parameters = Parameters {
-            key: Some("a//b".into()),
-            ..Parameters::default()
-        };
-        let wrong = pointers(bucket("s3://b", "s3.example.org", "../etcd"), &parameters);
-        assert_eq!(
-            wrong,
-            [
-                "/spec/template/destination/s3/bucket",
-                "/spec/template/destination/s3/endpoint",
-                "/spec/template/destination/s3/key",
-                "/parameters/destination.s3.key",
-            ]
-        );
-    }
 
     #[test]
     fn a_deadline_of_zero_or_less_is_none() {

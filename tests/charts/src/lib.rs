@@ -1,6 +1,7 @@
 //! The charts of this repository, as an administrator has them: rendered, installed, upgraded and removed by Helm.
 
 mod page;
+mod reference;
 
 use std::path::{Path, PathBuf};
 

@@ -1,11 +1,12 @@
-//! What stands between the host and the API server: it passes requests on, and kills the host at a write.
+//! What stands between the host and the API server: it passes requests on, and kills the host at its writes.
 
 use std::{
+    collections::HashMap,
     path::PathBuf,
     process::Child,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -30,12 +31,18 @@ pub enum At {
     Behind,
 }
 
+/// How often a host is killed at the writes of one object's path, so that the work has an end.
+const MOST: usize = 3;
+
 struct Shared {
     client: Client,
-    plan: Option<(usize, At)>,
-    writes: AtomicUsize,
+    at: At,
+    /// How often a host was killed at a write, by method and path.
+    killed_at: Mutex<HashMap<(Method, String), usize>>,
     victim: Mutex<Option<Arc<Mutex<Child>>>>,
-    hit: AtomicUsize,
+    is_armed: AtomicBool,
+    has_victim: Notify,
+    kills: AtomicUsize,
     was_hit: Notify,
 }
 
@@ -46,14 +53,16 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts it. The plan says at which write of the victim to kill it, counted from 0.
-    pub async fn start(client: Client, plan: Option<(usize, At)>) -> Self {
+    /// Starts it. From the first victim on, whoever writes is killed at it, three times at each path.
+    pub async fn start(client: Client, at: At) -> Self {
         let shared = Arc::new(Shared {
             client,
-            plan,
-            writes: AtomicUsize::new(0),
+            at,
+            killed_at: Mutex::new(HashMap::new()),
             victim: Mutex::new(None),
-            hit: AtomicUsize::new(0),
+            is_armed: AtomicBool::new(false),
+            has_victim: Notify::new(),
+            kills: AtomicUsize::new(0),
             was_hit: Notify::new(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -78,21 +87,43 @@ impl Proxy {
     /// Whom to kill.
     pub fn kills(&self, host: &HostProcess) {
         *self.shared.victim.lock().unwrap() = Some(host.process());
+        self.shared.is_armed.store(true, Ordering::Release);
+        self.shared.has_victim.notify_waiters();
     }
 
-    /// Nobody is killed any more.
-    pub fn spares(&self) {
-        *self.shared.victim.lock().unwrap() = None;
-    }
-
-    /// Done once the host was killed.
+    /// Done once the victim was killed.
     pub async fn was_hit(&self) {
         self.shared.was_hit.notified().await;
     }
 
-    /// Whether the host was killed.
-    pub fn has_hit(&self) -> bool {
-        self.shared.hit.load(Ordering::Acquire) > 0
+    /// How many victims were killed.
+    pub fn kills_so_far(&self) -> usize {
+        self.shared.kills.load(Ordering::Acquire)
+    }
+}
+
+impl Shared {
+    /// Whether the victim is killed at this write.
+    async fn is_due(&self, what: (Method, String)) -> bool {
+        if !self.is_armed.load(Ordering::Acquire) {
+            return false;
+        }
+        self.victim_is_known().await;
+        let mut killed_at = self.killed_at.lock().unwrap();
+        let kills = killed_at.entry(what).or_default();
+        *kills += 1;
+        *kills <= MOST
+    }
+
+    /// A host that was started again may write before anybody could say that it is the one to kill.
+    async fn victim_is_known(&self) {
+        loop {
+            let known = self.has_victim.notified();
+            if self.victim.lock().unwrap().is_some() {
+                return;
+            }
+            known.await;
+        }
     }
 }
 
@@ -105,12 +136,9 @@ fn is_write(request: &Request) -> bool {
 }
 
 async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let due = is_write(&request)
-        && shared.victim.lock().unwrap().is_some()
-        && shared
-            .plan
-            .is_some_and(|(nth, _)| shared.writes.fetch_add(1, Ordering::AcqRel) == nth);
-    let at = shared.plan.map(|(_, at)| at).filter(|_| due);
+    let what = (request.method().clone(), request.uri().path().to_owned());
+    let is_due = is_write(&request) && shared.is_due(what).await;
+    let at = is_due.then_some(shared.at);
     if at == Some(At::Before) {
         return kill(&shared);
     }
@@ -137,7 +165,7 @@ fn kill(shared: &Shared) -> Response {
         child.kill().unwrap();
         child.wait().unwrap();
     }
-    shared.hit.fetch_add(1, Ordering::AcqRel);
+    shared.kills.fetch_add(1, Ordering::AcqRel);
     shared.was_hit.notify_one();
     failed("killed".to_owned())
 }

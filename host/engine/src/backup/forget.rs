@@ -273,6 +273,9 @@ impl<C: Cluster> Host<C> {
         let (reason, message, bound) = match stop {
             Stop::Api(error) => return Removal::Left(error.to_string()),
             Stop::Foreign => return Removal::Left("it is another controller's".to_owned()),
+            Stop::NotYet(_) => {
+                return Removal::Waiting(Some(later(now, self.settings.look_again)));
+            }
             Stop::Wait {
                 reason: reason @ Reason::ApplicationBusy,
                 message,

@@ -147,7 +147,10 @@ async fn asked(
 
 fn told(stop: Stop) -> String {
     match stop {
-        Stop::Setback { message, .. } | Stop::Wait { message, .. } | Stop::Fail(message) => message,
+        Stop::Setback { message, .. }
+        | Stop::Wait { message, .. }
+        | Stop::NotYet(message)
+        | Stop::Fail(message) => message,
         Stop::Api(error) => error.to_string(),
         Stop::Foreign => String::new(),
     }

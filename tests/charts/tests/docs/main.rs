@@ -1,0 +1,16 @@
+//! The pages of this repository: what can be checked of them without a cluster is so.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod commands;
+mod examples;
+mod links;
+mod metrics;
+mod page;
+mod reasons;
+mod reference;
+mod tuning;
