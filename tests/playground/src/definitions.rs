@@ -4,14 +4,6 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use stage::Kind;
 
-/// What the chart of Cozystack's object storage is asked by.
-const BUCKET: Kind = Kind {
-    group: "apps.cozystack.io",
-    version: "v1alpha1",
-    kind: "Bucket",
-    plural: "buckets",
-};
-
 /// Where Velero keeps what it stores.
 const LOCATION: Kind = Kind {
     group: "velero.io",
@@ -29,7 +21,7 @@ const LOCATION: Kind = Kind {
 pub(crate) fn all() -> Result<Vec<Value>> {
     let mut definitions = charts::HOST.definitions()?;
     let real = controlplane::operator_crds()?;
-    for kind in stage::kinds().iter().chain([&BUCKET, &LOCATION]) {
+    for kind in stage::kinds().iter().chain([&LOCATION]) {
         let stand_in = listed(stage::crd(kind), kind);
         if find(&definitions, &stand_in).is_none() {
             let definition = find(&real, &stand_in).unwrap_or(&stand_in);
