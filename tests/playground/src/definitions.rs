@@ -23,11 +23,19 @@ pub(crate) fn all() -> Result<Vec<Value>> {
     let real = controlplane::operator_crds()?;
     for kind in stage::kinds().iter().chain([&LOCATION]) {
         let stand_in = listed(stage::crd(kind), kind);
-        let name = &stand_in["metadata"]["name"];
-        let found = real.iter().find(|crd| crd["metadata"]["name"] == *name);
-        definitions.push(found.unwrap_or(&stand_in).clone());
+        if find(&definitions, &stand_in).is_none() {
+            let definition = find(&real, &stand_in).unwrap_or(&stand_in);
+            definitions.push(definition.clone());
+        }
     }
     Ok(definitions)
+}
+
+/// The definition of the same kind.
+fn find<'a>(definitions: &'a [Value], of: &Value) -> Option<&'a Value> {
+    let name = &of["metadata"]["name"];
+    let mut definitions = definitions.iter();
+    definitions.find(|definition| definition["metadata"]["name"] == *name)
 }
 
 /// Cozystack lists what tenants order under one name: `kubectl get cozystack`.

@@ -16,7 +16,7 @@ use controlplane::Processes;
 use futures::{StreamExt as _, future::join_all};
 use kube::{
     Api, Client, Config,
-    api::PostParams,
+    api::{ListParams, PostParams},
     config::{KubeConfigOptions, Kubeconfig},
     core::{ApiResource, DynamicObject, GroupVersionKind},
     runtime::{WatchStreamExt as _, watcher},
@@ -145,7 +145,7 @@ async fn a_tenant_backs_up_and_restores_each_kind_and_nothing_is_left_behind() {
     }))
     .await;
     let others = jobs(&client, "tenant-acme", "BackupJob");
-    let refused = others.list(&Default::default()).await.unwrap_err();
+    let refused = others.list(&ListParams::default()).await.unwrap_err();
     assert!(matches!(refused, kube::Error::Api(status) if status.code == 403));
 
     let output = playground.run("down", &[]);
