@@ -106,16 +106,17 @@ fn job(name: &str, class: &str, (kind, application): (&str, &str)) -> Value {
     })
 }
 
-/// Waits as documentation tells to, and tells why where that comes to nothing.
+/// Waits until a job has ended, and well.
 fn is_ready(shell: &Shell, namespace: &str, job: &str) {
     let kubectl = format!("kubectl -n {namespace}");
-    let waited = shell.run(&format!(
-        "{kubectl} wait --for=condition=Ready {job} --timeout=60s"
-    ));
-    if let Err(error) = waited {
-        let found = shell.run(&format!("{kubectl} get {job} -o yaml")).unwrap();
-        panic!("{error}: {found}");
-    }
+    let ends =
+        format!("{kubectl} wait --for=jsonpath='{{.status.completedAt}}' {job} --timeout=60s");
+    let ended = shell.run(&ends);
+    let found = shell.run(&format!("{kubectl} get {job} -o yaml")).unwrap();
+    assert!(
+        ended.is_ok() && found.contains("phase: Succeeded"),
+        "{found}"
+    );
 }
 
 /// Without what the page has lost: the space at the beginning of lines.

@@ -7,17 +7,21 @@ use backup_engine::cluster::{Caller, Cluster as _, Part};
 use backupstrategy_controller::RealCluster;
 use charts::HOST;
 use controlplane::{ControlPlane, Helm, Shell};
+use futures::StreamExt as _;
 use kube::{
     Api, Client,
     api::{DynamicObject, ListParams},
     core::GroupVersionKind,
     discovery::pinned_kind,
+    runtime::{WatchStreamExt as _, watcher},
 };
 use serde_json::{Value, json};
 use stage::Operator;
 
 use crate::{
-    cluster::{Played, location_kind, operators, play_in, real_or, resource, vanished, wait},
+    cluster::{
+        BOUND, Played, location_kind, operators, play_in, real_or, resource, vanished, wait,
+    },
     installed::namespaces,
     kubelet::Pod,
 };
@@ -185,6 +189,25 @@ impl Site {
         so: impl Fn(&Value) -> bool,
     ) -> Value {
         wait(self.api(namespace, target).await, target.2, so).await
+    }
+
+    /// Waits until some object of a version, kind and namespace is so.
+    pub async fn some(&self, of: (&str, &str, &str), so: impl Fn(&Value) -> bool) {
+        let api = self.api(of.2, (of.0, of.1, "")).await;
+        let mut last = Value::Null;
+        let found = async {
+            let objects = watcher(api, watcher::Config::default()).applied_objects();
+            let mut objects = std::pin::pin!(objects);
+            while let Some(object) = objects.next().await {
+                let Ok(object) = object else { continue };
+                last = serde_json::to_value(object).unwrap();
+                if so(&last) {
+                    break;
+                }
+            }
+        };
+        let waited = tokio::time::timeout(BOUND, found).await;
+        assert!(waited.is_ok(), "none is as awaited; one is {last:#}");
     }
 
     /// Waits until an object is gone.

@@ -77,7 +77,8 @@ fn say_where(site: &Site, s3: &S3) {
     };
     let of_host = upgrade(HOST.name, HOST.release, HOST.namespace);
     site.admin.run_on(&of_host, &host.to_string()).unwrap();
-    let of_velero = upgrade("velero", "velero-for-backups", "cozy-velero");
+    // The host has written the place of the storage before, and Helm 4 asks before it takes a field from another.
+    let of_velero = upgrade("velero", "velero-for-backups", "cozy-velero") + " --force-conflicts";
     site.admin.run_on(&of_velero, &velero.to_string()).unwrap();
 }
 

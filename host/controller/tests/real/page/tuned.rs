@@ -46,8 +46,8 @@ struct Tuned {
     /// The strategy's kind and name.
     strategy: (&'static str, &'static str),
     parameters: &'static [(&'static str, &'static str)],
-    /// The operator's object, as kubectl names it, and its namespace.
-    orders: (&'static str, &'static str),
+    /// The version and kind of the operator's object, and its namespace.
+    orders: (&'static str, &'static str, &'static str),
     /// What it says then, each at its place.
     says: fn() -> Value,
 }
@@ -61,7 +61,7 @@ const TUNED: [Tuned; 4] = [
             ("data.compression", "bzip2"),
             ("wal.compression", "zstd"),
         ],
-        orders: ("objectstores.barmancloud.cnpg.io", TENANT),
+        orders: ("barmancloud.cnpg.io/v1", "ObjectStore", TENANT),
         says: || {
             json!({
                 "/spec/retentionPolicy": "90d",
@@ -78,7 +78,7 @@ const TUNED: [Tuned; 4] = [
             ("maxRetention", "2160h"),
             ("databases", "orders,customers"),
         ],
-        orders: ("backups.k8s.mariadb.com", TENANT),
+        orders: ("k8s.mariadb.com/v1alpha1", "Backup", TENANT),
         says: || {
             json!({
                 "/spec/compression": "bzip2",
@@ -95,15 +95,19 @@ const TUNED: [Tuned; 4] = [
             ("agentCount", "3"),
             (
                 "blobStoreConfiguration.urlParameters",
-                "secure_connection=0,request_timeout=60",
+                "secure_connection=0&request_timeout=60",
             ),
         ],
-        orders: ("foundationdbbackups.apps.foundationdb.org", TENANT),
+        orders: (
+            "apps.foundationdb.org/v1beta2",
+            "FoundationDBBackup",
+            TENANT,
+        ),
         says: || {
             json!({
                 "/spec/snapshotPeriodSeconds": 7200,
                 "/spec/agentCount": 3,
-                "/spec/blobStoreConfiguration/urlParameters": ["secure_connection=0", "request_timeout=60"],
+                "/spec/blobStoreConfiguration/urlParameters": ["secure_connection=0", "request_timeout=60", "region=us-east-1"],
             })
         },
     },
@@ -118,7 +122,7 @@ const TUNED: [Tuned; 4] = [
             ),
             ("excludedResources", "events"),
         ],
-        orders: ("backups.velero.io", "cozy-velero"),
+        orders: ("velero.io/v1", "Backup", "cozy-velero"),
         says: || {
             json!({
                 "/spec/ttl": "1440h0m0s",
@@ -184,21 +188,14 @@ pub(super) async fn by_classes_of_ones_own(site: &Site, tenant: &Shell, s3: &S3)
             .unwrap();
     }
     for tuned in &TUNED {
-        let name = tuned.name();
-        is_ready(tenant, TENANT, &format!("backupjob/{name}"));
-        let (kind, namespace) = tuned.orders;
-        let read = format!("kubectl -n {namespace} get {kind} -o json");
-        let found: Value = serde_json::from_str(&site.admin.run(&read).unwrap()).unwrap();
         let says = (tuned.says)();
         let is_told = |order: &Value| {
             let mut places = says.as_object().unwrap().iter();
             places.all(|(pointer, value)| order.pointer(pointer) == Some(value))
         };
-        assert!(
-            found["items"].as_array().unwrap().iter().any(is_told),
-            "{found:#}"
-        );
+        site.some(tuned.orders, is_told).await;
     }
+    is_ready(tenant, TENANT, "backupjob/tuned-cnpg");
     trimmed_by_a_plan(site, tenant).await;
 }
 
@@ -225,7 +222,7 @@ async fn trimmed_by_a_plan(site: &Site, tenant: &Shell) {
             "backupClassName": "cozy-default",
             "applicationRef": { "apiGroup": "apps.cozystack.io", "kind": "Etcd", "name": "etcd" },
             "schedule": { "cron": "0 3 * * 0" },
-            "retentionPolicy": { "maxCount": 4, "maxAge": "60d" },
+            "retentionPolicy": { "keepLast": 4, "maxAge": "60d" },
         },
     });
     tenant
@@ -295,13 +292,18 @@ pub(super) async fn no_keys_in_parameters(site: &Site, s3: &S3) {
         assert!(refused.contains("tenants can read parameters"), "{refused}");
     }
     let hidden = with(&json!({ "serverName": s3.secret_key }));
-    site.admin.run_on("kubectl apply -f -", &hidden).unwrap();
-    let is_told = |class: &Value| class["status"]["strategies"][0]["reason"] == "ParametersInvalid";
-    let class = site
-        .until("", (API, "BackupClass", "with-keys"), is_told)
+    let job = job("with-keys", "with-keys", ("Postgres", "orders-db"));
+    for object in [hidden, job.to_string()] {
+        site.admin.run_on("kubectl apply -f -", &object).unwrap();
+    }
+    let is_refused = |job: &Value| {
+        let message = job["status"]["message"].as_str().unwrap_or_default();
+        message.contains("parameter serverName holds the platform's own credentials")
+    };
+    let job = site
+        .until(TENANT, (API, "BackupJob", "with-keys"), is_refused)
         .await;
-    assert!(!class["status"].to_string().contains(&s3.secret_key));
-    site.admin
-        .run("kubectl delete backupclass with-keys")
-        .unwrap();
+    assert!(!job["status"].to_string().contains(&s3.secret_key));
+    let away = "kubectl -n tenant-acme delete backupclass/with-keys backupjob/with-keys";
+    site.admin.run(away).unwrap();
 }
