@@ -5,5 +5,5 @@
 mod spec;
 
 fn main() -> std::io::Result<()> {
-    backup_strategy::build::schemas::<spec::Spec, spec::Parameters, spec::Options>()
+    backup_strategy::build::schemas_with::<spec::Spec, spec::Options>(spec::KNOBS)
 }

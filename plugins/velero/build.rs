@@ -8,5 +8,5 @@ mod spec;
 mod velero_spec;
 
 fn main() -> std::io::Result<()> {
-    backup_strategy::build::schemas::<spec::Spec, velero_spec::Parameters, spec::Options>()
+    backup_strategy::build::schemas_with::<spec::Spec, spec::Options>(spec::KNOBS)
 }

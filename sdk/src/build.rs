@@ -143,6 +143,7 @@ fn simplify(schema: &mut Value) {
         }
         drop_null(schema);
         merge_enum(schema);
+        drop_defaults(schema);
         for member in schema
             .get_mut("properties")
             .and_then(Value::as_object_mut)
@@ -201,6 +202,26 @@ fn drop_null(schema: &mut Map<String, Value>) {
         schema.remove("anyOf");
         for (keyword, value) in only {
             schema.entry(keyword).or_insert(value);
+        }
+    }
+}
+
+/// What is required has no default: the API server would fill it in, and ask for nothing.
+fn drop_defaults(schema: &mut Map<String, Value>) {
+    let Some(required) = schema.get("required").cloned() else {
+        return;
+    };
+    let Some(members) = schema.get_mut("properties").and_then(Value::as_object_mut) else {
+        return;
+    };
+    for name in required
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+    {
+        if let Some(member) = members.get_mut(name).and_then(Value::as_object_mut) {
+            member.remove("default");
         }
     }
 }

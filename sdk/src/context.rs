@@ -5,13 +5,14 @@ use std::{collections::BTreeMap, fmt, marker::PhantomData};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Outcome, Stop, Strategy, Timestamp, Value,
+    OrStop, Outcome, Stop, Strategy, Timestamp, Value,
     bindings::cozystack::backup_strategy::{cluster, context, log, storage, types},
     fail,
-    knob::{Form, Knobs},
+    knob::{self, Form, Knobs},
     object::{self, Object},
     storage::{Bucket, StoredObjects},
     text,
+    unstructured::text as text_of,
 };
 
 pub use crate::bindings::cozystack::backup_strategy::{
@@ -97,7 +98,32 @@ impl FinishedBackup {
         )
     }
 
-    /// The document that the strategy kept with the backup.
+    /// The document that the strategy kept with the backup, which is of this API version and kind. None where there is
+    /// none, and where it cannot be read: the metadata of old Backups says the same.
+    ///
+    /// # Errors
+    ///
+    /// With a failure `UnrecognisedSnapshot` when it is another document, which is not guessed at.
+    pub fn document(&self, (api_version, kind): (&str, &str)) -> Outcome<Option<Value>> {
+        let kept = self.resources::<Value>().ok().flatten();
+        let Some(kept) = kept.filter(Value::is_object) else {
+            return Ok(None);
+        };
+        let (found, of) = (text_of(&kept, "/kind"), text_of(&kept, "/apiVersion"));
+        if (of, found) == (api_version, kind) {
+            return Ok(Some(kept));
+        }
+        fail(
+            "UnrecognisedSnapshot",
+            format!(
+                "Backup {} keeps a {found} of {of}, which this strategy does not know; take the backup anew, or clear \
+                 status.underlyingResources to go by its driverMetadata",
+                self.name
+            ),
+        )
+    }
+
+    /// The same as it is, whatever it is.
     ///
     /// # Errors
     ///
@@ -195,8 +221,13 @@ impl<S: Strategy> Context<S> {
         };
         let parameters = context::parameters();
         let settings = knobs.settings(&context::spec(view), &parameters)?;
-        text::read_value(&settings)
-            .or_else(|misfit| knobs.unreadable(&misfit, &settings, &parameters))
+        let spec = text::read_value(&settings)
+            .or_else(|misfit| knobs.unreadable(&misfit, &settings, &parameters))?;
+        // What templates made of themselves nobody has seen before.
+        match S::validate(&spec, &self.parameters()?).first() {
+            Some(problem) => knob::invalid(problem),
+            None => Ok(spec),
+        }
     }
 
     /// The same, none when the backup has outlived its strategy: `check` and `forget` meet that.
@@ -273,6 +304,36 @@ impl<S: Strategy> Context<S> {
             metadata: backup.metadata,
             resources: backup.resources,
         })
+    }
+
+    /// The same in the questions that are about one.
+    ///
+    /// # Errors
+    ///
+    /// With a failure `NoBackup` in a question that is about none.
+    pub fn finished_backup(&self) -> Outcome<FinishedBackup> {
+        self.source()
+            .or_fail("NoBackup", "there is no finished backup that this is about")
+    }
+
+    /// Whether the application acted on is of the kind that a backup was taken from.
+    ///
+    /// # Errors
+    ///
+    /// With a failure `UnsupportedTarget` where it is not.
+    pub fn is_of_kind(&self, source: &ApplicationRef) -> Outcome<()> {
+        let target = self.subject();
+        let (from, into) = (kind_of(source), kind_of(&target));
+        if from == into {
+            return Ok(());
+        }
+        fail(
+            "UnsupportedTarget",
+            format!(
+                "a backup of {from} cannot be restored into {into}; name a {} in spec.targetApplicationRef",
+                source.kind
+            ),
+        )
     }
 
     /// What the last evaluation for this job asked to [`remember`](Self::remember).
@@ -404,6 +465,10 @@ impl<S: Strategy> Context<S> {
     pub fn log(&self, level: Level, message: &str) {
         log::write(level, message);
     }
+}
+
+fn kind_of(application: &ApplicationRef) -> String {
+    format!("{}/{}", application.group, application.kind)
 }
 
 pub(crate) fn selector<K: Object>(namespace: &str, labels: &[(&str, &str)]) -> types::Selector {

@@ -119,6 +119,29 @@ pub fn pruned(mut value: Value) -> Value {
     value
 }
 
+/// Sets the members that are missing in an object, and in the objects in it.
+///
+/// ```
+/// use backup_strategy::{fill, json};
+///
+/// let mut pod = json!({ "securityContext": { "runAsUser": 1000 } });
+/// fill(&mut pod, json!({ "securityContext": { "runAsUser": 1, "runAsNonRoot": true }, "hostNetwork": false }));
+/// let filled = json!({ "hostNetwork": false, "securityContext": { "runAsNonRoot": true, "runAsUser": 1000 } });
+/// assert_eq!(pod, filled);
+/// ```
+pub fn fill(value: &mut Value, defaults: Value) {
+    let Value::Object(defaults) = defaults else {
+        return;
+    };
+    for (name, default) in defaults {
+        match &mut value[&name] {
+            missing @ Value::Null => *missing = default,
+            object @ Value::Object(_) => fill(object, default),
+            _ => {}
+        }
+    }
+}
+
 /// The merge patch (RFC 7386) that makes `to` of `from`: members that `to` lacks become null, and what is the same in
 /// both is left out. For [`Context::merge`](crate::Context::merge), where a map is to hold these members and no others.
 ///

@@ -283,7 +283,7 @@ fn invalid_spec<T>(misfit: &str) -> Outcome<T> {
 }
 
 /// The problem as a failure.
-fn invalid<T>(problem: &Problem) -> Outcome<T> {
+pub(crate) fn invalid<T>(problem: &Problem) -> Outcome<T> {
     match problem.path.strip_prefix("/parameters/") {
         Some(name) => fail(
             "InvalidParameters",

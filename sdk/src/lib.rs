@@ -94,8 +94,8 @@
 //! | [`Strategy`] | what a strategy is called and which questions it answers |
 //! | [`Context`] | everything that can be asked, and the plan |
 //! | [`Outcome`], [`wait`], [`fail`], [`OrStop`], [`Waiting`] | early returns |
-//! | [`Object`], [`Metadata`], [`Condition`], [`json!`], [`pruned`] | objects that are read and written |
-//! | [`schema`], [`Templated`], [`Parsed`], [`set`], [`Problem::unless`], `build` (a feature) | settings and their schemas |
+//! | [`Object`], [`kinds!`], [`Metadata`], [`Condition`], [`json!`], [`pruned`] | objects that are read and written |
+//! | [`schema`], [`Knob`], [`Rule`], [`Templated`], [`set`], `build` (a feature) | settings, which of them a class may set, and their schemas |
 //! | [`Captured`], [`HelmRelease`], [`Pod`] | what stands around an operator's objects |
 //! | [`export!`] | makes it a component |
 
@@ -123,25 +123,29 @@ mod strategy;
 mod templated;
 mod text;
 mod time;
+mod unstructured;
 
+#[doc(hidden)]
+pub use serde;
 pub use serde_json::Value;
 
 pub use captured::Captured;
 pub use context::{ApplicationRef, Context, FinishedBackup, Job, Level, Refusal, View};
-pub use json::{array_of, merge_patch, object_of, pruned, value_of};
+pub use json::{array_of, fill, merge_patch, object_of, pruned, value_of};
 pub use knob::{Form, Knob, knob};
-pub use object::{Action, Condition, Holds, Metadata, Object, Reads, Writes};
+pub use object::{Action, Condition, Holds, Metadata, Object, OwnerReference, Reads, Writes};
 pub use outcome::{Failure, OrStop, Outcome, Stop, Units, Wait, Waiting, fail, wait};
 pub use parsed::{Parsed, Spelt};
 pub use plan::{Lifetime, Propagation, Severity};
 pub use pod::Pod;
 pub use release::HelmRelease;
 pub use rule::Rule;
-pub use settings::{is_bucket_name, is_folder, is_url, set};
+pub use settings::{asked_for, is_bucket_name, is_folder, is_url, set};
 pub use storage::{Bucket, StoredObject, StoredObjects, bucket_and_key, covers, is_path};
 pub use strategy::{Artifact, Nothing, Path, Problem, Question, Strategy, Success, Verdict};
-pub use templated::Templated;
+pub use templated::{Templated, rendered};
 pub use time::Timestamp;
+pub use unstructured::{Unstructured, items, number, part, text, texts};
 
 /// Everything that a strategy's file uses.
 pub mod prelude {

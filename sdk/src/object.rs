@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::{Timestamp, bindings::cozystack::backup_strategy::types::ObjectRef};
+use crate::{Timestamp, Value, bindings::cozystack::backup_strategy::types::ObjectRef, json};
 
 /// A kind of object that a strategy reads: a small struct with just the fields that are used, and methods that
 /// answer the questions one has.
@@ -43,6 +43,22 @@ pub trait Object: DeserializeOwned {
     const KIND: &'static str;
     /// True for kinds without a namespace.
     const CLUSTER_SCOPED: bool = false;
+
+    /// An object of this kind, to be created or applied.
+    #[must_use]
+    fn object(namespace: &str, name: &str, spec: Value) -> Value {
+        assembled(Self::API_VERSION, Self::KIND, namespace, name, spec)
+    }
+}
+
+#[inline(never)]
+fn assembled(api_version: &str, kind: &str, namespace: &str, name: &str, mut spec: Value) -> Value {
+    json!({
+        "apiVersion": api_version,
+        "kind": kind,
+        "metadata": { "name": name, "namespace": namespace },
+        "spec": spec.take(),
+    })
 }
 
 /// What is most often used of an object's `metadata`.
@@ -59,10 +75,24 @@ pub struct Metadata {
     pub labels: BTreeMap<String, String>,
     /// Annotations.
     pub annotations: BTreeMap<String, String>,
+    /// Changes when something else is asked for.
+    pub generation: i64,
+    /// Who holds it when its deletion was asked for.
+    pub finalizers: Vec<String>,
+    /// Whose it is.
+    pub owner_references: Vec<OwnerReference>,
     /// When it was created.
     pub creation_timestamp: Option<Timestamp>,
     /// Set from when its deletion was asked for.
     pub deletion_timestamp: Option<Timestamp>,
+}
+
+/// Whose an object is, as far as that tells it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct OwnerReference {
+    /// UID of the owner.
+    pub uid: String,
 }
 
 impl Metadata {

@@ -72,6 +72,26 @@ pub fn fail<T>(reason: impl Into<String>, message: impl Into<String>) -> Outcome
     }))
 }
 
+/// [`fail`](fn@crate::fail) with a message that is put together as [`format!`] does it.
+///
+/// ```
+/// use backup_strategy::prelude::*;
+///
+/// let name = "dump-1";
+/// let failed: Outcome<()> = fail!("DumpFailed", "Dump {name} has failed: {}", "no space left");
+/// assert_eq!(failed, fail("DumpFailed", "Dump dump-1 has failed: no space left"));
+/// ```
+#[macro_export]
+macro_rules! fail {
+    ($reason:expr, $($message:tt)+) => { $crate::fail($reason, ::std::format!($($message)+)) };
+}
+
+/// [`wait`](fn@crate::wait) with a message that is put together as [`format!`] does it.
+#[macro_export]
+macro_rules! wait {
+    ($reason:expr, $($message:tt)+) => { $crate::wait($reason, ::std::format!($($message)+)) };
+}
+
 /// Says more about a wait; does nothing to a value or a failure.
 pub trait Waiting: Sized {
     /// Changes the wait, if it is one.

@@ -1,8 +1,8 @@
 //! What should happen once the strategy has returned.
 
 use crate::{
-    Outcome, Strategy, Value,
-    bindings::cozystack::backup_strategy::{cluster, context, plan},
+    Outcome, Strategy, Unstructured, Value,
+    bindings::cozystack::backup_strategy::{cluster, context, plan, types::ObjectRef},
     context::{Context, read, selector},
     fail,
     object::{Object, reference},
@@ -134,6 +134,17 @@ impl<S: Strategy> Context<S> {
         );
     }
 
+    /// Deletes an object of the application's namespace, or of the cluster, if it is there and its deletion was not asked
+    /// for yet. Whether it is there still: it is until nothing holds it any more.
+    ///
+    /// # Errors
+    ///
+    /// With a failure `UnexpectedObject` when it has no `metadata` that can be read.
+    pub fn is_going<K: Object>(&self, name: &str, propagation: Propagation) -> Outcome<bool> {
+        let target = reference::<K>(context::subject().namespace, name);
+        going(&target, propagation)
+    }
+
     /// Deletes the objects of the application's namespace, or of the cluster, that carry all of these labels, of
     /// which there is at least one.
     pub fn delete_all<K: Object>(&self, labels: &[(&str, &str)], propagation: Propagation) {
@@ -192,4 +203,17 @@ impl<S: Strategy> Context<S> {
     pub fn forget_state(&self) {
         plan::remember(None);
     }
+}
+
+#[inline(never)]
+fn going(target: &ObjectRef, propagation: Propagation) -> Outcome<bool> {
+    let Some(text) = cluster::get(target) else {
+        return Ok(false);
+    };
+    let document = format_args!("{} {}", target.kind, target.name);
+    let object: Unstructured = read("UnexpectedObject", document, &text)?;
+    if !object.metadata.is_being_deleted() {
+        plan::delete(target, Some(&object.metadata.uid), propagation);
+    }
+    Ok(true)
 }

@@ -1,41 +1,27 @@
 //! What most settings of a strategy have in common.
 
-use crate::Problem;
+use std::time::Duration;
 
 /// A setting that says something: a template that has nothing to set renders to an empty text.
 ///
 /// ```
 /// use backup_strategy::set;
 ///
-/// // A parameter of the class, else the strategy's own setting, else the platform's.
-/// let (parameter, setting) = (Some(String::new()), Some("eu-1".to_owned()));
-/// assert_eq!(set(parameter).or(set(setting)).unwrap_or("us-east-1".into()), "eu-1");
+/// // The strategy's own setting, else the platform's.
+/// let (setting, platform) = (Some(String::new()), "eu-1".to_owned());
+/// assert_eq!(set(setting).unwrap_or(platform), "eu-1");
 /// ```
 pub fn set<T: AsRef<str>>(setting: Option<T>) -> Option<T> {
     setting.filter(|text| !text.as_ref().is_empty())
 }
 
-impl Problem {
-    /// A setting that does not fit. One that is absent, empty, or still a template is not judged.
-    ///
-    /// ```
-    /// use backup_strategy::{Problem, is_url};
-    ///
-    /// let setting = Some("s3.example.org".to_owned());
-    /// let problem = Problem::unless(is_url, "/spec/endpoint", setting.as_ref(), "begins with https:// or http://");
-    /// assert!(problem.is_some_and(|problem| problem.path == "/spec/endpoint"));
-    /// ```
-    #[must_use]
-    pub fn unless(
-        fits: fn(&str) -> bool,
-        pointer: &str,
-        setting: Option<&String>,
-        rule: &str,
-    ) -> Option<Self> {
-        set(setting)
-            .filter(|text| !text.contains("{{") && !fits(text))
-            .map(|_| Self::at(pointer, rule))
-    }
+/// The seconds that an option asks for; none where it is absent, zero or less, which means that nothing is asked for.
+#[must_use]
+pub fn asked_for(seconds: Option<i64>) -> Option<Duration> {
+    let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
+    seconds
+        .filter(|seconds| *seconds > 0)
+        .map(Duration::from_secs)
 }
 
 /// Whether this is a URL of an S3 service.
@@ -64,13 +50,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn templates_and_what_is_empty_are_not_judged() {
-        let judged =
-            |text: &str| Problem::unless(|_| false, "/spec/a", Some(&text.into()), "no").is_some();
-        assert!(judged("a"));
-        assert!(!judged(""));
-        assert!(!judged("{{ .Parameters.a }}"));
-        assert!(Problem::unless(|_| false, "/spec/a", None, "no").is_none());
+    fn zero_seconds_or_less_are_not_asked_for() {
+        for nothing in [None, Some(0), Some(-3600)] {
+            assert_eq!(asked_for(nothing), None);
+        }
+        assert_eq!(asked_for(Some(7200)), Some(Duration::from_secs(7200)));
     }
 
     #[test]

@@ -65,7 +65,8 @@ pub trait Strategy: Sized + 'static {
     type State: Serialize + DeserializeOwned;
 
     /// What is wrong with the settings, before any job uses them and before templates are rendered. That they fit their
-    /// types, and knobs their rules, is known already; here is what holds between several.
+    /// types, and knobs their rules, is known already; here is what holds between several. Settings that were rendered
+    /// are held to it once more, by [`Context::spec`].
     fn validate(_spec: &Self::Spec, _parameters: &Self::Parameters) -> Vec<Problem> {
         Vec::new()
     }
@@ -143,6 +144,15 @@ pub enum Question {
 }
 
 impl Question {
+    /// Every question.
+    pub const ALL: &'static [Self] = &[
+        Self::Backup,
+        Self::Restore,
+        Self::Abort,
+        Self::Forget,
+        Self::Check,
+    ];
+
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Backup => "backup",
@@ -183,6 +193,33 @@ impl Verdict {
     #[must_use]
     pub fn unknown(reason: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Unknown(reason.into(), message.into())
+    }
+
+    /// Whether what was found is as large as the Backup says: storage tells no checksum, so the size has to do. A Backup
+    /// that does not know the size learns it here; no backup has 0 bytes.
+    ///
+    /// ```
+    /// use backup_strategy::prelude::*;
+    ///
+    /// let said = Artifact::at("s3://b/a.db").with_size(7);
+    /// let found = Artifact::at("s3://b/a.db").with_size(4);
+    /// let verdict = Verdict::compared(Some(&said), found, "DumpChanged", "dump");
+    /// assert!(matches!(verdict, Verdict::Lost(reason, _) if reason == "DumpChanged"));
+    /// ```
+    #[must_use]
+    pub fn compared(said: Option<&Artifact>, found: Artifact, reason: &str, what: &str) -> Self {
+        let known = said.and_then(|said| said.size_bytes);
+        match (known.filter(|known| *known > 0), found.size_bytes) {
+            (Some(known), Some(size)) if known != size => Self::lost(
+                reason,
+                format!(
+                    "{} has {size} bytes, and the {what} that was taken had {known}: it was cut off or overwritten",
+                    found.uri
+                ),
+            ),
+            (Some(_), _) => Self::Present,
+            (None, _) => Self::PresentAs(found),
+        }
     }
 }
 

@@ -35,6 +35,15 @@ impl<T> Templated<T> {
     }
 }
 
+/// The value of a setting that was rendered; none where it is absent or empty.
+///
+/// # Errors
+///
+/// With a failure `InvalidSpec` when it still is a template.
+pub fn rendered<T: Copy>(setting: Option<&Templated<T>>) -> Outcome<Option<T>> {
+    setting.map_or(Ok(None), |setting| Ok(setting.value()?.copied()))
+}
+
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Templated<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;

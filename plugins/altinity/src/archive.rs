@@ -167,13 +167,11 @@ impl Archive {
         {
             return Ok(self);
         }
-        fail(
+        fail!(
             "InvalidMetadata",
-            format!(
-                "Backup {} leads to {:?}, which cannot be an archive of clickhouse-backup",
-                source.name,
-                self.folder(0)
-            ),
+            "Backup {} leads to {:?}, which cannot be an archive of clickhouse-backup",
+            source.name,
+            self.folder(0)
         )
     }
 

@@ -12,6 +12,9 @@ use crate::{
     run::{self, Purpose, Run},
 };
 
+/// How many seconds a removal may take.
+const REMOVING: u32 = 20 * 60;
+
 const REMOVAL: Purpose = Purpose {
     mode: "delete",
     reason: "ArchiveRemoving",
@@ -19,9 +22,7 @@ const REMOVAL: Purpose = Purpose {
 };
 
 pub fn forget(cx: &Context<Altinity>) -> Outcome<()> {
-    let source = cx
-        .source()
-        .or_fail("NoBackup", "there is no backup to remove")?;
+    let source = cx.finished_backup()?;
     let archive = Archive::of_backup(cx, &source)?;
     match &archive.bucket {
         Some(bucket) if *bucket == cx.bucket().name => {
@@ -42,7 +43,6 @@ pub fn forget(cx: &Context<Altinity>) -> Outcome<()> {
             )
         }
         None => {
-            let settings = run::settings(cx)?;
             let decide = |sidecars: &Sidecars| {
                 let steps = run::steps(cx, &archive, sidecars)?.removal(&archive, sidecars);
                 Ok(Run {
@@ -51,10 +51,10 @@ pub fn forget(cx: &Context<Altinity>) -> Outcome<()> {
                     outdated: Vec::new(),
                 })
             };
-            let settings = crate::spec::Settings {
+            let settings = crate::spec::Spec {
                 template: None,
-                deadline: 20.minutes(),
-                ..settings
+                deadline_seconds: Some(REMOVING),
+                ..cx.spec()?
             };
             Run::to_its_end(cx, &REMOVAL, &settings, decide).map(|_| ())
         }
@@ -62,11 +62,9 @@ pub fn forget(cx: &Context<Altinity>) -> Outcome<()> {
 }
 
 fn out_of_reach(archive: &Archive, why: &str) -> Outcome<()> {
-    fail(
+    fail!(
         "ArchiveOutOfReach",
-        format!(
-            "{} cannot be removed from here: {why}; remove it by hand, and set the Backup's spec.deletionPolicy to Retain",
-            archive.uri()
-        ),
+        "{} cannot be removed from here: {why}; remove it by hand, and set the Backup's spec.deletionPolicy to Retain",
+        archive.uri()
     )
 }

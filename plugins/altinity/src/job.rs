@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backup_strategy::prelude::*;
+use backup_strategy::{fill, prelude::*};
 
 use crate::{
     Altinity,
@@ -54,12 +54,8 @@ impl Order<'_> {
         let is_ours = runs_program(self.template);
         template["metadata"]["labels"][MODE] = self.mode.into();
         self.complete(&mut template["spec"], application, is_ours);
-        let mut job = json!({
-            "apiVersion": BatchJob::API_VERSION,
-            "kind": BatchJob::KIND,
-            "metadata": { "name": self.name, "namespace": application.namespace, "labels": {} },
-            "spec": { "backoffLimit": BACKOFF_LIMIT, "activeDeadlineSeconds": self.deadline.as_secs() },
-        });
+        let spec = json!({ "backoffLimit": BACKOFF_LIMIT, "activeDeadlineSeconds": self.deadline.as_secs() });
+        let mut job = BatchJob::object(&application.namespace, &self.name, spec);
         job["metadata"]["labels"][MODE] = self.mode.into();
         if is_ours && template["spec"]["restartPolicy"] == "Never" {
             let container = &template["spec"]["containers"][0]["name"];
@@ -75,16 +71,16 @@ impl Order<'_> {
 
     /// Fills in what the template leaves out: the program, and what Pod Security Standards ask of any Pod.
     fn complete(&self, spec: &mut Value, application: &ApplicationRef, is_ours: bool) {
-        fill(spec, "restartPolicy", "Never".into());
-        fill(spec, "automountServiceAccountToken", false.into());
-        let of_pod = &mut spec["securityContext"];
-        fill(of_pod, "runAsNonRoot", true.into());
-        fill(of_pod, "runAsUser", USER.into());
-        fill(
-            of_pod,
-            "seccompProfile",
-            json!({ "type": "RuntimeDefault" }),
-        );
+        let restricted = json!({
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": false,
+            "securityContext": {
+                "runAsNonRoot": true,
+                "runAsUser": USER,
+                "seccompProfile": { "type": "RuntimeDefault" },
+            },
+        });
+        fill(spec, restricted);
         if spec["containers"].as_array().is_none_or(Vec::is_empty) {
             spec["containers"] = json!([{ "name": CONTAINER }]);
         }
@@ -92,7 +88,7 @@ impl Order<'_> {
             for container in spec[list].as_array_mut().into_iter().flatten() {
                 harden(container);
                 if let Some(image) = self.image {
-                    fill(container, "image", image.into());
+                    fill(container, json!({ "image": image }));
                 }
             }
             if spec[list].is_null() {
@@ -102,12 +98,15 @@ impl Order<'_> {
         let first = &mut spec["containers"][0];
         if is_ours {
             first["command"] = json!(["/bin/sh", "-c", PROGRAM]);
-            fill(first, "imagePullPolicy", "IfNotPresent".into());
             let resources = json!({
                 "requests": { "cpu": "10m", "memory": "32Mi" },
                 "limits": { "cpu": "200m", "memory": "128Mi" },
             });
-            fill(first, "resources", resources);
+            fill(first, json!({ "imagePullPolicy": "IfNotPresent" }));
+            // As a whole: a limit beside a request of the template's could be below it.
+            if first["resources"].is_null() {
+                first["resources"] = resources;
+            }
         }
         let mut env = first["env"].as_array().cloned().unwrap_or_default();
         for variable in self.environment(application, is_ours) {
@@ -143,22 +142,11 @@ pub fn runs_program(template: Option<&Value>) -> bool {
 }
 
 fn harden(container: &mut Value) {
-    fill(
-        container,
-        "terminationMessagePolicy",
-        "FallbackToLogsOnError".into(),
-    );
-    let context = &mut container["securityContext"];
-    fill(context, "allowPrivilegeEscalation", false.into());
-    fill(&mut context["capabilities"], "drop", json!(["ALL"]));
-}
-
-/// Sets a member that is not there.
-fn fill(object: &mut Value, member: &str, value: Value) {
-    let place = &mut object[member];
-    if place.is_null() {
-        *place = value;
-    }
+    let hardened = json!({
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": { "allowPrivilegeEscalation": false, "capabilities": { "drop": ["ALL"] } },
+    });
+    fill(container, hardened);
 }
 
 /// Why a Job has failed.
@@ -269,17 +257,17 @@ pub fn ended(
         Completion::Done => Ok(Stand::Done),
         Completion::Failed(words) => {
             let pods = cx.find::<Pod>(&[("batch.kubernetes.io/job-name", name)])?;
-            Ok(Stand::Failed(Report::of(&pods, words)))
+            Ok(Stand::Failed(Report::of(&pods, &words)))
         }
         Completion::Running => {
             if let Some(obstacle) = cx.obstacle_of_job(name)? {
-                return wait(
+                return wait!(
                     "ClientStuck",
-                    format!("the Pod of Job {name} cannot start: {obstacle}"),
+                    "the Pod of Job {name} cannot start: {obstacle}"
                 )
                 .at_most(10.minutes());
             }
-            wait(reason, format!("{doing} (Job {name})")).at_most(deadline + 5.minutes())
+            wait!(reason, "{doing} (Job {name})").at_most(deadline + 5.minutes())
         }
     }
 }

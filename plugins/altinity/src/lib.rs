@@ -54,13 +54,7 @@ impl Strategy for Altinity {
     const PLURAL: &str = "altinities";
     const APPLICATIONS: &[&str] = &["apps.cozystack.io/ClickHouse"];
     const DESCRIPTION: &str = "Archives of ClickHouse by the clickhouse-backup beside it";
-    const QUESTIONS: &[Question] = &[
-        Question::Backup,
-        Question::Restore,
-        Question::Abort,
-        Question::Forget,
-        Question::Check,
-    ];
+    const QUESTIONS: &[Question] = Question::ALL;
     const READS: &[Reads] = &[
         Reads::of::<Installation>(),
         Reads::of::<Pod>(),
@@ -78,14 +72,15 @@ impl Strategy for Altinity {
     const USES_CREDENTIALS_BETWEEN_JOBS: bool = true;
     const METADATA_VERSIONS: &[u32] = &[0, 1];
     const STATE_VERSIONS: &[u32] = &[1];
+    const KNOBS: &[Knob] = spec::KNOBS;
 
     type Spec = spec::Spec;
-    type Parameters = spec::Parameters;
+    type Parameters = Nothing;
     type Options = spec::Options;
     type State = Run;
 
-    fn validate(spec: &Self::Spec, parameters: &Self::Parameters) -> Vec<Problem> {
-        spec::problems(spec, parameters)
+    fn validate(spec: &Self::Spec, _: &Nothing) -> Vec<Problem> {
+        spec::problems(spec)
     }
 
     fn paths(cx: &Context<Self>) -> Outcome<Vec<Path>> {
@@ -98,7 +93,7 @@ impl Strategy for Altinity {
 
     fn backup(cx: &Context<Self>) -> Outcome<Success> {
         cx.is_accepted()?;
-        let settings = run::settings(cx)?;
+        let settings = cx.spec()?;
         let has_program = job::runs_program(settings.template.as_ref());
         let decide = |sidecars: &Sidecars| decide(cx, sidecars, has_program);
         let (run, job) = Run::to_its_end(cx, &BACKUP, &settings, decide)?;
@@ -170,9 +165,9 @@ fn written(
         Sight::Whole(size) => return Ok((Some(run.archive.clone()), size)),
         Sight::Hidden => return Ok((has_program.then(|| run.archive.clone()), None)),
         Sight::Missing(folder) if has_program => {
-            return fail(
+            return fail!(
                 "ArchiveMissing",
-                format!("clickhouse-backup is done, but {folder} is no whole archive"),
+                "clickhouse-backup is done, but {folder} is no whole archive"
             );
         }
         Sight::Missing(_) => {}

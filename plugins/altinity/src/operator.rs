@@ -1,7 +1,6 @@
 //! The Altinity operator's objects, as far as they are looked at, and the Pods in which clickhouse-backup runs.
 
-use backup_strategy::prelude::*;
-use serde::Deserialize;
+use backup_strategy::{items, kinds, part, prelude::*, text};
 
 use crate::Altinity;
 
@@ -26,177 +25,60 @@ pub fn api_secret(application: &ApplicationRef) -> String {
     format!("{}-backup-api-auth", release_of(application))
 }
 
-/// A ClickHouse installation.
-#[derive(Deserialize)]
-pub struct Installation {
-    #[serde(default)]
-    spec: InstallationSpec,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct InstallationSpec {
-    configuration: Configuration,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Configuration {
-    clusters: Vec<ClusterSpec>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct ClusterSpec {
-    name: String,
-    layout: Layout,
-}
-
-#[derive(Deserialize, Default, Clone, Copy)]
-#[serde(rename_all = "camelCase", default)]
-struct Layout {
-    shards_count: Option<u32>,
-    replicas_count: Option<u32>,
-}
-
-impl Object for Installation {
-    const API_VERSION: &str = "clickhouse.altinity.com/v1";
-    const KIND: &str = "ClickHouseInstallation";
+kinds! {
+    /// A ClickHouse installation.
+    Installation: "clickhouse.altinity.com/v1" "ClickHouseInstallation";
+    /// A Pod: of ClickHouse, or of a Job.
+    Pod: "v1" "Pod";
+    /// A Job of Kubernetes.
+    BatchJob: "batch/v1" "Job";
 }
 
 impl Installation {
     /// How many shards, and replicas of each. One of what it does not say.
     fn layout(&self) -> (u32, u32) {
-        let clusters = &self.spec.configuration.clusters;
-        let cluster = clusters.iter().find(|cluster| cluster.name == CLUSTER);
-        let layout = cluster.map(|cluster| cluster.layout).unwrap_or_default();
-        (
-            layout.shards_count.unwrap_or(1),
-            layout.replicas_count.unwrap_or(1),
-        )
+        let mut clusters = items(&self.spec, "/configuration/clusters");
+        let cluster = clusters.find(|cluster| cluster["name"] == CLUSTER);
+        let count = |of: &str| {
+            let count = cluster.and_then(|cluster| cluster["layout"][of].as_u64());
+            count.and_then(|count| count.try_into().ok()).unwrap_or(1)
+        };
+        (count("shardsCount"), count("replicasCount"))
     }
-}
-
-/// A Pod: of ClickHouse, or of a Job.
-#[derive(Deserialize)]
-pub struct Pod {
-    pub metadata: Metadata,
-    #[serde(default)]
-    spec: PodSpec,
-    #[serde(default)]
-    status: PodStatus,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct PodSpec {
-    containers: Vec<Container>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Container {
-    name: String,
-    image: String,
-    env: Vec<Variable>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Variable {
-    name: String,
-    value: Option<String>,
-    value_from: ValueFrom,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct ValueFrom {
-    secret_key_ref: SecretKeyRef,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct SecretKeyRef {
-    name: String,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct PodStatus {
-    conditions: Vec<Condition>,
-    container_statuses: Vec<ContainerStatus>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct ContainerStatus {
-    name: String,
-    #[serde(rename = "imageID")]
-    image_id: String,
-    state: ContainerState,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct ContainerState {
-    running: Option<Running>,
-    terminated: Option<Terminated>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Running {
-    started_at: Option<Timestamp>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Terminated {
-    exit_code: i64,
-    message: String,
-    finished_at: Option<Timestamp>,
-}
-
-impl Object for Pod {
-    const API_VERSION: &str = "v1";
-    const KIND: &str = "Pod";
 }
 
 impl Pod {
     pub fn is_ready(&self) -> bool {
-        let ready = Condition::named(&self.status.conditions, "Ready");
-        !self.metadata.is_being_deleted() && ready.is_some_and(Condition::is_true)
+        let ready = self.condition("Ready");
+        !self.is_being_deleted() && ready.is_some_and(|ready| ready.is_true())
     }
 
-    fn sidecar(&self) -> Option<&Container> {
-        self.spec
-            .containers
-            .iter()
-            .find(|container| container.name == SIDECAR)
+    fn sidecar(&self) -> Option<&Value> {
+        items(&self.spec, "/containers").find(|container| container["name"] == SIDECAR)
     }
 
-    fn variable(&self, name: &str) -> Option<&Variable> {
-        let env = &self.sidecar()?.env;
-        env.iter().find(|variable| variable.name == name)
+    fn variable(&self, name: &str) -> Option<&Value> {
+        items(self.sidecar()?, "/env").find(|variable| variable["name"] == name)
+    }
+
+    /// What the kubelet says of its clickhouse-backup.
+    fn sidecar_status(&self) -> Option<&Value> {
+        items(&self.status, "/containerStatuses").find(|status| status["name"] == SIDECAR)
     }
 
     /// When its clickhouse-backup was started, and so has read its credentials.
     pub fn sidecar_started_at(&self) -> Option<Timestamp> {
-        let mut statuses = self.status.container_statuses.iter();
-        let sidecar = statuses.find(|status| status.name == SIDECAR)?;
-        sidecar.state.running.as_ref()?.started_at
+        part(self.sidecar_status()?, "/state/running/startedAt")
     }
 
     /// What a container that has failed left to be told, and when.
     pub fn report(&self) -> Option<(Option<Timestamp>, &str)> {
-        let mut ended = self
-            .status
-            .container_statuses
-            .iter()
-            .filter_map(|status| status.state.terminated.as_ref());
-        let failed = ended.find(|ended| ended.exit_code != 0 && !ended.message.is_empty())?;
-        Some((failed.finished_at, failed.message.trim()))
+        let mut ended = items(&self.status, "/containerStatuses")
+            .filter_map(|status| status.pointer("/state/terminated"));
+        let has_failed =
+            |ended: &&Value| ended["exitCode"] != 0 && !text(ended, "/message").is_empty();
+        let failed = ended.find(has_failed)?;
+        Some((part(failed, "/finishedAt"), text(failed, "/message").trim()))
     }
 }
 
@@ -238,22 +120,17 @@ impl Sidecars {
                 .iter()
                 .position(|pod| pod.metadata.name == name && pod.is_ready());
             let Some(at) = at else {
-                return wait(
-                    "ClickHouseNotReady",
-                    format!("Pod {namespace}/{name} is not ready"),
-                )
-                .pending()
-                .at_most(30.minutes());
+                return wait!("ClickHouseNotReady", "Pod {namespace}/{name} is not ready")
+                    .pending()
+                    .at_most(30.minutes());
             };
             let pod = pods.swap_remove(at);
             if pod.sidecar().is_none() {
-                return fail(
+                return fail!(
                     "SidecarMissing",
-                    format!(
-                        "Pod {name} runs no clickhouse-backup; set spec.backup.enabled and spec.backup.useSystemBucket of \
-                         ClickHouse {} to true",
-                        cx.subject().name
-                    ),
+                    "Pod {name} runs no clickhouse-backup; set spec.backup.enabled and spec.backup.useSystemBucket of \
+                     ClickHouse {} to true",
+                    cx.subject().name
                 );
             }
             let address = format!("{host}.{namespace}.svc:{PORT}");
@@ -282,9 +159,7 @@ impl Sidecars {
             .all
             .first()
             .and_then(|sidecar| sidecar.pod.variable("S3_PATH"));
-        let path = path
-            .and_then(|path| path.value.as_deref())
-            .map(|path| path.trim_matches('/').to_owned());
+        let path = path.map(|path| text(path, "/value").trim_matches('/').to_owned());
         path.filter(|path| backup_strategy::is_path(path)).or_fail(
             "SidecarUnknown",
             "the clickhouse-backup beside ClickHouse has no S3_PATH that could be a folder; upgrade the ClickHouse release",
@@ -295,9 +170,8 @@ impl Sidecars {
     pub fn use_platform(&self, platform: &Bucket) -> bool {
         self.all.iter().all(|sidecar| {
             let bucket = sidecar.pod.variable("S3_BUCKET");
-            bucket.is_some_and(|bucket| {
-                bucket.value_from.secret_key_ref.name == platform.credentials_secret
-            })
+            let secret = bucket.map(|bucket| text(bucket, "/valueFrom/secretKeyRef/name"));
+            secret == Some(&platform.credentials_secret)
         })
     }
 
@@ -311,10 +185,7 @@ impl Sidecars {
     /// The image that runs in them, by digest where the kubelet says one.
     pub fn image(&self) -> Option<&str> {
         let pod = &self.all.first()?.pod;
-        let mut statuses = pod.status.container_statuses.iter();
-        let running = statuses
-            .find(|status| status.name == SIDECAR)
-            .map(|status| status.image_id.as_str());
+        let running = pod.sidecar_status().map(|status| text(status, "/imageID"));
         let pinned = running
             .map(|image| image.rsplit("://").next().unwrap_or(image))
             .filter(|image| {
@@ -322,54 +193,34 @@ impl Sidecars {
                     .split_once("@sha256:")
                     .is_some_and(|(name, _)| !name.is_empty())
             });
-        pinned.or(pod.sidecar().map(|sidecar| sidecar.image.as_str()))
+        pinned.or(pod.sidecar().map(|sidecar| text(sidecar, "/image")))
     }
-}
-
-/// A Job of Kubernetes.
-#[derive(Deserialize)]
-pub struct BatchJob {
-    pub metadata: Metadata,
-    #[serde(default)]
-    status: JobStatus,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct JobStatus {
-    conditions: Vec<Condition>,
-    start_time: Option<Timestamp>,
 }
 
 /// How far a Job is.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Completion<'a> {
+pub enum Completion {
     Running,
     Done,
     /// With Kubernetes' own words, which never say what the Pod was about.
-    Failed(&'a str),
-}
-
-impl Object for BatchJob {
-    const API_VERSION: &str = "batch/v1";
-    const KIND: &str = "Job";
+    Failed(String),
 }
 
 impl BatchJob {
-    pub fn completion(&self) -> Completion<'_> {
-        let last = |condition: &&Condition| {
+    pub fn completion(&self) -> Completion {
+        let ends = |condition: &Condition| {
             condition.is_true() && matches!(condition.r#type.as_str(), "Complete" | "Failed")
         };
-        match self.status.conditions.iter().find(last) {
+        match self.conditions().into_iter().find(ends) {
             Some(condition) if condition.r#type == "Complete" => Completion::Done,
-            Some(condition) => Completion::Failed(&condition.message),
+            Some(condition) => Completion::Failed(condition.message),
             None => Completion::Running,
         }
     }
 
     /// When its first Pod was asked for.
     pub fn started_at(&self) -> Option<Timestamp> {
-        self.status.start_time
+        part(&self.status, "/startTime")
     }
 }
 
@@ -378,7 +229,7 @@ mod tests {
     use super::*;
 
     fn read<T: Object>(object: &Value) -> T {
-        T::deserialize(object).unwrap()
+        part(object, "").unwrap()
     }
 
     #[test]
@@ -420,7 +271,7 @@ mod tests {
             condition("FailureTarget", "True"),
             condition("Failed", "True")
         ]);
-        assert_eq!(job(ended).completion(), Completion::Failed("why"));
+        assert_eq!(job(ended).completion(), Completion::Failed("why".into()));
         assert_eq!(
             job(json!([condition("Complete", "True")])).completion(),
             Completion::Done

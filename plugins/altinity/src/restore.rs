@@ -11,7 +11,7 @@ use crate::{
     job::runs_program,
     operator::{Sidecars, release_of},
     run::{self, Purpose, Run},
-    spec::{Options, Settings},
+    spec::{Options, Spec},
 };
 
 const RESTORE: Purpose = Purpose {
@@ -22,16 +22,10 @@ const RESTORE: Purpose = Purpose {
 
 pub fn restore(cx: &Context<Altinity>) -> Outcome<()> {
     cx.is_accepted()?;
-    let source = cx
-        .source()
-        .or_fail("NoBackup", "there is no backup to restore")?;
+    let source = cx.finished_backup()?;
     let options = cx.options()?;
-    let settings = run::settings(cx)?;
-    let deadline = options.deadline().unwrap_or(settings.deadline);
-    let settings = Settings {
-        deadline,
-        ..settings
-    };
+    let mut settings = cx.spec()?;
+    settings.deadline_seconds = options.seconds().or(settings.deadline_seconds);
     let decide = |sidecars: &Sidecars| decide(cx, &source, &options, &settings, sidecars);
     let (_, job) = Run::to_its_end(cx, &RESTORE, &settings, decide)?;
     if cx.subject().namespace != cx.job().namespace {
@@ -49,27 +43,25 @@ fn decide(
     cx: &Context<Altinity>,
     source: &FinishedBackup,
     options: &Options,
-    settings: &Settings,
+    settings: &Spec,
     sidecars: &Sidecars,
 ) -> Outcome<Run> {
     let archive = Archive::of_backup(cx, source)?;
     lies_where_it_is_looked_for(cx, &archive, sidecars)?;
     if let Sight::Missing(folder) = archive.sight(cx) {
-        return fail(
+        return fail!(
             "ArchiveGone",
-            format!("{folder} is no longer a whole archive; nothing was touched"),
+            "{folder} is no longer a whole archive; nothing was touched"
         );
     }
     if sidecars.shards != archive.shards {
-        return fail(
+        return fail!(
             "ShardsDiffer",
-            format!(
-                "the backup is of {} shards and ClickHouse {} has {}; set its spec.shards to {} and restore again",
-                archive.shards,
-                cx.subject().name,
-                sidecars.shards,
-                archive.shards
-            ),
+            "the backup is of {} shards and ClickHouse {} has {}; set its spec.shards to {} and restore again",
+            archive.shards,
+            cx.subject().name,
+            sidecars.shards,
+            archive.shards
         );
     }
     let tables = options.tables()?;
@@ -106,27 +98,21 @@ fn lies_where_it_is_looked_for(
     let target = cx.subject().name;
     match (&archive.bucket, sidecars.use_platform(&platform)) {
         (Some(bucket), true) if *bucket == platform.name => Ok(()),
-        (Some(bucket), true) => fail(
+        (Some(bucket), true) => fail!(
             "ArchiveOutOfReach",
-            format!(
-                "the backup lies in bucket {bucket}, and the platform's storage is {} now",
-                platform.name
-            ),
+            "the backup lies in bucket {bucket}, and the platform's storage is {} now",
+            platform.name
         ),
         (None, false) => Ok(()),
-        (Some(_), false) => fail(
+        (Some(_), false) => fail!(
             "StorageDiffers",
-            format!(
-                "the backup lies in the platform's storage, and the clickhouse-backup of ClickHouse {target} uses another; set \
-                 its spec.backup.useSystemBucket to true"
-            ),
+            "the backup lies in the platform's storage, and the clickhouse-backup of ClickHouse {target} uses another; set \
+             its spec.backup.useSystemBucket to true"
         ),
-        (None, true) => fail(
+        (None, true) => fail!(
             "StorageDiffers",
-            format!(
-                "the backup lies in a storage of its application's own, and the clickhouse-backup of ClickHouse {target} uses \
-                 the platform's; give that ClickHouse the spec.backup.s3* settings of the other one"
-            ),
+            "the backup lies in a storage of its application's own, and the clickhouse-backup of ClickHouse {target} uses \
+             the platform's; give that ClickHouse the spec.backup.s3* settings of the other one"
         ),
     }
 }
@@ -136,7 +122,7 @@ fn takes_this_archive(
     cx: &Context<Altinity>,
     source: &FinishedBackup,
     archive: &Archive,
-    settings: &Settings,
+    settings: &Spec,
 ) -> Outcome<()> {
     let template = settings
         .template
@@ -154,12 +140,11 @@ fn takes_this_archive(
     if later.is_none_or(|later| !later.key.starts_with(&names)) {
         return Ok(());
     }
-    fail(
+    fail!(
         "TemplateChoosesArchive",
-        format!(
-            "the strategy's template has a program that restores the newest archive, and Backup {} is of an older one, {}; let \
-             the program take $BACKUP_ARCHIVE, or leave out its command",
-            source.name, archive.name
-        ),
+        "the strategy's template has a program that restores the newest archive, and Backup {} is of an older one, {}; let \
+         the program take $BACKUP_ARCHIVE, or leave out its command",
+        source.name,
+        archive.name
     )
 }

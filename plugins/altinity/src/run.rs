@@ -3,8 +3,6 @@
 //! What the Job is to do is decided once, and remembered before the Job is ordered: a host that stops in between goes on
 //! with the same archive, and what is undone is what was begun.
 
-use std::time::Duration;
-
 use backup_strategy::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -14,15 +12,15 @@ use crate::{
     job::{self, Order, Stand},
     operator::{BatchJob, Completion, Sidecars},
     sidecar::{self, Outdated},
-    spec::Settings,
+    spec::Spec,
     steps::Steps,
 };
 
 /// The host's label with the UID of whose an object is.
 const OWNER: &str = "backups.cozystack.io/owned-by.UID";
 
-/// How long it may take to stop what was begun: it is only told, and its copies are removed.
-const UNDOING: Duration = Duration::from_secs(10 * 60);
+/// How many seconds it may take to stop what was begun: it is only told, and its copies are removed.
+const UNDOING: u32 = 10 * 60;
 
 /// What a job remembers.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -49,7 +47,7 @@ impl Run {
     pub fn to_its_end(
         cx: &Context<Altinity>,
         purpose: &Purpose,
-        settings: &Settings,
+        settings: &Spec,
         decide: impl FnOnce(&Sidecars) -> Outcome<Self>,
     ) -> Outcome<(Self, BatchJob)> {
         let known = cx.state()?;
@@ -73,11 +71,11 @@ impl Run {
                 (run, job)
             }
         };
-        match job::ended(cx, &job, settings.deadline, purpose.reason, purpose.doing)? {
+        match job::ended(cx, &job, settings.deadline(), purpose.reason, purpose.doing)? {
             Stand::Done => Ok((run, job)),
             Stand::Failed(report) if report.is_about_keys() => {
                 let sidecars = Sidecars::of(cx)?;
-                if tries_again || !settings.restarts_sidecar {
+                if tries_again || !settings.restarts_sidecar()? {
                     return fail("SidecarOutdated", sidecar::advice(&sidecars, &report));
                 }
                 run.outdated = sidecar::outdated(&sidecars);
@@ -96,7 +94,7 @@ impl Run {
         cx: &Context<Altinity>,
         name: String,
         mode: &str,
-        settings: &Settings,
+        settings: &Spec,
         sidecars: &Sidecars,
     ) -> Outcome<BatchJob> {
         let order = Order {
@@ -106,7 +104,7 @@ impl Run {
             archive: &self.archive.name,
             steps: &self.steps,
             image: settings.image.as_deref().or(sidecars.image()),
-            deadline: settings.deadline,
+            deadline: settings.deadline(),
             template: settings.template.as_ref(),
         };
         order.ensure(cx)
@@ -123,11 +121,9 @@ fn is_believed(cx: &Context<Altinity>, job: &BatchJob) -> Outcome<()> {
         return Ok(());
     }
     let name = &job.metadata.name;
-    fail(
+    fail!(
         "ForeignJob",
-        format!(
-            "Job {name} is there already, and is not this job's; delete it, and order the job anew"
-        ),
+        "Job {name} is there already, and is not this job's; delete it, and order the job anew"
     )
 }
 
@@ -138,12 +134,6 @@ fn job_name(cx: &Context<Altinity>, mode: &str, again: bool) -> String {
     } else {
         cx.child_name(mode)
     }
-}
-
-/// The settings of a run. A strategy object that is gone has none.
-pub fn settings(cx: &Context<Altinity>) -> Outcome<Settings> {
-    let spec = cx.spec_if_any(View::Subject)?.unwrap_or_default();
-    Settings::of(spec, cx.parameters()?)
 }
 
 /// Steps of this job, about an archive.
@@ -158,13 +148,11 @@ pub fn trusts_storage(cx: &Context<Altinity>, sidecars: &Sidecars) -> Outcome<()
         return Ok(());
     };
     let secret = cx.bucket().credentials_secret;
-    fail(
+    fail!(
         "PrivateCAUnsupported",
-        format!(
-            "the storage has a certificate of a private authority, which the clickhouse-backup beside ClickHouse was not told \
-             of; set spec.backup.endpointCA of ClickHouse {} to name {secret} and key {key}",
-            cx.subject().name
-        ),
+        "the storage has a certificate of a private authority, which the clickhouse-backup beside ClickHouse was not told \
+         of; set spec.backup.endpointCA of ClickHouse {} to name {secret} and key {key}",
+        cx.subject().name
     )
 }
 
@@ -179,7 +167,7 @@ pub fn undo(cx: &Context<Altinity>, mode: &'static str, data: bool) -> Outcome<(
     }
     // What does not answer any more goes on with nothing. Settings that cannot be read are why the job came to nothing.
     let sidecars = Sidecars::of(cx);
-    if let (Ok(sidecars), Ok(settings), false) = (sidecars, settings(cx), run.steps.is_empty()) {
+    if let (Ok(sidecars), Ok(settings), false) = (sidecars, cx.spec(), run.steps.is_empty()) {
         let name = cx.child_name("undo");
         let job = match cx.get::<BatchJob>(&name)? {
             Some(job) => job,
@@ -191,8 +179,8 @@ pub fn undo(cx: &Context<Altinity>, mode: &'static str, data: bool) -> Outcome<(
                     &sidecars,
                     remote,
                 );
-                let settings = Settings {
-                    deadline: UNDOING,
+                let settings = Spec {
+                    deadline_seconds: Some(UNDOING),
                     ..settings
                 };
                 let run = Run {
@@ -204,11 +192,11 @@ pub fn undo(cx: &Context<Altinity>, mode: &'static str, data: bool) -> Outcome<(
         };
         // However it ends, and also where it never does: what it was for can be removed no other way.
         let begun = job.metadata.creation_timestamp;
-        let is_overdue = begun.is_some_and(|begun| cx.now().since(begun) >= UNDOING);
+        let is_overdue = begun.is_some_and(|begun| cx.now().since(begun) >= UNDOING.seconds());
         if job.completion() == Completion::Running && !is_overdue {
-            return wait(
+            return wait!(
                 "Undoing",
-                format!("what was begun in clickhouse-backup is being stopped (Job {name})"),
+                "what was begun in clickhouse-backup is being stopped (Job {name})"
             )
             .ask_again_after(2.minutes());
         }
@@ -224,11 +212,9 @@ pub fn undo(cx: &Context<Altinity>, mode: &'static str, data: bool) -> Outcome<(
 
 /// Deletes a Job and waits until it is gone with its Pod: only then nothing is told to clickhouse-backup any more.
 pub fn without_job(cx: &Context<Altinity>, name: &str) -> Outcome<()> {
-    let Some(job) = cx.get::<BatchJob>(name)?.filter(|job| is_ours(cx, job)) else {
+    let ours = cx.get::<BatchJob>(name)?.filter(|job| is_ours(cx, job));
+    if ours.is_none() || !cx.is_going::<BatchJob>(name, Propagation::Foreground)? {
         return Ok(());
-    };
-    if !job.metadata.is_being_deleted() {
-        cx.delete::<BatchJob>(name, Some(&job.metadata.uid), Propagation::Foreground);
     }
-    wait("ClientRemoving", format!("Job {name} is being deleted")).at_most(10.minutes())
+    wait!("ClientRemoving", "Job {name} is being deleted").at_most(10.minutes())
 }

@@ -37,11 +37,9 @@ pub fn restarted(cx: &Context<Altinity>, outdated: &[Outdated]) -> Outcome<()> {
             }
             _ => {}
         }
-        return wait(
+        return wait!(
             "SidecarRestarting",
-            format!(
-                "Pod {pod} is restarted, so that its clickhouse-backup reads the credentials anew"
-            ),
+            "Pod {pod} is restarted, so that its clickhouse-backup reads the credentials anew"
         )
         .at_most(30.minutes());
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backup_strategy::{Parsed, Problem, Templated, Value, schema::*};
+use backup_strategy::{Knob, Problem, Rule, Templated, Value, knob, rendered, schema::*};
 use serde::{Deserialize, Serialize};
 
 /// How long a run may take: one of several terabytes takes some hours, and the host ends any job after a day.
@@ -19,10 +19,10 @@ pub struct Spec {
     #[serde(default)]
     pub image: Option<String>,
     /// What becomes of a clickhouse-backup whose credentials the storage refuses, because it was started before they
-    /// were handed out or changed: it reads them only when it starts. `Never` when absent.
+    /// were handed out or changed: it reads them only when it starts. When absent: `Never`.
     #[serde(default)]
     pub restart_sidecar: Option<Templated<RestartSidecar>>,
-    /// How many seconds a backup may take, and a restore that does not ask for more: 43200 when absent.
+    /// How many seconds a backup may take, and a restore that does not ask for more. When absent: 43200.
     #[serde(default)]
     #[schemars(range(min = 60))]
     pub deadline_seconds: Option<u32>,
@@ -43,21 +43,23 @@ pub enum RestartSidecar {
     WhenOutdated,
 }
 
-/// What a BackupClass may set besides; it wins over the strategy's own setting.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Parameters {
-    /// Image of the Job, by digest.
-    #[serde(default)]
-    #[schemars(regex(pattern = "@sha256:[0-9a-f]{64}$"))]
-    pub image: Option<String>,
-    /// What becomes of a clickhouse-backup whose credentials the storage refuses.
-    #[serde(default)]
-    pub restart_sidecar: Option<RestartSidecar>,
-    /// How many seconds a run may take.
-    #[serde(default)]
-    pub deadline_seconds: Option<Parsed<u32>>,
-}
+/// What a BackupClass may set, too.
+pub const KNOBS: &[Knob] = &[
+    knob("image").below("").ruled(PINNED),
+    knob("restartSidecar").below(""),
+    knob("deadlineSeconds").below("").ruled(LONG_ENOUGH),
+];
+
+const PINNED: Rule = Rule::new(
+    is_pinned,
+    "is pinned by a digest, such as registry.example.org/clickhouse-backup@sha256: and 64 digits",
+)
+.pattern("@sha256:[0-9a-f]{64}$");
+/// Of [`SHORTEST`].
+const LONG_ENOUGH: Rule = Rule::new(
+    |text| text.parse().is_ok_and(|seconds: u32| seconds >= SHORTEST),
+    "is at least 60",
+);
 
 /// What a RestoreJob may ask for.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -77,40 +79,27 @@ pub struct Options {
     pub tables: Option<String>,
 }
 
-/// The settings of one run: the class's before the strategy's.
-pub struct Settings {
-    pub image: Option<String>,
-    pub restarts_sidecar: bool,
-    pub deadline: Duration,
-    pub template: Option<Value>,
-}
+impl Spec {
+    /// Whether the job may restart Pods of ClickHouse.
+    pub fn restarts_sidecar(&self) -> backup_strategy::Outcome<bool> {
+        let restart = rendered(self.restart_sidecar.as_ref())?;
+        Ok(restart == Some(RestartSidecar::WhenOutdated))
+    }
 
-impl Settings {
-    pub fn of(spec: Spec, parameters: Parameters) -> backup_strategy::Outcome<Self> {
-        let restart = match &spec.restart_sidecar {
-            Some(restart) => restart.value()?.copied(),
-            None => None,
-        };
-        let restart = parameters.restart_sidecar.or(restart);
-        let seconds = parameters.deadline_seconds.map(|seconds| seconds.0);
-        let seconds = seconds.or(spec.deadline_seconds).unwrap_or(DEADLINE);
-        Ok(Self {
-            image: backup_strategy::set(parameters.image).or(backup_strategy::set(spec.image)),
-            restarts_sidecar: restart == Some(RestartSidecar::WhenOutdated),
-            deadline: Duration::from_secs(seconds.max(SHORTEST).into()),
-            template: spec.template,
-        })
+    /// How long a run may take that does not ask for more.
+    pub fn deadline(&self) -> Duration {
+        Duration::from_secs(self.deadline_seconds.unwrap_or(DEADLINE).into())
     }
 }
 
 impl Options {
-    /// How long the restore may take, where it asks for a time of its own.
-    pub fn deadline(&self) -> Option<Duration> {
+    /// How many seconds the restore may take, where it asks for a time of its own.
+    pub fn seconds(&self) -> Option<u32> {
         let seconds = self
             .restore_timeout_seconds
             .filter(|seconds| *seconds > 0)?;
         let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
-        Some(Duration::from_secs(seconds.max(SHORTEST).into()))
+        Some(seconds.max(SHORTEST))
     }
 
     /// The patterns of tables. They become words of a command, so what else a command can hold is refused.
@@ -130,30 +119,9 @@ fn is_of_pattern(c: char) -> bool {
     c.is_ascii_alphanumeric() || "_.*?,-".contains(c)
 }
 
-/// What a schema cannot say, because any text may be a template until it is rendered.
-pub fn problems(spec: &Spec, parameters: &Parameters) -> Vec<Problem> {
-    let pinned = "is pinned by a digest, such as registry.example.org/clickhouse-backup@sha256: and 64 digits";
-    let mut problems: Vec<Problem> = [
-        Problem::unless(is_pinned, "/spec/image", spec.image.as_ref(), pinned),
-        Problem::unless(
-            is_pinned,
-            "/parameters/image",
-            parameters.image.as_ref(),
-            pinned,
-        ),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    let seconds = parameters.deadline_seconds.map(|seconds| seconds.0);
-    for (pointer, seconds) in [
-        ("/spec/deadlineSeconds", spec.deadline_seconds),
-        ("/parameters/deadlineSeconds", seconds),
-    ] {
-        if seconds.is_some_and(|seconds| seconds < SHORTEST) {
-            problems.push(Problem::at(pointer, format!("is at least {SHORTEST}")));
-        }
-    }
+/// What is wrong with the template of the Pod.
+pub fn problems(spec: &Spec) -> Vec<Problem> {
+    let mut problems = Vec::new();
     for part in [
         "/metadata",
         "/metadata/labels",
@@ -198,58 +166,37 @@ mod tests {
 
     use super::*;
 
-    fn pointers(spec: &Spec, parameters: &Parameters) -> Vec<String> {
-        problems(spec, parameters)
-            .into_iter()
-            .map(|problem| problem.path)
-            .collect()
-    }
-
     #[test]
     fn an_image_is_pinned_by_its_digest() {
         let pinned = format!("registry.example.org/a@sha256:{}", "0f".repeat(32));
-        for (image, is_fine) in [
-            (pinned.as_str(), true),
-            ("{{ .Parameters.image }}", true),
-            ("", true),
-            ("registry.example.org/a:2.7.4", false),
-            ("registry.example.org/a@sha256:0f", false),
+        assert!(PINNED.fits(&pinned));
+        for image in [
+            "registry.example.org/a:2.7.4",
+            "registry.example.org/a@sha256:0f",
         ] {
-            let spec = Spec {
-                image: Some(image.into()),
-                ..Spec::default()
-            };
-            assert_eq!(
-                pointers(&spec, &Parameters::default()).is_empty(),
-                is_fine,
-                "{image}"
-            );
+            assert!(!PINNED.fits(image), "{image}");
         }
+        assert!(LONG_ENOUGH.fits("60") && !LONG_ENOUGH.fits("59"));
     }
 
     #[test]
-    fn problems_name_the_setting() {
+    fn a_template_is_one_of_a_pod() {
         let spec = Spec {
-            deadline_seconds: Some(1),
             template: Some(json!({ "metadata": { "labels": [] }, "spec": { "containers": [] } })),
             ..Spec::default()
         };
-        let parameters = Parameters {
-            image: Some("a:1".into()),
-            deadline_seconds: Some(Parsed(59)),
-            ..Parameters::default()
-        };
+        let pointers: Vec<String> = problems(&spec)
+            .into_iter()
+            .map(|problem| problem.path)
+            .collect();
         assert_eq!(
-            pointers(&spec, &parameters),
+            pointers,
             [
-                "/parameters/image",
-                "/spec/deadlineSeconds",
-                "/parameters/deadlineSeconds",
                 "/spec/template/metadata/labels",
-                "/spec/template/spec/containers",
+                "/spec/template/spec/containers"
             ]
         );
-        assert!(pointers(&Spec::default(), &Parameters::default()).is_empty());
+        assert!(problems(&Spec::default()).is_empty());
     }
 
     #[test]
@@ -267,32 +214,5 @@ mod tests {
         for text in ["a b", "a\" --rm", "a\n", "a|b", "a;b", "a=b"] {
             assert!(!tables(text), "{text}");
         }
-    }
-
-    #[test]
-    fn the_class_wins_over_the_strategy() {
-        let spec = || Spec {
-            image: Some("a".into()),
-            deadline_seconds: Some(100),
-            restart_sidecar: Some(Templated::Value(RestartSidecar::WhenOutdated)),
-            ..Spec::default()
-        };
-        let own = Settings::of(spec(), Parameters::default()).unwrap();
-        assert_eq!(
-            (own.image.as_deref(), own.deadline.as_secs()),
-            (Some("a"), 100)
-        );
-        assert!(own.restarts_sidecar);
-        let parameters = Parameters {
-            image: Some("b".into()),
-            deadline_seconds: Some(Parsed(200)),
-            restart_sidecar: Some(RestartSidecar::Never),
-        };
-        let set = Settings::of(spec(), parameters).unwrap();
-        assert_eq!(
-            (set.image.as_deref(), set.deadline.as_secs()),
-            (Some("b"), 200)
-        );
-        assert!(!set.restarts_sidecar);
     }
 }

@@ -1,23 +1,15 @@
 //! The Postgres application, as far as a backup keeps it and a restore changes it.
 
-use backup_strategy::{merge_patch, prelude::*};
-use serde::Deserialize;
+use backup_strategy::{kinds, merge_patch, prelude::*};
 
 use crate::Cnpg;
 
 /// The document that is kept with a Backup.
 const SNAPSHOT: (&str, &str) = ("backups.cozystack.io/v1alpha1", "CNPGBackupSnapshot");
 
-/// A Postgres application.
-#[derive(Deserialize)]
-pub struct Postgres {
-    #[serde(default)]
-    spec: Value,
-}
-
-impl Object for Postgres {
-    const API_VERSION: &str = "apps.cozystack.io/v1alpha1";
-    const KIND: &str = "Postgres";
+kinds! {
+    /// A Postgres application.
+    Postgres: "apps.cozystack.io/v1alpha1" "Postgres";
 }
 
 /// What a restore brings back besides the data.
@@ -56,12 +48,11 @@ impl Snapshot {
         if kept["kind"] == SNAPSHOT.1 {
             return Ok(Self::of(&kept));
         }
-        fail(
+        fail!(
             "UnrecognisedSnapshot",
-            format!(
-                "Backup {name} keeps a {} in status.underlyingResources, which is no {}; take the backup anew",
-                kept["kind"], SNAPSHOT.1
-            ),
+            "Backup {name} keeps a {} in status.underlyingResources, which is no {}; take the backup anew",
+            kept["kind"],
+            SNAPSHOT.1
         )
     }
 }
@@ -104,10 +95,12 @@ impl Postgres {
 
 #[cfg(test)]
 mod tests {
+    use backup_strategy::part;
+
     use super::*;
 
     fn postgres(spec: Value) -> Postgres {
-        Postgres { spec }
+        part(&json!({ "spec": spec }), "").unwrap()
     }
 
     // TestBuildPostgresAppRestorePatch_ReplacesTargetUsersAndDatabases

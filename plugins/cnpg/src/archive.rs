@@ -36,23 +36,19 @@ impl<'a> Archive<'a> {
     pub fn of_backup(source: &'a FinishedBackup) -> Outcome<Self> {
         let said = |key: &str| source.metadata(key).filter(|text| !text.is_empty());
         let (Some(destination), Some(server)) = (said(DESTINATION_PATH), said(SERVER_NAME)) else {
-            return fail(
+            return fail!(
                 "MetadataMissing",
-                format!(
-                    "spec.driverMetadata of Backup {} does not say where its archive lies ({DESTINATION_PATH} and \
-                     {SERVER_NAME})",
-                    source.name
-                ),
+                "spec.driverMetadata of Backup {} does not say where its archive lies ({DESTINATION_PATH} and \
+                 {SERVER_NAME})",
+                source.name
             );
         };
         if !is_path(server) || server.contains('/') {
-            return fail(
+            return fail!(
                 "InvalidMetadata",
-                format!(
-                    "spec.driverMetadata of Backup {} says {server:?} for {SERVER_NAME}, which cannot be the folder of an \
-                     archive",
-                    source.name
-                ),
+                "spec.driverMetadata of Backup {} says {server:?} for {SERVER_NAME}, which cannot be the folder of an \
+                 archive",
+                source.name
             );
         }
         Ok(Self {
@@ -177,7 +173,7 @@ pub fn id_of(
     archive: &Archive<'_>,
     ordered: Option<&Backup>,
 ) -> Outcome<Option<String>> {
-    let noted = ordered.and_then(|backup| backup.status.backup_id.as_deref());
+    let noted = ordered.and_then(|backup| backup.says("backupId"));
     if let Some(id) = source
         .metadata(BACKUP_ID)
         .or(noted)
@@ -186,13 +182,11 @@ pub fn id_of(
         if is_path(id) && !id.contains('/') {
             return Ok(Some(id.into()));
         }
-        return fail(
+        return fail!(
             "InvalidMetadata",
-            format!(
-                "spec.driverMetadata of Backup {} says {id:?} for {BACKUP_ID}, which cannot be the folder of a base \
-                 backup",
-                source.name
-            ),
+            "spec.driverMetadata of Backup {} says {id:?} for {BACKUP_ID}, which cannot be the folder of a base \
+             backup",
+            source.name
         );
     }
     let Some(folder) = archive.bases(cx) else {

@@ -1,6 +1,6 @@
 //! Takes a base backup of a Cluster that archives.
 
-use backup_strategy::prelude::*;
+use backup_strategy::{prelude::*, text};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -38,15 +38,11 @@ impl Destination {
     }
 
     fn path(&self) -> &str {
-        self.store["configuration"]["destinationPath"]
-            .as_str()
-            .unwrap_or_default()
+        text(&self.store, "/configuration/destinationPath")
     }
 
     fn endpoint(&self) -> &str {
-        self.store["configuration"]["endpointURL"]
-            .as_str()
-            .unwrap_or_default()
+        text(&self.store, "/configuration/endpointURL")
     }
 
     fn credentials_secret(&self) -> Option<&str> {
@@ -63,22 +59,16 @@ impl Destination {
 
     /// The ObjectStore. It goes when its Cluster goes.
     fn object_store(&self, cluster: &Cluster, namespace: &str) -> Value {
-        json!({
-            "apiVersion": ObjectStore::API_VERSION,
-            "kind": ObjectStore::KIND,
-            "metadata": {
-                "name": cluster.metadata.name,
-                "namespace": namespace,
-                "ownerReferences": [{
-                    "apiVersion": Cluster::API_VERSION,
-                    "kind": Cluster::KIND,
-                    "name": cluster.metadata.name,
-                    "uid": cluster.metadata.uid,
-                    "controller": true,
-                }],
-            },
-            "spec": self.store,
-        })
+        let Metadata { name, uid, .. } = &cluster.metadata;
+        let mut store = ObjectStore::object(namespace, name, self.store.clone());
+        store["metadata"]["ownerReferences"] = json!([{
+            "apiVersion": Cluster::API_VERSION,
+            "kind": Cluster::KIND,
+            "name": name,
+            "uid": uid,
+            "controller": true,
+        }]);
+        store
     }
 }
 
@@ -96,10 +86,7 @@ pub fn backup(cx: &Context<Cnpg>) -> Outcome<Success> {
     };
     match backup.completion() {
         Completion::Done => success(cx, &backup),
-        Completion::Failed(why) => fail(
-            "CNPGBackupFailed",
-            format!("CloudNativePG has failed: {why}"),
-        ),
+        Completion::Failed(why) => fail!("CNPGBackupFailed", "CloudNativePG has failed: {why}"),
         unfinished => {
             cluster_lives(cx)?;
             unfinished_yet(&backup, &unfinished)
@@ -118,11 +105,9 @@ fn cluster_lives(cx: &Context<Cnpg>) -> Outcome<()> {
     if cx.get::<Cluster>(&name)?.as_ref().is_some_and(is_same) {
         return Ok(());
     }
-    fail(
+    fail!(
         "ClusterGone",
-        format!(
-            "Cluster {name} was deleted while it was backed up; back up again once it is there"
-        ),
+        "Cluster {name} was deleted while it was backed up; back up again once it is there"
     )
 }
 
@@ -136,9 +121,9 @@ fn unfinished_yet(backup: &operator::Backup, completion: &Completion<'_>) -> Out
         .at_most(6.hours()),
         Completion::HeldUp => {
             let why = backup.error().unwrap_or("see the logs of its Pods");
-            wait(
+            wait!(
                 "WALArchivingFailing",
-                format!("the Cluster cannot archive WAL: {why}"),
+                "the Cluster cannot archive WAL: {why}"
             )
             .at_most(30.minutes())
         }
@@ -202,9 +187,9 @@ fn archive_in_use(cx: &Context<Cnpg>) -> Outcome<()> {
         return Ok(());
     };
     let phase = cluster.phase();
-    wait(
+    wait!(
         "ArchiveNotReady",
-        format!("Cluster {namespace}/{name} {progress} (phase: {phase})"),
+        "Cluster {namespace}/{name} {progress} (phase: {phase})"
     )
     .at_most(30.minutes())
 }
@@ -231,15 +216,14 @@ fn success(cx: &Context<Cnpg>, backup: &operator::Backup) -> Outcome<Success> {
         "ApplicationNotFound",
         "the application was deleted while it was backed up",
     )?;
-    let status = &backup.status;
     let name = backup.metadata.name.as_str();
-    let stopped_at = status.stopped_at.map(|moment| moment.to_string());
+    let stopped_at = backup.moment("stoppedAt").map(|moment| moment.to_string());
     let artifact = Artifact {
-        size_bytes: stored(cx, &destination, status.backup_id.as_deref())?,
+        size_bytes: stored(cx, &destination, backup.says("backupId"))?,
         ..Artifact::at(format!("cnpg://{}/{name}", destination.server_name))
     };
     Ok(Success::of(artifact)
-        .taken_at(status.started_at)
+        .taken_at(backup.moment("startedAt"))
         .metadata_of(&[
             (metadata::VERSION, Some("1")),
             (metadata::BACKUP_NAME, Some(name)),
@@ -247,9 +231,9 @@ fn success(cx: &Context<Cnpg>, backup: &operator::Backup) -> Outcome<Success> {
             (metadata::DESTINATION_PATH, Some(destination.path())),
             (metadata::CLUSTER_NAME, Some(&cluster_name(&cx.subject()))),
             (metadata::SECRET, destination.credentials_secret()),
-            (metadata::BACKUP_ID, status.backup_id.as_deref()),
-            (metadata::BEGIN_WAL, status.begin_wal.as_deref()),
-            (metadata::END_WAL, status.end_wal.as_deref()),
+            (metadata::BACKUP_ID, backup.says("backupId")),
+            (metadata::BEGIN_WAL, backup.says("beginWal")),
+            (metadata::END_WAL, backup.says("endWal")),
             (metadata::STOPPED_AT, stopped_at.as_deref()),
         ])
         // Empty for Amazon's.
@@ -264,11 +248,9 @@ fn stored(cx: &Context<Cnpg>, destination: &Destination, id: Option<&str>) -> Ou
     };
     match base_in(cx, &folder, id) {
         Some(base) => Ok(Some(base.size)),
-        None => fail(
+        None => fail!(
             "BaseBackupMissing",
-            format!(
-                "CloudNativePG has finished, but the bucket holds no base backup {folder}/{id}"
-            ),
+            "CloudNativePG has finished, but the bucket holds no base backup {folder}/{id}"
         ),
     }
 }
@@ -280,7 +262,7 @@ pub fn abort(cx: &Context<Cnpg>) -> Outcome<()> {
     let Some(backup) = cx.get::<operator::Backup>(&name)? else {
         return Ok(());
     };
-    if let (Some(State::Backup(destination)), Some(id)) = (cx.state()?, &backup.status.backup_id)
+    if let (Some(State::Backup(destination)), Some(id)) = (cx.state()?, backup.says("backupId"))
         && let Some(folder) = destination.archive().bases(cx)
         && backup_strategy::is_path(id)
     {

@@ -11,9 +11,7 @@ use crate::{
 };
 
 pub fn check(cx: &Context<Cnpg>) -> Outcome<Verdict> {
-    let source = cx
-        .source()
-        .or_fail("NoBackup", "there is no backup to look after")?;
+    let source = cx.finished_backup()?;
     let archive = Archive::of_backup(&source)?;
     let ordered = archive::ordered(cx, &source)?;
     let id = id_of(cx, &source, &archive, ordered.as_ref())?;

@@ -1,27 +1,15 @@
 //! CloudNativePG's Cluster.
 
-use backup_strategy::prelude::*;
-use serde::Deserialize;
+use backup_strategy::{items, kinds, prelude::*, set};
 
 /// Name of the Barman Cloud plugin in `spec.plugins` of a Cluster.
 pub const PLUGIN: &str = "barman-cloud.cloudnative-pg.io";
 /// Phase of a Cluster of which all Pods run as its spec wants them.
 const HEALTHY: &str = "Cluster in healthy state";
 
-/// A Postgres cluster.
-#[derive(Deserialize)]
-pub struct Cluster {
-    pub metadata: Metadata,
-    /// Whole, because a restore writes back what it found.
-    #[serde(default)]
-    pub spec: Value,
-    #[serde(default)]
-    status: Value,
-}
-
-impl Object for Cluster {
-    const API_VERSION: &str = "postgresql.cnpg.io/v1";
-    const KIND: &str = "Cluster";
+kinds! {
+    /// A Postgres cluster.
+    Cluster: "postgresql.cnpg.io/v1" "Cluster";
 }
 
 impl Cluster {
@@ -32,13 +20,9 @@ impl Cluster {
 
     /// The folder that it archives into already, which never changes: the chain of WAL would break in two.
     pub fn server_name(&self) -> Option<&str> {
-        let ours = list(&self.spec["plugins"])
-            .iter()
-            .find(|one| is_ours(one))?;
-        let set = ours["parameters"]["serverName"]
-            .as_str()
-            .filter(|name| !name.is_empty());
-        Some(set.unwrap_or(&self.metadata.name))
+        let ours = items(&self.spec, "/plugins").find(|one| is_ours(one))?;
+        let named = set(ours["parameters"]["serverName"].as_str());
+        Some(named.unwrap_or(&self.metadata.name))
     }
 
     /// Whether it archives by itself, which cannot be combined with the plugin.
@@ -46,13 +30,11 @@ impl Cluster {
         if self.spec["backup"]["barmanObjectStore"].is_null() {
             return Ok(());
         }
-        fail(
+        fail!(
             "ClusterArchivesNatively",
-            format!(
-                "Cluster {} archives by its own spec.backup.barmanObjectStore, not by the Barman Cloud plugin; move it to \
-                 the plugin first",
-                self.metadata.name
-            ),
+            "Cluster {} archives by its own spec.backup.barmanObjectStore, not by the Barman Cloud plugin; move it to \
+             the plugin first",
+            self.metadata.name
         )
     }
 
@@ -90,30 +72,23 @@ impl Cluster {
     /// Just the plugins, to be applied to the very Cluster that was read and in no other version: the list is
     /// written as a whole.
     pub fn with_plugins(&self, namespace: &str, plugins: &[Value]) -> Value {
-        json!({
-            "apiVersion": Self::API_VERSION,
-            "kind": Self::KIND,
-            "metadata": {
-                "name": self.metadata.name,
-                "namespace": namespace,
-                "uid": self.metadata.uid,
-                "resourceVersion": self.metadata.resource_version,
-            },
-            "spec": { "plugins": plugins },
-        })
+        let mut patch = Self::object(
+            namespace,
+            &self.metadata.name,
+            json!({ "plugins": plugins }),
+        );
+        patch["metadata"]["uid"] = self.metadata.uid.as_str().into();
+        patch["metadata"]["resourceVersion"] = self.metadata.resource_version.as_str().into();
+        patch
     }
 
     /// Whether the operator has taken the plugin up.
     pub fn has_loaded_plugin(&self) -> bool {
-        list(&self.status["pluginStatus"]).iter().any(is_ours)
+        items(&self.status, "/pluginStatus").any(is_ours)
     }
 
     pub fn is_healthy(&self) -> bool {
         self.phase() == HEALTHY
-    }
-
-    pub fn phase(&self) -> &str {
-        self.status["phase"].as_str().unwrap_or_default()
     }
 }
 
@@ -147,6 +122,8 @@ pub fn contains(whole: &Value, part: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use backup_strategy::Unstructured;
+
     use super::*;
 
     fn cluster(plugins: Value) -> Cluster {
@@ -155,11 +132,11 @@ mod tests {
             uid: "1".into(),
             ..Metadata::default()
         };
-        Cluster {
+        Cluster(Unstructured {
             metadata,
             spec: json!({ "plugins": plugins }),
             status: Value::Null,
-        }
+        })
     }
 
     fn ours(server_name: &str) -> Value {
@@ -207,7 +184,7 @@ mod tests {
     fn a_cluster_that_sleeps_or_is_fenced_does_not_come_up() {
         let marked = |mark: &str, value: &str| {
             let mut cluster = cluster(json!([]));
-            let marks = &mut cluster.metadata.annotations;
+            let marks = &mut cluster.0.metadata.annotations;
             marks.insert(mark.into(), value.into());
             cluster.is_kept_down().is_some()
         };

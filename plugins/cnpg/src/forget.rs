@@ -15,9 +15,7 @@ use crate::{
 };
 
 pub fn forget(cx: &Context<Cnpg>) -> Outcome<()> {
-    let source = cx
-        .source()
-        .or_fail("NoBackup", "there is no backup to remove")?;
+    let source = cx.finished_backup()?;
     let archive = Archive::of_backup(&source)?;
     let ordered = archive::ordered(cx, &source)?;
     let id = id_of(cx, &source, &archive, ordered.as_ref())?;
@@ -41,13 +39,12 @@ pub fn forget(cx: &Context<Cnpg>) -> Outcome<()> {
     if folder.is_some() {
         return Ok(());
     }
-    fail(
+    fail!(
         "BaseBackupOutOfReach",
-        format!(
-            "{}{} is not in the platform's storage, so nothing can be removed there; leave it to retentionPolicy or remove \
-             it by hand, and set the Backup's spec.deletionPolicy to Retain",
-            archive.destination, archive.server
-        ),
+        "{}{} is not in the platform's storage, so nothing can be removed there; leave it to retentionPolicy or remove \
+         it by hand, and set the Backup's spec.deletionPolicy to Retain",
+        archive.destination,
+        archive.server
     )
 }
 

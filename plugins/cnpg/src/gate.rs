@@ -24,12 +24,10 @@ pub fn recovery_target(
         .iter()
         .all(|key| source.metadata(key).is_none())
     {
-        return fail(
+        return fail!(
             "MetadataMissing",
-            format!(
-                "spec.driverMetadata of Backup {} does not say which base backup it is ({BACKUP_NAME})",
-                source.name
-            ),
+            "spec.driverMetadata of Backup {} does not say which base backup it is ({BACKUP_NAME})",
+            source.name
         );
     }
     let ordered = archive::ordered(cx, source)?;
@@ -42,13 +40,12 @@ pub fn recovery_target(
         (RecoveryTime::Latest, None) => Ok(Value::Null),
         (RecoveryTime::Latest, Some(id)) => Ok(json!({ "backupID": id })),
         (RecoveryTime::Backup, Some(id)) => Ok(json!({ "backupID": id, "targetImmediate": true })),
-        (RecoveryTime::Backup, None) => fail(
+        (RecoveryTime::Backup, None) => fail!(
             "BaseBackupUnknown",
-            format!(
-                "Backup {} does not say the ID of its base backup, and neither CloudNativePG's Backup nor the archive \
-                 tells it; restore with a recoveryTime some time after {}",
-                source.name, source.taken_at
-            ),
+            "Backup {} does not say the ID of its base backup, and neither CloudNativePG's Backup nor the archive \
+             tells it; restore with a recoveryTime some time after {}",
+            source.name,
+            source.taken_at
         ),
     }
 }
@@ -67,13 +64,11 @@ fn is_stored(
     if id.is_some_and(|id| base_in(cx, &folder, id).is_some()) {
         return Ok(());
     }
-    fail(
+    fail!(
         "BaseBackupGone",
-        format!(
-            "the archive {folder} no longer holds the base backup {} of Backup {}; nothing was touched",
-            id.unwrap_or("that began at its time"),
-            source.name
-        ),
+        "the archive {folder} no longer holds the base backup {} of Backup {}; nothing was touched",
+        id.unwrap_or("that began at its time"),
+        source.name
     )
 }
 
@@ -91,21 +86,20 @@ fn is_in_reach(
         .metadata(STOPPED_AT)
         .and_then(|text| text.parse().ok());
     let earliest = stopped
-        .or(ordered.and_then(|backup| backup.status.stopped_at))
+        .or(ordered.and_then(|backup| backup.moment("stoppedAt")))
         .unwrap_or(source.taken_at);
     if *at < earliest {
-        return fail(
+        return fail!(
             "RecoveryTimeTooEarly",
-            format!(
-                "recoveryTime {time} is before {earliest}, when Backup {} was complete; name an earlier Backup",
-                source.name
-            ),
+            "recoveryTime {time} is before {earliest}, when Backup {} was complete; name an earlier Backup",
+            source.name
         );
     }
     if *at > cx.now() {
-        return fail(
+        return fail!(
             "RecoveryTimeInFuture",
-            format!("recoveryTime {time} has not come yet: it is {}", cx.now()),
+            "recoveryTime {time} has not come yet: it is {}",
+            cx.now()
         );
     }
     Ok(())
@@ -130,13 +124,11 @@ fn is_archived(
     cx.condition("WALArchiveReady", false, "WaitingForArchive", &missing);
     let deadline = options.wal_deadline();
     if cx.now().since(cx.job().started_at) >= deadline {
-        return fail(
+        return fail!(
             reason,
-            format!(
-                "{missing}, also after {} seconds; nothing was touched; look at the ObjectStore and at spec.plugins of the \
-                 Cluster, and if the archive just needs longer, restore again with a larger walArchiveTimeoutSeconds",
-                deadline.as_secs()
-            ),
+            "{missing}, also after {} seconds; nothing was touched; look at the ObjectStore and at spec.plugins of the \
+             Cluster, and if the archive just needs longer, restore again with a larger walArchiveTimeoutSeconds",
+            deadline.as_secs()
         );
     }
     wait("WaitingForArchive", missing)
@@ -154,12 +146,12 @@ fn missing(
     options: &Options,
 ) -> Option<(&'static str, String)> {
     const REASON: &str = "WALNotArchived";
-    let noted = ordered.and_then(|backup| backup.status.end_wal.as_deref());
+    let noted = ordered.and_then(|backup| backup.says("endWal"));
     let end = source.metadata(END_WAL).or(noted).unwrap_or_default();
     if let Some(ordered) = ordered {
         let name = &ordered.metadata.name;
         if ordered.completion() != Completion::Done {
-            let phase = &ordered.status.phase;
+            let phase = ordered.phase();
             return Some((
                 REASON,
                 format!("CloudNativePG's Backup {name} is {phase:?}, not completed"),

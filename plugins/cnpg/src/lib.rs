@@ -64,13 +64,7 @@ impl Strategy for Cnpg {
     const APPLICATIONS: &[&str] = &["apps.cozystack.io/Postgres"];
     const DESCRIPTION: &str =
         "Base backups and WAL archives of Postgres by CloudNativePG and its Barman Cloud plugin";
-    const QUESTIONS: &[Question] = &[
-        Question::Backup,
-        Question::Restore,
-        Question::Abort,
-        Question::Forget,
-        Question::Check,
-    ];
+    const QUESTIONS: &[Question] = Question::ALL;
     const READS: &[Reads] = &[
         Reads::of::<operator::Backup>().small(),
         Reads::of::<ObjectStore>().small(),
@@ -92,15 +86,12 @@ impl Strategy for Cnpg {
     const USES_CREDENTIALS_BETWEEN_JOBS: bool = true;
     const METADATA_VERSIONS: &[u32] = &[0, 1];
     const STATE_VERSIONS: &[u32] = &[2];
+    const KNOBS: &[Knob] = spec::KNOBS;
 
     type Spec = spec::Spec;
-    type Parameters = spec::Parameters;
+    type Parameters = Nothing;
     type Options = spec::Options;
     type State = State;
-
-    fn validate(spec: &Self::Spec, parameters: &Self::Parameters) -> Vec<Problem> {
-        spec::problems(spec, parameters)
-    }
 
     fn paths(cx: &Context<Self>) -> Outcome<Vec<Path>> {
         let name = cluster_name(&cx.subject());

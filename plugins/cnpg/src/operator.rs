@@ -1,9 +1,8 @@
 //! What stands around a Cluster, as far as it is looked at and written.
 
-use backup_strategy::prelude::*;
-use serde::Deserialize;
+use backup_strategy::{items, kinds, prelude::*, set};
 
-use crate::cluster::{PLUGIN, contains, list};
+use crate::cluster::{PLUGIN, contains};
 
 /// Container that the plugin puts into every Pod of a Cluster.
 const SIDECAR: &str = "plugin-barman-cloud";
@@ -12,70 +11,41 @@ pub const RECOVERY: &str = "full-recovery";
 /// Label of all that the operator makes for a Cluster.
 pub const CLUSTER_LABEL: &str = "cnpg.io/cluster";
 
-/// One of a Cluster's Pods.
-#[derive(Deserialize)]
-pub struct Pod {
-    pub metadata: Metadata,
-    #[serde(default)]
-    spec: Value,
-}
-
-impl Object for Pod {
-    const API_VERSION: &str = "v1";
-    const KIND: &str = "Pod";
+kinds! {
+    /// One of a Cluster's Pods.
+    Pod: "v1" "Pod";
+    /// The data of one of a Cluster's instances.
+    Volume: "v1" "PersistentVolumeClaim";
+    /// A place in object storage, as Barman sees it.
+    ObjectStore: "barmancloud.cnpg.io/v1" "ObjectStore";
+    /// One base backup.
+    Backup: "postgresql.cnpg.io/v1" "Backup";
 }
 
 impl Pod {
     /// Whether it was started with the plugin. An init container that keeps running where Kubernetes can do
     /// that, an ordinary one elsewhere.
     pub fn has_plugin(&self) -> bool {
-        self.has("initContainers", SIDECAR) || self.has("containers", SIDECAR)
+        self.has("/initContainers", SIDECAR) || self.has("/containers", SIDECAR)
     }
 
     /// Whether it brings the data back.
     pub fn recovers(&self) -> bool {
-        self.has("containers", RECOVERY)
+        self.has("/containers", RECOVERY)
     }
 
     fn has(&self, containers: &str, name: &str) -> bool {
-        let mut containers = list(&self.spec[containers]).iter();
-        containers.any(|container| container["name"] == name)
+        items(&self.spec, containers).any(|container| container["name"] == name)
     }
 }
 
-/// The data of one of a Cluster's instances.
-#[derive(Deserialize)]
-pub struct Volume {
-    pub metadata: Metadata,
-}
-
-impl Object for Volume {
-    const API_VERSION: &str = "v1";
-    const KIND: &str = "PersistentVolumeClaim";
-}
-
-/// A place in object storage, as Barman sees it.
-#[derive(Deserialize)]
-pub struct ObjectStore {
-    metadata: Value,
-    #[serde(default)]
-    spec: Value,
-    #[serde(default)]
-    status: Value,
-}
-
-impl Object for ObjectStore {
-    const API_VERSION: &str = "barmancloud.cnpg.io/v1";
-    const KIND: &str = "ObjectStore";
-}
-
 impl ObjectStore {
-    /// Whether it holds all that `wanted` says.
+    /// Whether it holds all that `wanted` says, and goes with the same Cluster.
     pub fn fits(&self, wanted: &Value) -> bool {
-        let owners = list(&self.metadata["ownerReferences"]);
-        let owned = |owner: &Value| owners.iter().any(|shown| contains(shown, owner));
-        let wanted_owners = list(&wanted["metadata"]["ownerReferences"]);
-        contains(&self.spec, &wanted["spec"]) && wanted_owners.iter().all(owned)
+        let owners = &self.metadata.owner_references;
+        let is_owned = |owner: &Value| owners.iter().any(|shown| owner["uid"] == *shown.uid);
+        contains(&self.spec, &wanted["spec"])
+            && items(wanted, "/metadata/ownerReferences").all(is_owned)
     }
 
     /// The oldest moment that a server can be brought back to.
@@ -83,27 +53,6 @@ impl ObjectStore {
         let window = &self.status["serverRecoveryWindow"][server_name];
         window["firstRecoverabilityPoint"].as_str()?.parse().ok()
     }
-}
-
-/// One base backup.
-#[derive(Deserialize)]
-pub struct Backup {
-    pub metadata: Metadata,
-    #[serde(default)]
-    pub status: BackupStatus,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-pub struct BackupStatus {
-    pub phase: String,
-    error: Option<String>,
-    pub started_at: Option<Timestamp>,
-    pub stopped_at: Option<Timestamp>,
-    /// Name of its folder.
-    pub backup_id: Option<String>,
-    pub begin_wal: Option<String>,
-    pub end_wal: Option<String>,
 }
 
 /// How far a base backup is.
@@ -119,28 +68,21 @@ pub enum Completion<'a> {
     Failed(&'a str),
 }
 
-impl Object for Backup {
-    const API_VERSION: &str = "postgresql.cnpg.io/v1";
-    const KIND: &str = "Backup";
-}
-
 impl Backup {
     /// A base backup by the plugin.
     pub fn of(cluster: &str, namespace: &str, name: &str) -> Value {
-        json!({
-            "apiVersion": Self::API_VERSION,
-            "kind": Self::KIND,
-            "metadata": { "name": name, "namespace": namespace, "labels": { "cnpg.io/cluster": cluster } },
-            "spec": {
-                "method": "plugin",
-                "cluster": { "name": cluster },
-                "pluginConfiguration": { "name": PLUGIN },
-            },
-        })
+        let spec = json!({
+            "method": "plugin",
+            "cluster": { "name": cluster },
+            "pluginConfiguration": { "name": PLUGIN },
+        });
+        let mut order = Self::object(namespace, name, spec);
+        order["metadata"]["labels"][CLUSTER_LABEL] = cluster.into();
+        order
     }
 
     pub fn completion(&self) -> Completion<'_> {
-        match self.status.phase.as_str() {
+        match self.phase() {
             "completed" => Completion::Done,
             "failed" => Completion::Failed(self.error().unwrap_or("CloudNativePG gives no reason")),
             "walArchivingFailing" => Completion::HeldUp,
@@ -151,15 +93,24 @@ impl Backup {
 
     /// What the operator says of the last attempt.
     pub fn error(&self) -> Option<&str> {
-        self.status
-            .error
-            .as_deref()
-            .filter(|error| !error.is_empty())
+        set(self.status["error"].as_str())
+    }
+
+    /// A field of its status: `backupId`, the name of its folder, or `beginWal`, or `endWal`.
+    pub fn says(&self, field: &str) -> Option<&str> {
+        self.status[field].as_str()
+    }
+
+    /// A moment of its status: `startedAt` or `stoppedAt`.
+    pub fn moment(&self, field: &str) -> Option<Timestamp> {
+        self.says(field)?.parse().ok()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use backup_strategy::part;
+
     use super::*;
 
     #[test]
@@ -168,10 +119,12 @@ mod tests {
             "metadata": { "ownerReferences": [{ "uid": "1" }] },
             "spec": { "configuration": { "destinationPath": "s3://b/p" } },
         });
-        let shown = |uid: &str, path: &str| ObjectStore {
-            metadata: json!({ "ownerReferences": [{ "uid": uid, "controller": true }] }),
-            spec: json!({ "configuration": { "destinationPath": path, "tags": {} }, "retentionPolicy": "30d" }),
-            status: Value::Null,
+        let shown = |uid: &str, path: &str| {
+            let object = json!({
+                "metadata": { "ownerReferences": [{ "uid": uid, "controller": true }] },
+                "spec": { "configuration": { "destinationPath": path, "tags": {} }, "retentionPolicy": "30d" },
+            });
+            part::<ObjectStore>(&object, "").unwrap()
         };
         assert!(shown("1", "s3://b/p").fits(&wanted));
         assert!(!shown("1", "s3://b/other").fits(&wanted));
@@ -185,15 +138,8 @@ mod tests {
     #[test]
     fn phases_of_the_operator() {
         let completion = |phase: &str, error: Option<&str>| {
-            let status = BackupStatus {
-                phase: phase.into(),
-                error: error.map(Into::into),
-                ..BackupStatus::default()
-            };
-            let backup = Backup {
-                metadata: Metadata::default(),
-                status,
-            };
+            let object = json!({ "status": { "phase": phase, "error": error } });
+            let backup: Backup = part(&object, "").unwrap();
             match backup.completion() {
                 Completion::Failed(why) => format!("Failed: {why}"),
                 other => format!("{other:?}"),

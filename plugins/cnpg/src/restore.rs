@@ -42,10 +42,8 @@ const PODS: usize = 5;
 const LINES: u32 = 200;
 
 pub fn restore(cx: &Context<Cnpg>) -> Outcome<()> {
-    let source = cx
-        .source()
-        .or_fail("NoBackup", "there is no backup to restore")?;
-    is_alike(&source.application, &cx.subject())?;
+    let source = cx.finished_backup()?;
+    cx.is_of_kind(&source.application)?;
     is_accepted(cx)?;
     let options = cx.options()?;
     let snapshot = Snapshot::of_backup(&source)?;
@@ -106,11 +104,9 @@ fn begin(cx: &Context<Cnpg>, source: &FinishedBackup, options: &Options) -> Outc
         .at_most(30.minutes())?;
     cluster.archives_natively()?;
     if let Some(mark) = cluster.is_kept_down() {
-        return fail(
+        return fail!(
             "ClusterKeptDown",
-            format!(
-                "Cluster {name} would not come up, because it is annotated with {mark}; remove that first"
-            ),
+            "Cluster {name} would not come up, because it is annotated with {mark}; remove that first"
         );
     }
     let access = Access::of_endpoint(cx, &settings(cx)?, archive.endpoint);
@@ -162,19 +158,6 @@ pub fn abort(cx: &Context<Cnpg>) -> Outcome<()> {
     }
 }
 
-fn is_alike(source: &ApplicationRef, target: &ApplicationRef) -> Outcome<()> {
-    if (&source.group, &source.kind) == (&target.group, &target.kind) {
-        return Ok(());
-    }
-    fail(
-        "UnsupportedTarget",
-        format!(
-            "a backup of {}/{} cannot be restored into {}/{}",
-            source.group, source.kind, target.group, target.kind
-        ),
-    )
-}
-
 /// What the API server has refused as invalid it refuses for good. Refused otherwise, the next look shows why: another
 /// Cluster is there, or the old one has changed.
 fn is_accepted(cx: &Context<Cnpg>) -> Outcome<()> {
@@ -187,7 +170,7 @@ fn is_accepted(cx: &Context<Cnpg>) -> Outcome<()> {
         }
         _ => "the API server does not accept what the restore writes",
     };
-    fail("Refused", format!("{outcome}: {}", refusal.message))
+    fail!("Refused", "{outcome}: {}", refusal.message)
 }
 
 /// Deletes the Cluster that is there, if the API server would accept the new one.
@@ -224,16 +207,17 @@ fn no_volume_is_left(cx: &Context<Cnpg>, cluster: &str) -> Outcome<()> {
     }
     let names: Vec<String> = volumes
         .into_iter()
-        .map(|volume| volume.metadata.name)
+        .map(|volume| volume.name().to_owned())
         .collect();
     purging(&names)
 }
 
 /// Bounded, because a finalizer that nobody removes holds them for ever.
 fn purging(left: &[String]) -> Outcome<()> {
-    wait(
+    wait!(
         "ClusterPurging",
-        format!("waiting until these are gone: {}", left.join(", ")),
+        "waiting until these are gone: {}",
+        left.join(", ")
     )
     .at_most(30.minutes())
 }
@@ -255,13 +239,11 @@ fn is_recovered(cx: &Context<Cnpg>, cluster: &Cluster, options: &Options) -> Out
         return is_late(cx, cluster, options);
     }
     cx.hold_release(&release(cx))?;
-    wait(
+    wait!(
         "ClusterRecovering",
-        format!(
-            "Cluster {} recovers from the archive (phase: {})",
-            cluster.metadata.name,
-            cluster.phase()
-        ),
+        "Cluster {} recovers from the archive (phase: {})",
+        cluster.metadata.name,
+        cluster.phase()
     )
     .ask_again_after(end.since(cx.now()))
     // It ends by itself before.
@@ -275,14 +257,12 @@ fn is_late(cx: &Context<Cnpg>, cluster: &Cluster, options: &Options) -> Outcome<
         RecoveryTime::At(time, _) => is_unreachable(cx, name, time)?,
         _ => String::new(),
     };
-    fail(
+    fail!(
         "RecoveryDeadlineExceeded",
-        format!(
-            "Cluster {name} has not recovered within the deadline of {} seconds (phase: {}); look at the logs of its \
-             Pods, and if it needed more time, restore again with a larger restoreTimeoutSeconds{advice}",
-            options.restore_deadline().as_secs(),
-            cluster.phase()
-        ),
+        "Cluster {name} has not recovered within the deadline of {} seconds (phase: {}); look at the logs of its \
+         Pods, and if it needed more time, restore again with a larger restoreTimeoutSeconds{advice}",
+        options.restore_deadline().as_secs(),
+        cluster.phase()
     )
 }
 
@@ -295,7 +275,7 @@ fn is_unreachable(cx: &Context<Cnpg>, cluster: &str, time: &str) -> Outcome<Stri
         let ages = pods.iter().enumerate();
         let newest = ages.max_by_key(|(_, pod)| pod.metadata.creation_timestamp);
         let Some((index, _)) = newest else { break };
-        let name = pods.swap_remove(index).metadata.name;
+        let name = pods.swap_remove(index).0.metadata.name;
         let Some(log) = cx.log_tail(&name, RECOVERY, false, LINES) else {
             continue;
         };

@@ -1,12 +1,12 @@
 //! What the settings ask for, with what they leave out.
 
-use backup_strategy::{prelude::*, set};
+use backup_strategy::{prelude::*, rendered, set};
 
 use crate::{Cnpg, spec::Template};
 
 /// The settings of this evaluation.
 pub fn settings(cx: &Context<Cnpg>) -> Outcome<Template> {
-    Ok(cx.spec()?.template.with(cx.parameters()?))
+    Ok(cx.spec()?.template)
 }
 
 /// How a storage is reached: the names of Secrets and of keys in them.
@@ -97,18 +97,14 @@ pub fn archiving_store(cx: &Context<Cnpg>, settings: &Template) -> Outcome<Value
     let store = &settings.barman_object_store;
     let mut spec = Access::of(cx, settings).store(&store.destination_path);
     spec["configuration"]["wal"] = json!({
-        "compression": value(store.wal.compression.as_ref())?,
-        "encryption": value(store.wal.encryption.as_ref())?,
+        "compression": rendered(store.wal.compression.as_ref())?,
+        "encryption": rendered(store.wal.encryption.as_ref())?,
     });
     spec["configuration"]["data"] = json!({
-        "compression": value(store.data.compression.as_ref())?,
-        "encryption": value(store.data.encryption.as_ref())?,
+        "compression": rendered(store.data.compression.as_ref())?,
+        "encryption": rendered(store.data.encryption.as_ref())?,
         "jobs": store.data.jobs,
     });
     spec["retentionPolicy"] = json!(set(store.retention_policy.as_ref()));
     Ok(pruned(spec))
-}
-
-fn value<T: Copy>(setting: Option<&backup_strategy::Templated<T>>) -> Outcome<Option<T>> {
-    setting.map_or(Ok(None), |setting| Ok(setting.value()?.copied()))
 }

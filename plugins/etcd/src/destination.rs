@@ -1,12 +1,14 @@
 //! Where snapshots lie.
 
-use backup_strategy::{bucket_and_key, prelude::*, set};
+use backup_strategy::{bucket_and_key, part, prelude::*, set};
 use serde::{Deserialize, Serialize};
 
 use crate::{Etcd, metadata};
 
 /// The document that is kept with a Backup.
 const RESOURCES: (&str, &str) = ("backups.cozystack.io/v1alpha1", "EtcdBackupSnapshot");
+/// Where it says where the snapshot lies.
+const PLACE: &str = "/destination/s3";
 
 /// A place in a bucket, word for word as the operator has it: in an EtcdSnapshot `key` is the folder, and the operator
 /// adds the file's name; in the bootstrap of an EtcdCluster it is the file.
@@ -101,21 +103,17 @@ impl S3 {
                 source.name
             ),
         )?;
-        let artifact = source
-            .artifact
-            .as_ref()
-            .and_then(|artifact| s3.file_of(&artifact.uri));
+        let artifact = source.artifact.as_ref();
+        let artifact = artifact.and_then(|artifact| s3.file_of(&artifact.uri));
         s3.key = match artifact {
             Some(key) => Some(key),
             None => s3.file(source.metadata_name(metadata::BACKUP_NAME)?),
         };
         if s3.key.is_none() {
-            return fail(
+            return fail!(
                 "MetadataMissing",
-                format!(
-                    "Backup {} does not say which object its snapshot is",
-                    source.name
-                ),
+                "Backup {} does not say which object its snapshot is",
+                source.name
             );
         }
         Ok(s3)
@@ -162,13 +160,11 @@ impl S3 {
         if cx.authority_of(&self.endpoint).is_none() {
             return Ok(());
         }
-        fail(
+        fail!(
             "PrivateCAUnsupported",
-            format!(
-                "{} has a certificate of a private authority, and the etcd operator cannot be told to trust it; give \
-                 the storage a certificate of a public authority",
-                self.endpoint
-            ),
+            "{} has a certificate of a private authority, and the etcd operator cannot be told to trust it; give \
+             the storage a certificate of a public authority",
+            self.endpoint
         )
     }
 
@@ -183,53 +179,22 @@ impl S3 {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Header {
-    api_version: Option<String>,
-    kind: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Resources {
-    destination: Option<Destination>,
-}
-
-/// The member of this name in settings and in what is kept.
-#[derive(Deserialize)]
-pub struct Destination {
-    pub s3: Option<S3>,
-}
-
-/// The place in the document that was kept with a Backup. A document of another kind is not guessed at; one that cannot
-/// be read is passed over, because the metadata says the same.
+/// The place in the document that was kept with a Backup. One that cannot be read is passed over, because the metadata says
+/// the same.
 fn kept(source: &FinishedBackup) -> Outcome<Option<S3>> {
-    if let Ok(Some(header)) = source.resources::<Header>() {
-        let (version, kind) = (
-            header.api_version.unwrap_or_default(),
-            header.kind.unwrap_or_default(),
-        );
-        if (version.as_str(), kind.as_str()) != RESOURCES {
-            return fail(
-                "UnrecognisedSnapshot",
-                format!(
-                    "Backup {} keeps a {kind} of {version}, which this strategy does not know; take the backup anew, or \
-                     clear status.underlyingResources to go by its driverMetadata",
-                    source.name
-                ),
-            );
-        }
-    }
-    let resources = source.resources::<Resources>().ok().flatten();
-    let s3 = resources
-        .and_then(|resources| resources.destination)
-        .and_then(|destination| destination.s3);
+    let kept = source.document(RESOURCES)?;
+    let s3 = kept.and_then(|kept| part::<S3>(&kept, PLACE));
     Ok(s3.filter(|s3| !s3.bucket.is_empty()))
 }
 
 /// Whether the document that was kept with a Backup cannot be read.
 pub fn is_malformed(source: &FinishedBackup) -> bool {
-    source.resources::<Header>().is_err() || source.resources::<Resources>().is_err()
+    let has_no_place =
+        |kept: Value| !kept["destination"].is_null() && part::<S3>(&kept, PLACE).is_none();
+    match source.resources::<Value>() {
+        Ok(kept) => kept.is_some_and(has_no_place),
+        Err(_) => true,
+    }
 }
 
 /// Operator and host put it together with the file's name in the same way only if it ends in one slash.

@@ -6,9 +6,7 @@ use crate::{Etcd, destination::S3, metadata::BACKUP_NAME, operator::EtcdSnapshot
 
 /// A finished backup.
 pub fn forget(cx: &Context<Etcd>) -> Outcome<()> {
-    let source = cx
-        .source()
-        .or_fail("NoBackup", "there is no backup to remove")?;
+    let source = cx.finished_backup()?;
     if let Some(name) = source.metadata_name(BACKUP_NAME)? {
         without_snapshot(cx, name)?;
     }
@@ -18,13 +16,11 @@ pub fn forget(cx: &Context<Etcd>) -> Outcome<()> {
             cx.purge(key);
             Ok(())
         }
-        None => fail(
+        None => fail!(
             "SnapshotOutOfReach",
-            format!(
-                "{} is not in the platform's storage, so it cannot be removed from here; remove it by hand, and set the \
-                 Backup's spec.deletionPolicy to Retain",
-                s3.uri()
-            ),
+            "{} is not in the platform's storage, so it cannot be removed from here; remove it by hand, and set the \
+             Backup's spec.deletionPolicy to Retain",
+            s3.uri()
         ),
     }
 }
@@ -44,15 +40,12 @@ pub fn unfinished(cx: &Context<Etcd>, name: &str) -> Outcome<()> {
 
 /// Deletes an EtcdSnapshot and waits until it is gone, with the Job that works on it: that is why in the foreground.
 fn without_snapshot(cx: &Context<Etcd>, name: &str) -> Outcome<()> {
-    let Some(snapshot) = cx.get::<EtcdSnapshot>(name)? else {
+    if !cx.is_going::<EtcdSnapshot>(name, Propagation::Foreground)? {
         return Ok(());
-    };
-    if !snapshot.metadata.is_being_deleted() {
-        cx.delete::<EtcdSnapshot>(name, Some(&snapshot.metadata.uid), Propagation::Foreground);
     }
-    wait(
+    wait!(
         "EtcdSnapshotRemoving",
-        format!("EtcdSnapshot {name} is being deleted"),
+        "EtcdSnapshot {name} is being deleted"
     )
     .at_most(10.minutes())
 }

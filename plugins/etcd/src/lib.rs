@@ -35,13 +35,7 @@ impl Strategy for Etcd {
     const PLURAL: &str = "etcds";
     const APPLICATIONS: &[&str] = &["apps.cozystack.io/Etcd"];
     const DESCRIPTION: &str = "Snapshots of Etcd by the etcd operator";
-    const QUESTIONS: &[Question] = &[
-        Question::Backup,
-        Question::Restore,
-        Question::Abort,
-        Question::Forget,
-        Question::Check,
-    ];
+    const QUESTIONS: &[Question] = Question::ALL;
     const READS: &[Reads] = &[
         Reads::of::<EtcdSnapshot>().small(),
         Reads::of::<EtcdCluster>().small(),
@@ -92,18 +86,18 @@ impl Strategy for Etcd {
                 job_can_start(cx, &name)?;
                 // The operator's Job is given 30 minutes. To give up before it does would leave an object behind that
                 // nobody knows of.
-                wait(
+                wait!(
                     "EtcdBackupRunning",
-                    format!("the etcd operator is taking the snapshot (phase: {phase})"),
+                    "the etcd operator is taking the snapshot (phase: {phase})"
                 )
                 .at_most(35.minutes())
             }
             Completion::Failed(why) => {
                 let remedy = operator::remedy(cx, &name)?;
                 let remedy = remedy.map_or_else(String::new, |remedy| format!("; {remedy}"));
-                fail(
+                fail!(
                     "EtcdBackupFailed",
-                    format!("the etcd operator has failed: {why}{remedy}"),
+                    "the etcd operator has failed: {why}{remedy}"
                 )
             }
             Completion::Done => success(cx, &snapshot),
@@ -136,13 +130,11 @@ fn is_the_charts(application: &ApplicationRef) -> Outcome<()> {
     if application.name == CLUSTER {
         return Ok(());
     }
-    fail(
+    fail!(
         "UnsupportedApplication",
-        format!(
-            "the etcd chart makes one EtcdCluster in a namespace and calls it {CLUSTER}, so an application has to have \
-             that name to be backed up; this one is {}",
-            application.name
-        ),
+        "the etcd chart makes one EtcdCluster in a namespace and calls it {CLUSTER}, so an application has to have \
+         that name to be backed up; this one is {}",
+        application.name
     )
 }
 
@@ -160,9 +152,9 @@ fn cluster_is_available(cx: &Context<Etcd>) -> Outcome<()> {
         None => "it does not exist yet".into(),
     };
     let namespace = cx.subject().namespace;
-    wait(
+    wait!(
         "EtcdClusterNotAvailable",
-        format!("EtcdCluster {namespace}/{CLUSTER} cannot be backed up now: {state}"),
+        "EtcdCluster {namespace}/{CLUSTER} cannot be backed up now: {state}"
     )
     .pending()
     .at_most(20.minutes())
@@ -172,9 +164,9 @@ fn cluster_is_available(cx: &Context<Etcd>) -> Outcome<()> {
 fn job_can_start(cx: &Context<Etcd>, snapshot: &str) -> Outcome<()> {
     let job = operator::job_of(snapshot);
     match cx.obstacle_of_job(&job)? {
-        Some(why) => wait(
+        Some(why) => wait!(
             "EtcdSnapshotStuck",
-            format!("the Pod of Job {job} cannot start: {why}"),
+            "the Pod of Job {job} cannot start: {why}"
         )
         .at_most(10.minutes()),
         None => Ok(()),

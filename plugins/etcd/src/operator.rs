@@ -1,12 +1,8 @@
 //! The etcd operator's objects, as far as they are looked at and written, and what stands around them.
 
-use backup_strategy::{Captured, Pod, prelude::*};
-use serde::Deserialize;
+use backup_strategy::{Captured, Pod, kinds, part, prelude::*, set};
 
-use crate::{
-    Etcd,
-    destination::{Destination, S3},
-};
+use crate::{Etcd, destination::S3};
 
 /// The chart's EtcdCluster has this name whatever the application is called, so that there is one in a namespace.
 pub const CLUSTER: &str = "etcd";
@@ -29,36 +25,25 @@ const AGENT: &str = "snapshot-agent";
 /// Lines of its log that are looked at.
 const LOG_LINES: u32 = 20;
 
-/// An etcd cluster.
-#[derive(Deserialize)]
-pub struct EtcdCluster {
-    pub metadata: Metadata,
-    /// Whole: a restore writes back what it found.
-    #[serde(default)]
-    pub spec: Value,
-    #[serde(default)]
-    status: ClusterStatus,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct ClusterStatus {
-    conditions: Vec<Condition>,
-    ready_members: i64,
-}
-
-impl Object for EtcdCluster {
-    const API_VERSION: &str = "etcd-operator.cozystack.io/v1alpha2";
-    const KIND: &str = "EtcdCluster";
+kinds! {
+    /// An etcd cluster.
+    EtcdCluster: "etcd-operator.cozystack.io/v1alpha2" "EtcdCluster";
+    /// A snapshot of a cluster, stored in a bucket.
+    EtcdSnapshot: "etcd-operator.cozystack.io/v1alpha2" "EtcdSnapshot";
+    /// A member of a cluster. Its finalizer holds it until it has left.
+    EtcdMember: "etcd-operator.cozystack.io/v1alpha2" "EtcdMember";
+    /// The data of a member.
+    Volume: "v1" "PersistentVolumeClaim";
 }
 
 impl EtcdCluster {
-    fn availability(&self) -> Option<&Condition> {
-        Condition::named(&self.status.conditions, "Available")
+    fn availability(&self) -> Option<Condition> {
+        self.condition("Available")
     }
 
     pub fn is_available(&self) -> bool {
-        self.availability().is_some_and(Condition::is_true)
+        self.availability()
+            .is_some_and(|available| available.is_true())
     }
 
     /// What the operator says of it.
@@ -81,7 +66,7 @@ impl EtcdCluster {
 
     /// Available is said as soon as the first member answers; the others join after it.
     pub fn ready_members(&self) -> i64 {
-        self.status.ready_members
+        self.status["readyMembers"].as_i64().unwrap_or_default()
     }
 }
 
@@ -122,37 +107,6 @@ pub fn is_restored(captured: &Captured, cluster: &EtcdCluster, snapshot: &S3) ->
         && source["key"].as_str() == snapshot.key.as_deref()
 }
 
-/// A snapshot of a cluster, stored in a bucket.
-#[derive(Deserialize)]
-pub struct EtcdSnapshot {
-    pub metadata: Metadata,
-    #[serde(default)]
-    spec: SnapshotSpec,
-    #[serde(default)]
-    status: SnapshotStatus,
-}
-
-#[derive(Deserialize, Default)]
-struct SnapshotSpec {
-    destination: Option<Destination>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct SnapshotStatus {
-    phase: String,
-    artifact: Option<SnapshotArtifact>,
-    conditions: Vec<Condition>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct SnapshotArtifact {
-    uri: String,
-    size_bytes: Option<u64>,
-    checksum: Option<String>,
-}
-
 /// How far a snapshot is.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Completion<'a> {
@@ -163,24 +117,16 @@ pub enum Completion<'a> {
     Failed(String),
 }
 
-impl Object for EtcdSnapshot {
-    const API_VERSION: &str = EtcdCluster::API_VERSION;
-    const KIND: &str = "EtcdSnapshot";
-}
-
 impl EtcdSnapshot {
     /// A snapshot of the cluster.
     pub fn of(destination: &S3, namespace: &str, name: &str) -> Value {
-        json!({
-            "apiVersion": Self::API_VERSION,
-            "kind": Self::KIND,
-            "metadata": { "name": name, "namespace": namespace },
-            "spec": { "clusterRef": { "name": CLUSTER }, "destination": { "s3": destination } },
-        })
+        let spec =
+            json!({ "clusterRef": { "name": CLUSTER }, "destination": { "s3": destination } });
+        Self::object(namespace, name, spec)
     }
 
     pub fn completion(&self) -> Completion<'_> {
-        match self.status.phase.as_str() {
+        match self.phase() {
             "Complete" => Completion::Done,
             "Failed" => Completion::Failed(self.explanation()),
             "" => Completion::Running("Pending"),
@@ -195,44 +141,35 @@ impl EtcdSnapshot {
                 || condition.reason.starts_with("Failed")
                 || (condition.r#type == "Available" && condition.status == "False")
         };
-        let conditions = &self.status.conditions;
+        let conditions = self.conditions();
         let latest = |condition: &&Condition| condition.last_transition_time;
         let condition = conditions.iter().filter(tells).max_by_key(latest);
         match condition.or_else(|| conditions.iter().max_by_key(latest)) {
-            Some(Condition {
-                reason, message, ..
-            }) if message.is_empty() => reason.clone(),
-            Some(Condition {
-                reason, message, ..
-            }) => format!("{message} ({reason})"),
+            Some(told) if told.message.is_empty() => told.reason.clone(),
+            Some(told) => format!("{} ({})", told.message, told.reason),
             None => "the operator gives no reason".into(),
         }
     }
 
     /// Where it was told to go: the folder. What is set anew while a job runs is for the next one.
-    pub fn destination(&self) -> Option<&S3> {
-        self.spec.destination.as_ref()?.s3.as_ref()
+    pub fn destination(&self) -> Option<S3> {
+        part(&self.spec, "/destination/s3")
     }
 
     /// Where it went, as the operator says.
     pub fn artifact(&self) -> Option<Artifact> {
-        let SnapshotArtifact {
-            uri,
-            size_bytes,
-            checksum,
-        } = self.status.artifact.as_ref()?;
-        let artifact = Artifact {
-            uri: uri.clone(),
-            size_bytes: *size_bytes,
-            checksum: checksum.clone(),
-        };
-        Some(artifact).filter(|artifact| !artifact.uri.is_empty())
+        let said = &self.status["artifact"];
+        let uri = set(said["uri"].as_str())?;
+        Some(Artifact {
+            uri: uri.into(),
+            size_bytes: said["sizeBytes"].as_u64(),
+            checksum: said["checksum"].as_str().map(Into::into),
+        })
     }
 
     /// When it was stored: the state that it holds is no younger.
     pub fn stored_at(&self) -> Option<Timestamp> {
-        let ready =
-            Condition::named(&self.status.conditions, "Ready").filter(|ready| ready.is_true());
+        let ready = self.condition("Ready").filter(Condition::is_true);
         ready?.last_transition_time
     }
 }
@@ -267,40 +204,10 @@ fn remedy_in(log: &str, host: &str) -> Option<String> {
     })
 }
 
-/// A member of a cluster. Its finalizer holds it until it has left.
-#[derive(Deserialize)]
-pub struct EtcdMember {
-    pub metadata: Metadata,
-    #[serde(default)]
-    spec: MemberSpec,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct MemberSpec {
-    cluster_name: String,
-}
-
-impl Object for EtcdMember {
-    const API_VERSION: &str = EtcdCluster::API_VERSION;
-    const KIND: &str = "EtcdMember";
-}
-
 impl EtcdMember {
     pub fn is_of(&self, cluster: &str) -> bool {
-        self.spec.cluster_name == cluster
+        self.spec["clusterName"] == cluster
     }
-}
-
-/// The data of a member.
-#[derive(Deserialize)]
-pub struct Volume {
-    pub metadata: Metadata,
-}
-
-impl Object for Volume {
-    const API_VERSION: &str = "v1";
-    const KIND: &str = "PersistentVolumeClaim";
 }
 
 #[cfg(test)]
@@ -308,14 +215,12 @@ mod tests {
     use super::*;
 
     fn cluster(uid: &str, spec: Value) -> EtcdCluster {
-        EtcdCluster {
-            metadata: Metadata {
-                uid: uid.into(),
-                ..Metadata::default()
-            },
-            spec,
-            status: ClusterStatus::default(),
-        }
+        let object = json!({ "metadata": { "uid": uid }, "spec": spec });
+        part(&object, "").unwrap_or_default()
+    }
+
+    fn snapshot_with(status: Value) -> EtcdSnapshot {
+        part(&json!({ "status": status }), "").unwrap_or_default()
     }
 
     fn captured_of(uid: &str, spec: Value) -> Captured {
@@ -380,31 +285,24 @@ mod tests {
             "restored from the same snapshot once before"
         );
         let mut going = cluster("2", from("etcd/bk.db"));
-        going.metadata.deletion_timestamp = Some(Timestamp(1));
+        going.0.metadata.deletion_timestamp = Some(Timestamp(1));
         assert!(!is_restored(&going), "on its way out");
     }
 
     #[test]
     fn the_condition_that_tells_of_a_failure_explains_it() {
-        let condition = |kind: &str, status: &str, reason: &str, message: &str, at| Condition {
-            r#type: kind.into(),
-            status: status.into(),
-            reason: reason.into(),
-            message: message.into(),
-            last_transition_time: Some(Timestamp(at)),
+        let condition = |kind: &str, status: &str, reason: &str, message: &str, at: u64| {
+            json!({
+                "type": kind,
+                "status": status,
+                "reason": reason,
+                "message": message,
+                "lastTransitionTime": Timestamp(at),
+            })
         };
-        let explained = |conditions: Vec<Condition>| {
-            let status = SnapshotStatus {
-                phase: "Failed".into(),
-                artifact: None,
-                conditions,
-            };
-            let snapshot = EtcdSnapshot {
-                metadata: Metadata::default(),
-                spec: SnapshotSpec::default(),
-                status,
-            };
-            match snapshot.completion() {
+        let explained = |conditions: Vec<Value>| {
+            let status = json!({ "phase": "Failed", "conditions": conditions });
+            match snapshot_with(status).completion() {
                 Completion::Failed(why) => why,
                 other => format!("{other:?}"),
             }
@@ -439,15 +337,7 @@ mod tests {
     #[test]
     fn phases_of_the_operator() {
         let completion = |phase: &str| {
-            let status = SnapshotStatus {
-                phase: phase.into(),
-                ..SnapshotStatus::default()
-            };
-            let snapshot = EtcdSnapshot {
-                metadata: Metadata::default(),
-                spec: SnapshotSpec::default(),
-                status,
-            };
+            let snapshot = snapshot_with(json!({ "phase": phase }));
             format!("{:?}", snapshot.completion())
         };
         assert_eq!(completion(""), r#"Running("Pending")"#);

@@ -26,10 +26,9 @@ use crate::{
 };
 
 pub fn restore(cx: &Context<Etcd>) -> Outcome<()> {
-    let source = cx
-        .source()
-        .or_fail("NoBackup", "there is no backup to restore")?;
-    is_possible(&source.application, &cx.subject())?;
+    let source = cx.finished_backup()?;
+    cx.is_of_kind(&source.application)?;
+    is_the_charts(&cx.subject())?;
     is_accepted(cx)?;
     let options = cx.options()?;
     let snapshot = S3::of_backup(&source)?;
@@ -120,28 +119,16 @@ pub fn abort(cx: &Context<Etcd>) -> Outcome<()> {
 
 /// There is one etcd in each namespace, always by the same name: a backup goes back into it, or into that of another
 /// namespace.
-fn is_possible(source: &ApplicationRef, target: &ApplicationRef) -> Outcome<()> {
-    if (&source.group, &source.kind) != (&target.group, &target.kind) {
-        return fail(
-            "UnsupportedTarget",
-            format!(
-                "a backup of {}/{} cannot be restored into {}/{}",
-                source.group, source.kind, target.group, target.kind
-            ),
-        );
+fn is_the_charts(target: &ApplicationRef) -> Outcome<()> {
+    if target.name == CLUSTER {
+        return Ok(());
     }
-    if target.name != CLUSTER {
-        return fail(
-            "ToCopyUnsupported",
-            format!(
-                "an etcd cannot be restored to-copy into {}: the chart makes one EtcdCluster in a namespace and calls it \
-                 {CLUSTER}, so the target is the application {CLUSTER} of this namespace, or that of another one by \
-                 options.targetNamespace",
-                target.name
-            ),
-        );
-    }
-    Ok(())
+    fail!(
+        "ToCopyUnsupported",
+        "an etcd cannot be restored to-copy into {}: the chart makes one EtcdCluster in a namespace and calls it {CLUSTER}, \
+         so the target is the application {CLUSTER} of this namespace, or that of another one by options.targetNamespace",
+        target.name
+    )
 }
 
 /// What the API server has refused as invalid it refuses for good. Refused otherwise, the next look shows why: another
@@ -156,21 +143,16 @@ fn is_accepted(cx: &Context<Etcd>) -> Outcome<()> {
         }
         _ => "the API server does not accept it",
     };
-    fail(
-        "EtcdClusterRefused",
-        format!("{outcome}: {}", refusal.message),
-    )
+    fail!("EtcdClusterRefused", "{outcome}: {}", refusal.message)
 }
 
 /// A cluster is not deleted for a snapshot that is gone.
 fn is_stored(cx: &Context<Etcd>, snapshot: &S3) -> Outcome<()> {
     match stored(cx, snapshot) {
-        Sight::Missing => fail(
+        Sight::Missing => fail!(
             "SnapshotGone",
-            format!(
-                "{} is no longer there; the cluster was left alone",
-                snapshot.uri()
-            ),
+            "{} is no longer there; the cluster was left alone",
+            snapshot.uri()
         ),
         // What lies elsewhere only the operator can see.
         Sight::Seen(_) | Sight::Hidden => Ok(()),
@@ -209,9 +191,9 @@ fn replace(cx: &Context<Etcd>, cluster: &EtcdCluster, restored: &Value) -> Outco
 fn nothing_is_left(cx: &Context<Etcd>) -> Outcome<()> {
     let members = cx.find::<EtcdMember>(&[])?.into_iter();
     let members = members.filter(|member| member.is_of(CLUSTER));
-    let members = members.map(|member| member.metadata.name);
+    let members = members.map(|member| member.name().to_owned());
     let volumes = cx.find::<Volume>(operator::OF_CLUSTER)?.into_iter();
-    let volumes = volumes.map(|volume| volume.metadata.name);
+    let volumes = volumes.map(|volume| volume.name().to_owned());
     let left: Vec<String> = members.chain(volumes).collect();
     if left.is_empty() {
         Ok(())
@@ -222,9 +204,10 @@ fn nothing_is_left(cx: &Context<Etcd>) -> Outcome<()> {
 
 /// Bounded, because a finalizer that nobody removes holds them for ever.
 fn purging(left: &[String]) -> Outcome<()> {
-    wait(
+    wait!(
         "EtcdClusterPurging",
-        format!("waiting until these are gone: {}", left.join(", ")),
+        "waiting until these are gone: {}",
+        left.join(", ")
     )
     .at_most(30.minutes())
 }
@@ -245,13 +228,11 @@ fn is_complete(
     options: &crate::spec::Options,
 ) -> Outcome<()> {
     if cluster.has_failed_to_bootstrap() {
-        return fail(
+        return fail!(
             "BootstrapFailed",
-            format!(
-                "the EtcdCluster did not come up from the snapshot: {}; if it needed more time, restore again with a \
-                 larger restoreTimeoutSeconds",
-                cluster.state()
-            ),
+            "the EtcdCluster did not come up from the snapshot: {}; if it needed more time, restore again with a \
+             larger restoreTimeoutSeconds",
+            cluster.state()
         );
     }
     let (ready, wanted) = (cluster.ready_members(), cluster.replicas());
@@ -260,20 +241,15 @@ fn is_complete(
     }
     let pods = cx.find::<Pod>(operator::OF_CLUSTER)?;
     let waiting = match pods.iter().find_map(Pod::obstacle) {
-        Some(why) => wait(
-            "EtcdMemberStuck",
-            format!("the Pod of a member cannot start: {why}"),
-        ),
-        None if cluster.is_available() => wait(
+        Some(why) => wait!("EtcdMemberStuck", "the Pod of a member cannot start: {why}"),
+        None if cluster.is_available() => wait!(
             "EtcdMembersJoining",
-            format!("{ready} of {wanted} members have joined"),
+            "{ready} of {wanted} members have joined"
         ),
-        None => wait(
+        None => wait!(
             "EtcdClusterBootstrapping",
-            format!(
-                "the EtcdCluster comes up from the snapshot: {}",
-                cluster.state()
-            ),
+            "the EtcdCluster comes up from the snapshot: {}",
+            cluster.state()
         ),
     };
     waiting.at_most(options.deadline())

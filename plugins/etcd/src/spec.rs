@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backup_strategy::{Knob, Rule, is_bucket_name, is_folder, knob, schema::*};
+use backup_strategy::{Knob, Rule, asked_for, is_bucket_name, is_folder, knob, schema::*};
 use serde::Deserialize;
 
 /// How long a restored cluster may take to come up, as the first controller had it.
@@ -98,17 +98,10 @@ pub struct Options {
 }
 
 impl Options {
-    /// What was asked for, if anything was.
+    /// What was asked for, if anything was. The API server takes no larger `progressDeadlineSeconds`.
     pub fn seconds(&self) -> Option<u32> {
-        let seconds = self
-            .restore_timeout_seconds
-            .filter(|seconds| *seconds > 0)?;
-        // The API server takes no larger `progressDeadlineSeconds`.
-        Some(
-            u32::try_from(seconds)
-                .unwrap_or(u32::MAX)
-                .min(i32::MAX.unsigned_abs()),
-        )
+        let seconds = asked_for(self.restore_timeout_seconds)?.as_secs();
+        u32::try_from(seconds.min(i32::MAX.unsigned_abs().into())).ok()
     }
 
     /// How long the restored cluster may take to come up.

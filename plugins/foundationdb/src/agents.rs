@@ -2,7 +2,7 @@
 //!
 //! The operator merges its own containers into the template, by their names.
 
-use backup_strategy::{Pod, prelude::*};
+use backup_strategy::{Pod, fill, items, prelude::*};
 
 use crate::{
     FoundationDb,
@@ -37,14 +37,12 @@ pub fn pod_template(
     let given = cx.spec()?.template.backup_deployment_pod_template_spec;
     let template = filled(given.unwrap_or_default(), cluster.has_unified_image());
     if cx.authority_of(blob.host()).is_some() && !has_variable(&template, AUTHORITY) {
-        return fail(
+        return fail!(
             "PrivateCAUnsupported",
-            format!(
-                "{} has a certificate of a private authority. FoundationDB trusts it only where {AUTHORITY}, \
-                 FDB_TLS_CERTIFICATE_FILE and FDB_TLS_KEY_FILE are set, in the operator's Pod and in \
-                 backupDeploymentPodTemplateSpec; set them in both, or give the storage a certificate of a public authority",
-                blob.host()
-            ),
+            "{} has a certificate of a private authority. FoundationDB trusts it only where {AUTHORITY}, \
+             FDB_TLS_CERTIFICATE_FILE and FDB_TLS_KEY_FILE are set, in the operator's Pod and in \
+             backupDeploymentPodTemplateSpec; set them in both, or give the storage a certificate of a public authority",
+            blob.host()
         );
     }
     let secret = cx.bucket().credentials_secret;
@@ -98,27 +96,25 @@ pub fn missing(
         },
         |obstacle| format!("a Pod cannot start: {obstacle}"),
     );
-    wait(
+    wait!(
         "BackupAgentsNotReady",
-        format!("{ready} of {wanted} backup agents of {agents} are ready; {why}"),
+        "{ready} of {wanted} backup agents of {agents} are ready; {why}"
     )
     .at_most(15.minutes())
 }
 
 /// The Secrets that the Pods of a template need.
 fn secrets_of(template: &Value) -> Vec<&str> {
-    let volumes = items(&template["spec"]["volumes"]);
+    let volumes = items(template, "/spec/volumes");
     let mounted = volumes
         .filter(|volume| volume["secret"]["optional"] != true)
         .filter_map(|volume| volume["secret"]["secretName"].as_str());
-    let containers = ["initContainers", "containers"];
-    let containers = containers
-        .iter()
-        .flat_map(|list| items(&template["spec"][list]));
+    let containers = ["/spec/initContainers", "/spec/containers"];
+    let containers = containers.iter().flat_map(|list| items(template, list));
     let read = containers.flat_map(|container| {
-        let whole = items(&container["envFrom"]).map(|from| &from["secretRef"]);
+        let whole = items(container, "/envFrom").map(|from| &from["secretRef"]);
         let single =
-            items(&container["env"]).map(|variable| &variable["valueFrom"]["secretKeyRef"]);
+            items(container, "/env").map(|variable| &variable["valueFrom"]["secretKeyRef"]);
         whole.chain(single)
     });
     let read = read
@@ -175,23 +171,9 @@ fn filled(mut template: Value, has_unified_image: bool) -> Value {
     pruned(template)
 }
 
-/// Adds the members that are missing.
-fn fill(value: &mut Value, defaults: Value) {
-    let Value::Object(defaults) = defaults else {
-        return;
-    };
-    for (name, default) in defaults {
-        match &mut value[&name] {
-            missing @ Value::Null => *missing = default,
-            object @ Value::Object(_) => fill(object, default),
-            _ => {}
-        }
-    }
-}
-
 /// Adds a container of a name to a list, where it is missing.
 fn named(list: &mut Value, name: &str) {
-    if items(list).all(|container| container["name"] != name) {
+    if items(list, "").all(|container| container["name"] != name) {
         add(list, json!({ "name": name }));
     }
 }
@@ -204,13 +186,9 @@ fn agent(spec: &mut Value) -> Option<&mut Value> {
 }
 
 fn has_variable(template: &Value, name: &str) -> bool {
-    let mut containers = items(&template["spec"]["containers"]);
+    let mut containers = items(template, "/spec/containers");
     let agent = containers.find(|container| container["name"] == AGENT);
-    agent.is_some_and(|agent| items(&agent["env"]).any(|variable| variable["name"] == name))
-}
-
-fn items(list: &Value) -> impl Iterator<Item = &Value> {
-    list.as_array().into_iter().flatten()
+    agent.is_some_and(|agent| items(agent, "/env").any(|variable| variable["name"] == name))
 }
 
 /// Adds an item to a list, which may be absent.

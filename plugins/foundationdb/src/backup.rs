@@ -1,6 +1,6 @@
 //! Takes a backup: agents and a stream are ordered, and the job ends as soon as a state can be restored.
 
-use backup_strategy::prelude::*;
+use backup_strategy::{prelude::*, rendered};
 
 use crate::{
     FoundationDb, agents,
@@ -51,17 +51,17 @@ fn cluster_is_ready(cx: &Context<FoundationDb>) -> Outcome<FoundationDbCluster> 
         )
         .at_most(20.minutes())?;
     if !cluster.is_available() {
-        return wait(
+        return wait!(
             "FoundationDBClusterNotAvailable",
-            format!("FoundationDBCluster {name} is not available (status.health.available)"),
+            "FoundationDBCluster {name} is not available (status.health.available)"
         )
         .pending()
         .at_most(20.minutes());
     }
     if cluster.version().is_none() {
-        return wait(
+        return wait!(
             "FoundationDBClusterVersionUnknown",
-            format!("FoundationDBCluster {name} has no version, in its spec or in its status"),
+            "FoundationDBCluster {name} has no version, in its spec or in its status"
         )
         .pending()
         .at_most(20.minutes());
@@ -70,51 +70,36 @@ fn cluster_is_ready(cx: &Context<FoundationDb>) -> Outcome<FoundationDbCluster> 
 }
 
 fn mode(cx: &Context<FoundationDb>) -> Outcome<Mode> {
-    let setting = cx.spec()?.template.backup_mode;
-    let setting = match &setting {
-        Some(setting) => setting.value()?.copied(),
-        None => None,
-    };
-    Ok(cx
-        .parameters()?
-        .backup_mode
-        .or(setting)
-        .unwrap_or(Mode::Continuous))
+    let mode = rendered(cx.spec()?.template.backup_mode.as_ref())?;
+    Ok(mode.unwrap_or(Mode::Continuous))
 }
 
 fn is_restorable(cx: &Context<FoundationDb>, backup: &FoundationDbBackup) -> Outcome<()> {
     let name = backup.name();
     if cx.get::<FoundationDbCluster>(backup.cluster())?.is_none() {
-        return fail(
+        return fail!(
             "FoundationDBClusterGone",
-            format!("FoundationDBCluster {} is gone", backup.cluster()),
+            "FoundationDBCluster {} is gone",
+            backup.cluster()
         );
     }
     match backup.progress() {
         Progress::Restorable => Ok(()),
         Progress::AgentsMissing(ready, wanted) => agents::missing(cx, backup, ready, wanted),
-        Progress::Elsewhere(url) => wait(
-            "FoundationDBBackupNotStarted",
-            format!("the cluster still stores its changes at {url}, for another backup"),
-        )
+        Progress::Elsewhere(url) => wait!("FoundationDBBackupNotStarted", "the cluster still stores its changes at {url}, for another backup")
         .at_most(10.minutes()),
-        Progress::NotStarted => wait(
+        Progress::NotStarted => wait!(
             "FoundationDBBackupNotStarted",
-            format!(
-                "the agents are ready, and the operator has not started FoundationDBBackup {name}: it runs `fdbbackup` \
-                 itself and cannot reach the bucket without credentials. Its Pod needs FDB_BLOB_CREDENTIALS with the file \
-                 blob_credentials.json of Secret {}, which its namespace gets with backupStorage.systemNamespaces; its log \
-                 says more",
-                cx.bucket().credentials_secret
-            ),
+            "the agents are ready, and the operator has not started FoundationDBBackup {name}: it runs `fdbbackup` \
+             itself and cannot reach the bucket without credentials. Its Pod needs FDB_BLOB_CREDENTIALS with the file \
+             blob_credentials.json of Secret {}, which its namespace gets with backupStorage.systemNamespaces; its log \
+             says more",
+            cx.bucket().credentials_secret
         )
         .at_most(10.minutes()),
         Progress::Running => {
             look_again(cx, backup);
-            wait(
-                "FoundationDBBackupRunning",
-                format!("the agents are storing the first snapshot of FoundationDBBackup {name}"),
-            )
+            wait!("FoundationDBBackupRunning", "the agents are storing the first snapshot of FoundationDBBackup {name}")
             .ask_again_after(60.seconds())
             .at_most(45.minutes())
         }
@@ -135,12 +120,10 @@ fn is_stopped(backup: &FoundationDbBackup) -> Outcome<()> {
         return stopping();
     }
     if !backup.is_restorable() {
-        return fail(
+        return fail!(
             "FoundationDBBackupStopped",
-            format!(
-                "somebody has stopped FoundationDBBackup {} before anything of it could be restored",
-                backup.name()
-            ),
+            "somebody has stopped FoundationDBBackup {} before anything of it could be restored",
+            backup.name()
         );
     }
     Ok(())
@@ -189,10 +172,7 @@ fn stored(cx: &Context<FoundationDb>, blob: &Blob) -> Outcome<Option<State>> {
     };
     match archive::latest(cx, &data) {
         Sight::Restorable(state) => Ok(Some(state)),
-        Sight::NoSnapshot | Sight::Gap => wait(
-            "SnapshotNotStored",
-            format!("the operator says that the backup can be restored, and {data} does not hold all of it yet"),
-        )
+        Sight::NoSnapshot | Sight::Gap => wait!("SnapshotNotStored", "the operator says that the backup can be restored, and {data} does not hold all of it yet")
         .ask_again_after(20.seconds())
         .at_most(10.minutes()),
     }

@@ -11,9 +11,7 @@ use crate::{
 };
 
 pub fn check(cx: &Context<FoundationDb>) -> Outcome<Verdict> {
-    let source = cx
-        .source()
-        .or_fail("NoBackup", "there is no backup to look after")?;
+    let source = cx.finished_backup()?;
     let blob = Blob::of_backup(&source)?;
     let Some(data) = blob.in_sight(cx) else {
         return out_of_sight(cx, &source, &blob);

@@ -1,11 +1,8 @@
 //! Where a backup lies, and how it is written down in the operator's objects and in a Backup.
 
-use backup_strategy::{is_path, prelude::*, set};
+use backup_strategy::{is_path, prelude::*, set, text};
 
-use crate::{
-    FoundationDb, metadata,
-    spec::{URL_PARAMETER, has_no_secret, is_url_parameter},
-};
+use crate::{FoundationDb, metadata};
 
 /// The document that is kept with a Backup.
 const RESOURCES: (&str, &str) = (
@@ -37,10 +34,10 @@ impl Blob {
     /// As it stands in an object; what is absent is empty.
     pub fn shown(value: &Value) -> Self {
         Self {
-            account_name: text(&value["accountName"]),
-            bucket: text(&value["bucket"]),
-            backup_name: text(&value["backupName"]),
-            url_parameters: texts(&value["urlParameters"]),
+            account_name: text(value, "/accountName").into(),
+            bucket: text(value, "/bucket").into(),
+            backup_name: text(value, "/backupName").into(),
+            url_parameters: texts(value, "/urlParameters"),
         }
     }
 
@@ -54,42 +51,22 @@ impl Blob {
         }))
     }
 
-    /// What the settings ask for, with a name of this job's own. What they leave out follows the BackupClass, then the
-    /// platform's storage.
+    /// What the settings ask for, with a name of this job's own. What they leave out follows the platform's
+    /// storage.
     pub fn of_settings(cx: &Context<FoundationDb>, name: &str) -> Outcome<Self> {
         let settings = cx.spec()?.template.blob_store_configuration;
-        let parameters = cx.parameters()?;
         let platform = cx.bucket();
 
-        let account = set(parameters.account_name).or(set(settings.account_name));
+        let account = set(settings.account_name);
         let account_name = account_of(account.as_deref().unwrap_or(&platform.endpoint));
-        if !has_no_secret(&account_name) {
-            return fail(
-                "InvalidSpec",
-                "blobStoreConfiguration.accountName holds a secret, which tenants could read; name the access key alone, \
-                 and put the secret into the file of credentials",
-            );
-        }
-        let url_parameters = match set(parameters.url_parameters) {
-            Some(joined) => joined.split('&').map(Into::into).collect(),
-            None => settings.url_parameters,
-        };
-        let odd = |text: &&String| !text.is_empty() && !is_url_parameter(text);
-        if let Some(odd) = url_parameters.iter().find(odd) {
-            let message =
-                format!("blobStoreConfiguration.urlParameters: {odd:?}; each {URL_PARAMETER}");
-            return fail("InvalidSpec", message);
-        }
-        let folder = set(parameters.backup_name)
-            .or(set(settings.backup_name))
+        let url_parameters = settings.url_parameters;
+        let folder = set(settings.backup_name)
             .or_else(|| value_of(&url_parameters, &[FOLDER_PARAMETER]).map(Into::into))
             .or_else(|| cx.prefixes().first().cloned())
             .unwrap_or_default();
         let mut blob = Self {
             account_name,
-            bucket: set(parameters.bucket)
-                .or(set(settings.bucket))
-                .unwrap_or(platform.name.clone()),
+            bucket: set(settings.bucket).unwrap_or(platform.name.clone()),
             backup_name: format!("{}/{name}", folder.trim_matches('/')),
             url_parameters,
         };
@@ -237,8 +214,8 @@ impl Commands {
     /// As they stand in an object.
     pub fn shown(value: &Value) -> Self {
         Self {
-            custom_parameters: texts(&value["customParameters"]),
-            encryption_key_path: set(Some(text(&value["encryptionKeyPath"]))),
+            custom_parameters: texts(value, "/customParameters"),
+            encryption_key_path: set(Some(text(value, "/encryptionKeyPath").into())),
             credentials: None,
         }
         .understood()
@@ -247,15 +224,9 @@ impl Commands {
     /// What the settings ask for.
     pub fn of_settings(cx: &Context<FoundationDb>) -> Outcome<Self> {
         let settings = cx.spec()?.template;
-        let parameters = cx.parameters()?;
-        let custom = match set(parameters.custom_parameters) {
-            Some(joined) => joined.split_whitespace().map(Into::into).collect(),
-            None => settings.custom_parameters,
-        };
         Ok(Self {
-            custom_parameters: custom,
-            encryption_key_path: set(parameters.encryption_key_path)
-                .or(set(settings.encryption_key_path)),
+            custom_parameters: settings.custom_parameters,
+            encryption_key_path: settings.encryption_key_path,
             credentials: None,
         }
         .understood())
@@ -282,26 +253,9 @@ impl Commands {
     }
 }
 
-/// The document that was kept with a Backup. One of another kind is not guessed at; one that cannot be read is passed over,
-/// because the metadata says most of it.
+/// The document that was kept with a Backup. One that cannot be read is passed over, because the metadata says most of it.
 fn kept(source: &FinishedBackup) -> Outcome<Value> {
-    let kept = source
-        .resources::<Value>()
-        .ok()
-        .flatten()
-        .unwrap_or_default();
-    let (version, kind) = (text(&kept["apiVersion"]), text(&kept["kind"]));
-    if kept.is_object() && (version.as_str(), kind.as_str()) != RESOURCES {
-        return fail(
-            "UnrecognisedSnapshot",
-            format!(
-                "Backup {} keeps a {kind} of {version}, which this strategy does not know; take the backup anew, or clear \
-                 status.underlyingResources to go by its driverMetadata",
-                source.name
-            ),
-        );
-    }
-    Ok(kept)
+    Ok(source.document(RESOURCES)?.unwrap_or_default())
 }
 
 /// Whether the document that was kept with a Backup cannot be read.
@@ -313,13 +267,11 @@ pub fn is_malformed(source: &FinishedBackup) -> bool {
     }
 }
 
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
-}
-
-fn texts(list: &Value) -> Vec<String> {
-    let items = list.as_array().into_iter().flatten();
-    items.map(text).filter(|text| !text.is_empty()).collect()
+fn texts(value: &Value, list: &str) -> Vec<String> {
+    let said = backup_strategy::texts(value, list).into_iter();
+    said.filter(|text| !text.is_empty())
+        .map(Into::into)
+        .collect()
 }
 
 /// A list that says something.

@@ -12,9 +12,7 @@ use crate::{
 
 /// A finished backup.
 pub fn forget(cx: &Context<FoundationDb>) -> Outcome<()> {
-    let source = cx
-        .source()
-        .or_fail("NoBackup", "there is no backup to remove")?;
+    let source = cx.finished_backup()?;
     if let Some(name) = source.metadata_name(BACKUP_NAME)? {
         nothing_writes(cx, name, &cluster_name(&source.application))?;
     }
@@ -22,13 +20,11 @@ pub fn forget(cx: &Context<FoundationDb>) -> Outcome<()> {
     if remove(cx, &blob) {
         return Ok(());
     }
-    fail(
+    fail!(
         "BackupOutOfReach",
-        format!(
-            "{} is not in the platform's storage, or not in the application's place there, so it cannot be removed from \
-             here; remove it by hand, and set the Backup's spec.deletionPolicy to Retain",
-            blob.uri()
-        ),
+        "{} is not in the platform's storage, or not in the application's place there, so it cannot be removed from \
+         here; remove it by hand, and set the Backup's spec.deletionPolicy to Retain",
+        blob.uri()
     )
 }
 
@@ -50,9 +46,10 @@ fn nothing_writes(cx: &Context<FoundationDb>, name: &str, cluster: &str) -> Outc
     if pods.is_empty() {
         return Ok(());
     }
-    wait(
+    wait!(
         "BackupAgentsStopping",
-        format!("{} Pods of {agents} are still there", pods.len()),
+        "{} Pods of {agents} are still there",
+        pods.len()
     )
     .at_most(10.minutes())
 }

@@ -47,13 +47,7 @@ impl Strategy for FoundationDb {
     const APPLICATIONS: &[&str] = &["apps.cozystack.io/FoundationDB"];
     const DESCRIPTION: &str =
         "Snapshots and logs of FoundationDB by backup agents of the FoundationDB operator";
-    const QUESTIONS: &[Question] = &[
-        Question::Backup,
-        Question::Restore,
-        Question::Abort,
-        Question::Forget,
-        Question::Check,
-    ];
+    const QUESTIONS: &[Question] = Question::ALL;
     const READS: &[Reads] = &[
         Reads::of::<FoundationDbBackup>().small(),
         Reads::of::<FoundationDbRestore>().small(),
@@ -81,15 +75,12 @@ impl Strategy for FoundationDb {
     const USES_CREDENTIALS_BETWEEN_JOBS: bool = true;
     const METADATA_VERSIONS: &[u32] = &[0, 1];
     const STATE_VERSIONS: &[u32] = &[1];
+    const KNOBS: &[Knob] = spec::KNOBS;
 
     type Spec = spec::Spec;
-    type Parameters = spec::Parameters;
+    type Parameters = Nothing;
     type Options = spec::Options;
     type State = Captured;
-
-    fn validate(spec: &Self::Spec, parameters: &Self::Parameters) -> Vec<Problem> {
-        spec::problems(spec, parameters)
-    }
 
     fn paths(cx: &Context<Self>) -> Outcome<Vec<Path>> {
         let blob = Blob::of_settings(cx, &backup_name(cx))?;

@@ -1,7 +1,6 @@
 //! The FoundationDB operator's objects, as far as they are looked at and written.
 
-use backup_strategy::{prelude::*, set};
-use serde::Deserialize;
+use backup_strategy::{Unstructured, kinds, prelude::*, set, text};
 
 use crate::destination::{Blob, Commands};
 
@@ -30,27 +29,24 @@ pub fn agents_of(backup: &str) -> String {
     format!("{backup}{AGENTS_SUFFIX}")
 }
 
-/// Whether a job has made this, of this host or of the first controller.
-fn is_of_jobs(metadata: &Value) -> bool {
-    metadata["labels"]
-        .as_object()
-        .is_some_and(|labels| labels.keys().any(|key| key.starts_with(OWNED_BY)))
+kinds! {
+    /// A FoundationDB cluster.
+    FoundationDbCluster: "apps.foundationdb.org/v1beta2" "FoundationDBCluster";
+    /// Agents of a cluster, and whether they store what changes in it.
+    ///
+    /// What the status says of a backup is not of this object alone: it is what the cluster does, and stands in all of the
+    /// cluster's FoundationDBBackups alike.
+    FoundationDbBackup: "apps.foundationdb.org/v1beta2" "FoundationDBBackup";
+    /// A restore. FoundationDB takes one of a whole database only into an empty one.
+    FoundationDbRestore: "apps.foundationdb.org/v1beta2" "FoundationDBRestore";
+    /// A volume of a cluster's process.
+    Volume: "v1" "PersistentVolumeClaim";
 }
 
-/// A FoundationDB cluster.
-#[derive(Deserialize)]
-pub struct FoundationDbCluster {
-    pub metadata: Metadata,
-    /// Whole: a restore writes back what it found.
-    #[serde(default)]
-    pub spec: Value,
-    #[serde(default)]
-    status: Value,
-}
-
-impl Object for FoundationDbCluster {
-    const API_VERSION: &str = "apps.foundationdb.org/v1beta2";
-    const KIND: &str = "FoundationDBCluster";
+/// Whether a job has made this, of this host or of the first controller: a chart's or somebody's own is not touched.
+pub fn is_of_jobs(object: &Unstructured) -> bool {
+    let mut labels = object.metadata.labels.keys();
+    labels.any(|key| key.starts_with(OWNED_BY))
 }
 
 impl FoundationDbCluster {
@@ -77,19 +73,6 @@ pub fn can_encrypt(version: &str) -> bool {
     version >= (7, 4, 6) || ((7, 3, 73)..(7, 4, 0)).contains(&version)
 }
 
-/// Agents of a cluster, and whether they store what changes in it.
-///
-/// What the status says of a backup is not of this object alone: it is what the cluster does, and stands in all of the
-/// cluster's FoundationDBBackups alike.
-#[derive(Deserialize)]
-pub struct FoundationDbBackup {
-    metadata: Value,
-    #[serde(default)]
-    spec: Value,
-    #[serde(default)]
-    status: Value,
-}
-
 /// How far a backup is.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Progress<'a> {
@@ -104,36 +87,14 @@ pub enum Progress<'a> {
     Restorable,
 }
 
-impl Object for FoundationDbBackup {
-    const API_VERSION: &str = FoundationDbCluster::API_VERSION;
-    const KIND: &str = "FoundationDBBackup";
-}
-
 impl FoundationDbBackup {
-    pub fn name(&self) -> &str {
-        self.metadata["name"].as_str().unwrap_or_default()
-    }
-
-    pub fn uid(&self) -> Option<&str> {
-        self.metadata["uid"].as_str()
-    }
-
     pub fn cluster(&self) -> &str {
-        self.spec["clusterName"].as_str().unwrap_or_default()
+        text(&self.spec, "/clusterName")
     }
 
     /// The template of its agents' Pods.
     pub fn pod_template(&self) -> &Value {
         &self.spec["podTemplateSpec"]
-    }
-
-    /// Whether a job has made it: a chart's or somebody's own is not touched.
-    pub fn is_of_jobs(&self) -> bool {
-        is_of_jobs(&self.metadata)
-    }
-
-    pub fn is_being_deleted(&self) -> bool {
-        !self.metadata["deletionTimestamp"].is_null()
     }
 
     /// Whether the operator is to store what changes. That is also what an absent state means.
@@ -162,9 +123,7 @@ impl FoundationDbBackup {
 
     /// The URL that the cluster stores at, or has stored at last.
     fn shown_url(&self) -> &str {
-        self.status["backupDetails"]["url"]
-            .as_str()
-            .unwrap_or_default()
+        text(&self.status, "/backupDetails/url")
     }
 
     /// Its own URL, as the operator reports it.
@@ -211,10 +170,8 @@ impl FoundationDbBackup {
 
     /// Whether the operator has done all that the object asks for, and so rests.
     pub fn is_settled(&self) -> bool {
-        let done = self.status["generations"]["reconciled"]
-            .as_i64()
-            .unwrap_or(0);
-        done >= self.metadata["generation"].as_i64().unwrap_or(0)
+        let done = self.status["generations"]["reconciled"].as_i64();
+        done.unwrap_or(0) >= self.metadata.generation
     }
 
     /// Ends the stream, whether it can be restored by then or not, and holds the object until the operator has done so.
@@ -231,9 +188,7 @@ impl FoundationDbBackup {
 
     /// Whether the operator has seen that it has to end the stream before the object may go.
     pub fn is_held(&self) -> bool {
-        self.metadata["finalizers"]
-            .as_array()
-            .is_some_and(|finalizers| !finalizers.is_empty())
+        !self.metadata.finalizers.is_empty()
     }
 
     /// Ends the stream at a state that can be restored; the agents go on until then.
@@ -248,10 +203,7 @@ impl FoundationDbBackup {
 
     /// When the operator was asked to look again.
     pub fn asked_to_look(&self) -> Option<Timestamp> {
-        self.metadata["annotations"][LOOK_AGAIN]
-            .as_str()?
-            .parse()
-            .ok()
+        self.metadata.annotations.get(LOOK_AGAIN)?.parse().ok()
     }
 
     /// Asks the operator to look again.
@@ -260,16 +212,6 @@ impl FoundationDbBackup {
         patch["metadata"]["annotations"][LOOK_AGAIN] = json!(now);
         patch
     }
-}
-
-/// A restore. FoundationDB takes one of a whole database only into an empty one.
-#[derive(Deserialize)]
-pub struct FoundationDbRestore {
-    metadata: Value,
-    #[serde(default)]
-    spec: Value,
-    #[serde(default)]
-    status: Value,
 }
 
 /// How far a restore is.
@@ -282,31 +224,13 @@ pub enum Completion<'a> {
     Aborted,
 }
 
-impl Object for FoundationDbRestore {
-    const API_VERSION: &str = FoundationDbCluster::API_VERSION;
-    const KIND: &str = "FoundationDBRestore";
-}
-
 impl FoundationDbRestore {
-    pub fn name(&self) -> &str {
-        self.metadata["name"].as_str().unwrap_or_default()
-    }
-
-    pub fn uid(&self) -> Option<&str> {
-        self.metadata["uid"].as_str()
-    }
-
     pub fn is_into(&self, cluster: &str) -> bool {
         self.spec["destinationClusterName"] == cluster
     }
 
-    /// Whether a job has made it.
-    pub fn is_of_jobs(&self) -> bool {
-        is_of_jobs(&self.metadata)
-    }
-
     pub fn completion(&self) -> Completion<'_> {
-        let state = self.status["state"].as_str().unwrap_or_default();
+        let state = text(&self.status, "/state");
         if state.eq_ignore_ascii_case("completed") {
             Completion::Done
         } else if state.eq_ignore_ascii_case("aborted") {
@@ -317,39 +241,27 @@ impl FoundationDbRestore {
     }
 }
 
-/// A volume of a cluster's process.
-#[derive(Deserialize)]
-pub struct Volume {
-    metadata: Value,
-}
-
-impl Object for Volume {
-    const API_VERSION: &str = "v1";
-    const KIND: &str = "PersistentVolumeClaim";
-}
-
 impl Volume {
-    pub fn name(&self) -> &str {
-        self.metadata["name"].as_str().unwrap_or_default()
-    }
-
     /// Whether the cluster of this UID owns it. Labels can be chosen in a cluster's spec.
     pub fn is_of(&self, cluster: &str) -> bool {
-        let owners = self.metadata["ownerReferences"].as_array();
-        owners.is_some_and(|owners| owners.iter().any(|owner| owner["uid"] == cluster))
+        let owners = &self.metadata.owner_references;
+        owners.iter().any(|owner| owner.uid == cluster)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use backup_strategy::part;
+
     use super::*;
 
     fn backup(status: Value) -> FoundationDbBackup {
-        FoundationDbBackup {
-            metadata: json!({ "name": "bk", "generation": 2 }),
-            spec: json!({ "blobStoreConfiguration": { "backupName": "tenant-acme/fdb/bk" } }),
-            status,
-        }
+        let object = json!({
+            "metadata": { "name": "bk", "generation": 2 },
+            "spec": { "blobStoreConfiguration": { "backupName": "tenant-acme/fdb/bk" } },
+            "status": status,
+        });
+        part(&object, "").unwrap()
     }
 
     fn status(name: &str, running: bool, restorable: bool, reconciled: i64) -> Value {
@@ -405,11 +317,8 @@ mod tests {
     #[test]
     fn states_of_a_restore() {
         let completion = |state: &str| {
-            let restore = FoundationDbRestore {
-                metadata: Value::Null,
-                spec: Value::Null,
-                status: json!({ "state": state }),
-            };
+            let restore = json!({ "status": { "state": state } });
+            let restore: FoundationDbRestore = part(&restore, "").unwrap();
             format!("{:?}", restore.completion())
         };
         assert_eq!(completion(""), r#"Running("queued")"#);

@@ -15,8 +15,8 @@ pub struct Order<'a> {
     pub cluster: &'a FoundationDbCluster,
     pub blob: &'a Blob,
     pub commands: &'a Commands,
-    pub agent_count: Option<u32>,
-    pub snapshot_period_seconds: Option<u32>,
+    pub agent_count: Option<i32>,
+    pub snapshot_period_seconds: Option<i32>,
     pub pod_template: Value,
 }
 
@@ -31,31 +31,21 @@ impl<'a> Order<'a> {
     ) -> Outcome<Self> {
         let version = cluster.version().unwrap_or_default();
         if commands.encryption_key_path.is_some() && !can_encrypt(version) {
-            return fail(
+            return fail!(
                 "EncryptionUnsupported",
-                format!(
-                    "encryptionKeyPath is set, and FoundationDB {version} does not encrypt backups: it would store them in the \
-                     clear; 7.3.73 or 7.4.6 is needed"
-                ),
+                "encryptionKeyPath is set, and FoundationDB {version} does not encrypt backups: it would store them in the \
+                 clear; 7.3.73 or 7.4.6 is needed"
             );
         }
         let settings = cx.spec()?.template;
-        let parameters = cx.parameters()?;
-        let number = |setting: Option<i32>| setting.and_then(|number| u32::try_from(number).ok());
         Ok(Self {
             name,
             namespace: cx.subject().namespace,
             cluster,
             blob,
             commands,
-            agent_count: parameters
-                .agent_count
-                .map(|count| count.0)
-                .or(number(settings.agent_count)),
-            snapshot_period_seconds: parameters
-                .snapshot_period_seconds
-                .map(|period| period.0)
-                .or(number(settings.snapshot_period_seconds)),
+            agent_count: settings.agent_count,
+            snapshot_period_seconds: settings.snapshot_period_seconds,
             pod_template: agents::pod_template(cx, cluster, blob, commands)?,
         })
     }
@@ -72,41 +62,33 @@ impl<'a> Order<'a> {
 
     fn of_state(&self, state: &str) -> Value {
         let cluster = &self.cluster.spec;
-        pruned(json!({
-            "apiVersion": FoundationDbBackup::API_VERSION,
-            "kind": FoundationDbBackup::KIND,
-            "metadata": { "name": self.name, "namespace": self.namespace },
-            "spec": {
-                "clusterName": self.cluster.metadata.name,
-                "version": self.cluster.version(),
-                "backupState": state,
-                "blobStoreConfiguration": self.blob.to_value(),
-                "agentCount": self.agent_count,
-                "snapshotPeriodSeconds": self.snapshot_period_seconds,
-                "customParameters": listed(&self.commands.custom_parameters),
-                "encryptionKeyPath": self.commands.encryption_key_path,
-                "podTemplateSpec": self.pod_template,
-                // Agents are run of the same images, and speak to the cluster in the same way.
-                "imageType": cluster["imageType"],
-                "mainContainer": cluster["mainContainer"],
-                "sidecarContainer": cluster["sidecarContainer"],
-            },
-        }))
+        let spec = json!({
+            "clusterName": self.cluster.name(),
+            "version": self.cluster.version(),
+            "backupState": state,
+            "blobStoreConfiguration": self.blob.to_value(),
+            "agentCount": self.agent_count,
+            "snapshotPeriodSeconds": self.snapshot_period_seconds,
+            "customParameters": listed(&self.commands.custom_parameters),
+            "encryptionKeyPath": self.commands.encryption_key_path,
+            "podTemplateSpec": self.pod_template,
+            // Agents are run of the same images, and speak to the cluster in the same way.
+            "imageType": cluster["imageType"],
+            "mainContainer": cluster["mainContainer"],
+            "sidecarContainer": cluster["sidecarContainer"],
+        });
+        pruned(FoundationDbBackup::object(&self.namespace, self.name, spec))
     }
 
     /// A restore of the state of a version, or of the last one.
     pub fn restore(&self, name: &str, version: Option<i64>) -> Value {
-        pruned(json!({
-            "apiVersion": FoundationDbRestore::API_VERSION,
-            "kind": FoundationDbRestore::KIND,
-            "metadata": { "name": name, "namespace": self.namespace },
-            "spec": {
-                "destinationClusterName": self.cluster.metadata.name,
-                "blobStoreConfiguration": self.blob.to_value(),
-                "backupVersion": version,
-                "customParameters": listed(&self.commands.custom_parameters),
-                "encryptionKeyPath": self.commands.encryption_key_path,
-            },
-        }))
+        let spec = json!({
+            "destinationClusterName": self.cluster.name(),
+            "blobStoreConfiguration": self.blob.to_value(),
+            "backupVersion": version,
+            "customParameters": listed(&self.commands.custom_parameters),
+            "encryptionKeyPath": self.commands.encryption_key_path,
+        });
+        pruned(FoundationDbRestore::object(&self.namespace, name, spec))
     }
 }

@@ -28,7 +28,7 @@ use crate::{
     destination::{self, Blob, Commands},
     operator::{
         self, Completion, FoundationDbBackup, FoundationDbCluster, FoundationDbRestore, Volume,
-        cluster_name,
+        cluster_name, is_of_jobs,
     },
     order::Order,
     spec::Options,
@@ -49,10 +49,8 @@ struct Wanted {
 }
 
 pub fn restore(cx: &Context<FoundationDb>) -> Outcome<()> {
-    let source = cx
-        .source()
-        .or_fail("NoBackup", "there is no backup to restore")?;
-    is_foundationdb(&source.application, &cx.subject())?;
+    let source = cx.finished_backup()?;
+    cx.is_of_kind(&source.application)?;
     cx.is_accepted()?;
     let options = cx.options()?;
     let blob = Blob::of_backup(&source)?;
@@ -191,9 +189,9 @@ fn fill(
             return Ok(());
         }
         Some(Completion::Aborted) => {
-            return fail(
+            return fail!(
                 "RestoreAborted",
-                format!("somebody has aborted FoundationDBRestore {name}; restore again"),
+                "somebody has aborted FoundationDBRestore {name}; restore again"
             );
         }
         Some(Completion::Running(state)) => state.to_owned(),
@@ -208,9 +206,9 @@ fn fill(
         let restore = order.restore(&name, wanted.version);
         cx.create(lifetime(cx), &restore);
     }
-    wait(
+    wait!(
         "FoundationDBRestoreRunning",
-        format!("FoundationDBRestore {name} is {state}"),
+        "FoundationDBRestore {name} is {state}"
     )
     .at_most(options.deadline())
 }
@@ -248,19 +246,6 @@ pub fn abort(cx: &Context<FoundationDb>) -> Outcome<()> {
     Ok(())
 }
 
-fn is_foundationdb(source: &ApplicationRef, target: &ApplicationRef) -> Outcome<()> {
-    if (&source.group, &source.kind) == (&target.group, &target.kind) {
-        return Ok(());
-    }
-    fail(
-        "UnsupportedTarget",
-        format!(
-            "a backup of {}/{} cannot be restored into {}/{}: targetApplicationRef.kind has to be the backup's",
-            source.group, source.kind, target.group, target.kind
-        ),
-    )
-}
-
 /// A cluster is not deleted for a backup that is gone, nor for a state that it does not hold. What lies elsewhere only the
 /// operator can see.
 fn is_stored(cx: &Context<FoundationDb>, wanted: &Wanted) -> Outcome<()> {
@@ -276,9 +261,9 @@ fn is_stored(cx: &Context<FoundationDb>, wanted: &Wanted) -> Outcome<()> {
         Some(version) => format!(" of version {version}"),
         None => String::new(),
     };
-    fail(
+    fail!(
         "NotRestorable",
-        format!("{data} {why}{of}; the cluster was left alone"),
+        "{data} {why}{of}; the cluster was left alone"
     )
 }
 
@@ -290,13 +275,11 @@ fn nobody_else_restores(
 ) -> Outcome<()> {
     let mut others = cx.find::<FoundationDbRestore>(&[])?;
     others.retain(|other| other.is_into(cluster));
-    if let Some(foreign) = others.iter().find(|other| !other.is_of_jobs()) {
-        return fail(
+    if let Some(foreign) = others.iter().find(|other| !is_of_jobs(other)) {
+        return fail!(
             "ConflictingRestore",
-            format!(
-                "FoundationDBRestore {} is there, and would be carried out once more in the new cluster; delete it first",
-                foreign.name()
-            ),
+            "FoundationDBRestore {} is there, and would be carried out once more in the new cluster; delete it first",
+            foreign.name()
         );
     }
     for other in &others {
@@ -304,9 +287,10 @@ fn nobody_else_restores(
     }
     match others.first() {
         None => Ok(()),
-        Some(other) => wait(
+        Some(other) => wait!(
             "FoundationDBRestoreRemoving",
-            format!("FoundationDBRestore {} is being deleted", other.name()),
+            "FoundationDBRestore {} is being deleted",
+            other.name()
         )
         .at_most(options.deadline()),
     }
@@ -328,17 +312,17 @@ fn nothing_is_left(cx: &Context<FoundationDb>, captured: &Captured) -> Outcome<(
 
 /// Bounded, because a finalizer that nobody removes holds them for ever.
 fn purging(left: &str) -> Outcome<()> {
-    wait(
+    wait!(
         "FoundationDBClusterPurging",
-        format!("waiting until these are gone: {left}"),
+        "waiting until these are gone: {left}"
     )
     .at_most(30.minutes())
 }
 
 fn is_coming_up(name: &str) -> Outcome<()> {
-    wait(
+    wait!(
         "FoundationDBClusterStarting",
-        format!("the new FoundationDBCluster {name} is not available yet"),
+        "the new FoundationDBCluster {name} is not available yet"
     )
     .at_most(30.minutes())
 }

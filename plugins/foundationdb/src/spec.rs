@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use backup_strategy::{Parsed, Problem, Templated, Value, is_bucket_name, is_folder, schema::*};
+use backup_strategy::{
+    Knob, Rule, Templated, Value, asked_for, is_bucket_name, is_folder, knob, schema::*,
+};
 use serde::{Deserialize, Serialize};
 
 /// How long a restore may run, as the first controller had it.
@@ -22,14 +24,14 @@ pub struct Template {
     /// Where backups are stored. Whatever is left out follows the platform's storage.
     #[serde(default)]
     pub blob_store_configuration: BlobStore,
-    /// What becomes of the stream of changes once the backup can be restored. `continuous` when absent.
+    /// What becomes of the stream of changes once the backup can be restored. When absent: `continuous`.
     #[serde(default)]
     pub backup_mode: Option<Templated<Mode>>,
-    /// How many backup agents run. 2 when absent, as the operator has it.
+    /// How many backup agents run. When absent: 2, as the operator has it.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub agent_count: Option<i32>,
-    /// Seconds from one snapshot of the data to the next, as long as the stream goes on. 864000 when absent, as the
+    /// Seconds from one snapshot of the data to the next, as long as the stream goes on. When absent: 864000, as the
     /// operator has it.
     #[serde(default)]
     #[schemars(range(min = 1))]
@@ -52,22 +54,22 @@ pub struct Template {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BlobStore {
-    /// `<access key ID>@<host>[:<port>]`, or `@<host>[:<port>]` where the file of credentials tells the key, too. The
-    /// platform's storage when absent. Never with a secret: tenants can read it.
+    /// Account and host of the S3 service: `<access key ID>@<host>[:<port>]`, or `@<host>[:<port>]` where the file of
+    /// credentials tells the key, too. Never with a secret: tenants can read it. When absent: the platform's storage.
     #[serde(default)]
     #[schemars(length(max = 100))]
     pub account_name: Option<String>,
-    /// Name of the bucket. The platform's when absent.
+    /// Name of the bucket. When absent: the platform's.
     #[serde(default)]
     #[schemars(length(max = 63))]
     pub bucket: Option<String>,
-    /// Folder of the application's backups, such as `tenant-acme/fdb`: each backup has a name of its own below it. The
-    /// folder that the platform gives the application when absent.
+    /// Folder of the application's backups, such as `tenant-acme/fdb`: each backup has a name of its own below it. When
+    /// absent: the folder that the platform gives the application.
     #[serde(default)]
     #[schemars(length(max = 1024))]
     pub backup_name: Option<String>,
-    /// Parameters of the URL, such as `region=eu-1` or `secure_connection=0`. These two follow the platform's storage when
-    /// absent, if its account is used.
+    /// Parameters of the URL, such as `region=eu-1` or `secure_connection=0`. When absent: these two follow the platform's
+    /// storage, if its account is used.
     #[serde(default)]
     pub url_parameters: Vec<String>,
 }
@@ -83,42 +85,34 @@ pub enum Mode {
     OneTime,
 }
 
-/// What a BackupClass may set besides; it wins over the strategy's own setting.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-pub struct Parameters {
-    /// Account and host of the S3 service, such as `@s3.example.org`.
-    #[serde(default, rename = "blobStoreConfiguration.accountName")]
-    #[schemars(length(max = 100))]
-    pub account_name: Option<String>,
-    /// Name of the bucket.
-    #[serde(default, rename = "blobStoreConfiguration.bucket")]
-    #[schemars(length(max = 63))]
-    pub bucket: Option<String>,
-    /// Folder of the application's backups.
-    #[serde(default, rename = "blobStoreConfiguration.backupName")]
-    #[schemars(length(max = 1024))]
-    pub backup_name: Option<String>,
-    /// Parameters of the URL, as a URL has them: `region=eu-1&secure_connection=0`.
-    #[serde(default, rename = "blobStoreConfiguration.urlParameters")]
-    pub url_parameters: Option<String>,
-    /// What becomes of the stream of changes once the backup can be restored.
-    #[serde(default, rename = "backupMode")]
-    pub backup_mode: Option<Mode>,
-    /// How many backup agents run.
-    #[serde(default, rename = "agentCount")]
-    #[schemars(regex(pattern = "^[1-9][0-9]*$"))]
-    pub agent_count: Option<Parsed<u32>>,
-    /// Seconds from one snapshot of the data to the next.
-    #[serde(default, rename = "snapshotPeriodSeconds")]
-    #[schemars(regex(pattern = "^[1-9][0-9]*$"))]
-    pub snapshot_period_seconds: Option<Parsed<u32>>,
-    /// Parameters of the backup agents and of the operator's commands, with spaces between.
-    #[serde(default, rename = "customParameters")]
-    pub custom_parameters: Option<String>,
-    /// File with the key that the backup is encrypted with.
-    #[serde(default, rename = "encryptionKeyPath")]
-    pub encryption_key_path: Option<String>,
-}
+/// What a BackupClass may set, too.
+pub const KNOBS: &[Knob] = &[
+    knob("blobStoreConfiguration.accountName").ruled(ACCOUNT),
+    knob("blobStoreConfiguration.bucket").ruled(BUCKET),
+    knob("blobStoreConfiguration.backupName").ruled(FOLDER),
+    knob("blobStoreConfiguration.urlParameters")
+        .ruled(URL_PARAMETER)
+        .parted_by('&'),
+    knob("backupMode"),
+    knob("agentCount"),
+    knob("snapshotPeriodSeconds"),
+    knob("customParameters").parted_by(' '),
+    knob("encryptionKeyPath"),
+];
+
+const ACCOUNT: Rule = Rule::new(
+    has_no_secret,
+    "is <access key ID>@<host> without a secret: tenants can read it",
+);
+const BUCKET: Rule = Rule::new(is_bucket_name, "is a name; the folder is `backupName`");
+const FOLDER: Rule = Rule::new(
+    is_folder,
+    "is a folder of the bucket, such as tenant-acme/fdb",
+);
+const URL_PARAMETER: Rule = Rule::new(
+    is_url_parameter,
+    "is <name>=<value>, such as region=eu-1; the bucket and the folder have settings of their own",
+);
 
 /// What a RestoreJob may ask for.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -140,97 +134,12 @@ pub struct Options {
 impl Options {
     /// How long the restore may run.
     pub fn deadline(&self) -> Duration {
-        match self.restore_timeout_seconds {
-            Some(seconds) if seconds > 0 => Duration::from_secs(seconds.unsigned_abs()),
-            _ => RESTORE_DEADLINE,
-        }
+        asked_for(self.restore_timeout_seconds).unwrap_or(RESTORE_DEADLINE)
     }
 }
-
-/// What a schema cannot say, because any text may be a template until it is rendered.
-pub fn problems(spec: &Spec, parameters: &Parameters) -> Vec<Problem> {
-    let blob = &spec.template.blob_store_configuration;
-    let account = "is <access key ID>@<host> without a secret: tenants can read it";
-    let bucket = "is a name; the folder is `backupName`";
-    let folder = "is a folder of the bucket, such as tenant-acme/fdb";
-    let (at, of) = (
-        "/spec/template/blobStoreConfiguration",
-        "/parameters/blobStoreConfiguration",
-    );
-    let pointer = |end: &str| format!("{at}/{end}");
-    let parameter = |end: &str| format!("{of}.{end}");
-    let mut problems: Vec<Problem> = [
-        Problem::unless(
-            has_no_secret,
-            &pointer("accountName"),
-            blob.account_name.as_ref(),
-            account,
-        ),
-        Problem::unless(
-            has_no_secret,
-            &parameter("accountName"),
-            parameters.account_name.as_ref(),
-            account,
-        ),
-        Problem::unless(
-            is_bucket_name,
-            &pointer("bucket"),
-            blob.bucket.as_ref(),
-            bucket,
-        ),
-        Problem::unless(
-            is_bucket_name,
-            &parameter("bucket"),
-            parameters.bucket.as_ref(),
-            bucket,
-        ),
-        Problem::unless(
-            is_folder,
-            &pointer("backupName"),
-            blob.backup_name.as_ref(),
-            folder,
-        ),
-        Problem::unless(
-            is_folder,
-            &parameter("backupName"),
-            parameters.backup_name.as_ref(),
-            folder,
-        ),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    for (index, text) in blob.url_parameters.iter().enumerate() {
-        let pointer = format!("{at}/urlParameters/{index}");
-        problems.extend(Problem::unless(
-            is_url_parameter,
-            &pointer,
-            Some(text),
-            URL_PARAMETER,
-        ));
-    }
-    for text in parameters
-        .url_parameters
-        .iter()
-        .flat_map(|all| all.split('&'))
-    {
-        let text = text.to_owned();
-        problems.extend(Problem::unless(
-            is_url_parameter,
-            &parameter("urlParameters"),
-            Some(&text),
-            URL_PARAMETER,
-        ));
-    }
-    problems
-}
-
-/// What [`is_url_parameter`] asks for.
-pub const URL_PARAMETER: &str =
-    "is <name>=<value>, such as region=eu-1; the bucket and the folder have settings of their own";
 
 /// Whether this can be a parameter of the URL. Another bucket or a prefix would lead to where nobody looks.
-pub fn is_url_parameter(text: &str) -> bool {
+fn is_url_parameter(text: &str) -> bool {
     match text.split_once('=') {
         Some((name, value)) => {
             !name.is_empty() && !value.contains(['=', '&']) && !matches!(name, "bucket" | "prefix")
@@ -240,7 +149,7 @@ pub fn is_url_parameter(text: &str) -> bool {
 }
 
 /// Whether an account says no secret: `<key>:<secret>@<host>` does.
-pub fn has_no_secret(account: &str) -> bool {
+fn has_no_secret(account: &str) -> bool {
     account
         .rsplit_once('@')
         .is_none_or(|(key, _)| !key.contains(':'))
@@ -250,85 +159,25 @@ pub fn has_no_secret(account: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn pointers(blob_store_configuration: BlobStore, parameters: &Parameters) -> Vec<String> {
-        let spec = Spec {
-            template: Template {
-                blob_store_configuration,
-                backup_mode: None,
-                agent_count: None,
-                snapshot_period_seconds: None,
-                custom_parameters: vec![],
-                encryption_key_path: None,
-                backup_deployment_pod_template_spec: None,
-            },
-        };
-        problems(&spec, parameters)
-            .into_iter()
-            .map(|problem| problem.path)
-            .collect()
-    }
-
-    fn blob(account: &str, bucket: &str, folder: &str, parameters: &[&str]) -> BlobStore {
-        BlobStore {
-            account_name: Some(account.into()),
-            bucket: Some(bucket.into()),
-            backup_name: Some(folder.into()),
-            url_parameters: parameters.iter().map(|text| (*text).into()).collect(),
-        }
-    }
-
     #[test]
-    fn templates_and_what_is_empty_are_not_judged() {
-        let none = Parameters::default();
-        assert!(pointers(BlobStore::default(), &none).is_empty());
-        assert!(pointers(blob("", "", "", &[]), &none).is_empty());
-        let templated = blob(
-            "{{ .Parameters.accountName }}",
-            "{{ .Storage.bucket }}",
-            "{{ .Storage.prefix }}",
-            &["region={{ .Storage.region }}", "{{ .Parameters.more }}"],
-        );
-        assert!(pointers(templated, &none).is_empty());
-        let usual = blob(
+    fn an_account_holds_no_secret_and_a_url_names_no_other_place() {
+        for account in [
             "@s3.example.org:8333",
-            "b",
-            "tenant-acme/fdb",
-            &["secure_connection=0", "sc=1"],
-        );
-        assert!(pointers(usual, &none).is_empty());
-        // As the first controller's default has it, which lacks the `@` and names no parameter of FoundationDB's.
-        let old = blob("s3.example.org", "b", "", &["bucket_path=tenant-acme/fdb"]);
-        assert!(pointers(old, &none).is_empty());
-    }
-
-    #[test]
-    fn problems_name_the_setting() {
-        let parameters = Parameters {
-            account_name: Some("key:word@s3.example.org".into()),
-            url_parameters: Some("region=eu-1&prefix=x".into()),
-            ..Parameters::default()
-        };
-        let wrong = pointers(
-            blob(
-                "key:word:token@s3.example.org",
-                "s3://b",
-                "../fdb",
-                &["region=eu-1", "bucket=other", "region"],
-            ),
-            &parameters,
-        );
-        assert_eq!(
-            wrong,
-            [
-                "/spec/template/blobStoreConfiguration/accountName",
-                "/parameters/blobStoreConfiguration.accountName",
-                "/spec/template/blobStoreConfiguration/bucket",
-                "/spec/template/blobStoreConfiguration/backupName",
-                "/spec/template/blobStoreConfiguration/urlParameters/1",
-                "/spec/template/blobStoreConfiguration/urlParameters/2",
-                "/parameters/blobStoreConfiguration.urlParameters",
-            ]
-        );
+            "key@s3.example.org",
+            "s3.example.org",
+        ] {
+            assert!(ACCOUNT.fits(account), "{account}");
+        }
+        for account in ["key:word@s3.example.org", "key:word:token@s3.example.org"] {
+            assert!(!ACCOUNT.fits(account), "{account}");
+        }
+        // The last as the first controller's default has it, which is no parameter of FoundationDB's.
+        for text in ["secure_connection=0", "sc=1", "bucket_path=tenant-acme/fdb"] {
+            assert!(URL_PARAMETER.fits(text), "{text}");
+        }
+        for text in ["bucket=other", "prefix=x", "region", "a=b=c"] {
+            assert!(!URL_PARAMETER.fits(text), "{text}");
+        }
     }
 
     // TestFoundationDBRestoreOptions_EffectiveDeadline

@@ -8,7 +8,7 @@ use backup_strategy::prelude::*;
 
 use crate::{
     FoundationDb,
-    operator::{FoundationDbBackup, FoundationDbCluster},
+    operator::{FoundationDbBackup, FoundationDbCluster, is_of_jobs},
 };
 
 /// Sees to it that nothing is stored of a cluster but by the backup `own`: the streams of earlier backups end. One that no
@@ -18,18 +18,16 @@ pub fn nobody_else_stores(cx: &Context<FoundationDb>, cluster: &str, own: &str) 
     others.retain(|other| other.cluster() == cluster && other.name() != own);
     let foreign = others
         .iter()
-        .find(|other| !other.is_of_jobs() && other.is_to_run());
+        .find(|other| !is_of_jobs(other) && other.is_to_run());
     if let Some(foreign) = foreign {
-        return fail(
+        return fail!(
             "ConflictingInChartBackup",
-            format!(
-                "FoundationDBBackup {} backs FoundationDBCluster {cluster} up already, and a cluster can have one at a time; \
-                 switch it off in the application's values, or set its spec.backupState to Stopped",
-                foreign.name()
-            ),
+            "FoundationDBBackup {} backs FoundationDBCluster {cluster} up already, and a cluster can have one at a time; \
+             switch it off in the application's values, or set its spec.backupState to Stopped",
+            foreign.name()
         );
     }
-    others.retain(FoundationDbBackup::is_of_jobs);
+    others.retain(|other| is_of_jobs(other));
     let found = cx.get::<FoundationDbCluster>(cluster)?;
     for other in &others {
         end(cx, other, found.is_some());
@@ -68,12 +66,10 @@ fn end(cx: &Context<FoundationDb>, backup: &FoundationDbBackup, has_cluster: boo
 }
 
 fn ending(backup: &FoundationDbBackup) -> Outcome<()> {
-    wait(
+    wait!(
         "FoundationDBBackupStopping",
-        format!(
-            "FoundationDBBackup {} is ended and removed by the operator",
-            backup.name()
-        ),
+        "FoundationDBBackup {} is ended and removed by the operator",
+        backup.name()
     )
     .at_most(15.minutes())
 }

@@ -11,9 +11,7 @@ use crate::{
 };
 
 pub fn check(cx: &Context<MariaDb>) -> Outcome<Verdict> {
-    let source = cx
-        .source()
-        .or_fail("NoBackup", "there is no backup to look after")?;
+    let source = cx.finished_backup()?;
     let storage = Storage::of_backup(cx, &source)?;
     if let Some(s3) = storage.s3 {
         return Ok(match dump::of_backup(cx, &source, &s3)? {
@@ -51,18 +49,7 @@ pub fn check(cx: &Context<MariaDb>) -> Outcome<Verdict> {
 /// Whether what lies there is what the Backup says of it. The storage tells no checksum, so the size has to do. A Backup
 /// that does not know its dump, as those of the first controller, learns it here.
 fn compared(artifact: Option<&Artifact>, s3: &S3, dump: &Dump) -> Verdict {
-    let uri = format!("s3://{}/{}", s3.bucket, dump.key);
-    let known = artifact.filter(|artifact| artifact.uri == uri);
-    let size = known.and_then(|artifact| artifact.size_bytes);
-    match size.filter(|size| *size > 0) {
-        Some(size) if size == dump.size_bytes => Verdict::Present,
-        Some(size) => Verdict::lost(
-            "DumpChanged",
-            format!(
-                "{uri} has {} bytes, and the dump that was taken had {size}: it was cut off or overwritten",
-                dump.size_bytes
-            ),
-        ),
-        None => Verdict::PresentAs(Artifact::at(uri).with_size(dump.size_bytes)),
-    }
+    let found = Artifact::at(format!("s3://{}/{}", s3.bucket, dump.key)).with_size(dump.size_bytes);
+    let said = artifact.filter(|artifact| artifact.uri == found.uri);
+    Verdict::compared(said, found, "DumpChanged", "dump")
 }

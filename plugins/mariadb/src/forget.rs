@@ -21,9 +21,7 @@ enum Left {
 
 /// A finished backup.
 pub fn forget(cx: &Context<MariaDb>) -> Outcome<()> {
-    let source = cx
-        .source()
-        .or_fail("NoBackup", "there is no backup to remove")?;
+    let source = cx.finished_backup()?;
     let removed = cx.state()?.and_then(|state| state.removed);
     let left = match removed {
         Some(key) => Ok(Left::Key(key)),
@@ -42,12 +40,10 @@ pub fn forget(cx: &Context<MariaDb>) -> Outcome<()> {
     }
     match left? {
         Left::Key(_) | Left::Nothing => Ok(()),
-        Left::Elsewhere(place) => fail(
+        Left::Elsewhere(place) => fail!(
             "DumpOutOfReach",
-            format!(
-                "the dump lies {place}, so it cannot be removed from here; remove it by hand, and set the Backup's \
-                 spec.deletionPolicy to Retain"
-            ),
+            "the dump lies {place}, so it cannot be removed from here; remove it by hand, and set the Backup's \
+             spec.deletionPolicy to Retain"
         ),
     }
 }
@@ -89,24 +85,19 @@ pub fn unfinished(cx: &Context<MariaDb>, name: &str) -> Outcome<()> {
 /// Deletes an operator's Backup and the volume that it may have made, and waits until both are gone.
 fn without_objects(cx: &Context<MariaDb>, name: &str, propagation: Propagation) -> Outcome<()> {
     let mut left = vec![];
-    if let Some(ordered) = cx.get::<operator::Backup>(name)? {
-        if !ordered.metadata.is_being_deleted() {
-            cx.delete::<operator::Backup>(name, Some(&ordered.metadata.uid), propagation);
-        }
+    if cx.is_going::<operator::Backup>(name, propagation)? {
         left.push(operator::Backup::KIND);
     }
-    if let Some(claim) = cx.get::<Claim>(name)? {
-        if !claim.metadata.is_being_deleted() {
-            cx.delete::<Claim>(name, Some(&claim.metadata.uid), Propagation::Background);
-        }
+    if cx.is_going::<Claim>(name, Propagation::Background)? {
         left.push(Claim::KIND);
     }
     if left.is_empty() {
         return Ok(());
     }
-    wait(
+    wait!(
         "DumpRemoving",
-        format!("{} {name} is being deleted", left.join(" and ")),
+        "{} {name} is being deleted",
+        left.join(" and ")
     )
     .at_most(10.minutes())
 }

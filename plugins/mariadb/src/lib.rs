@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use dump::Dump;
 use operator::{Claim, Completion, DumpPod};
-use order::{order, settings};
+use order::order;
 use storage::{S3, Storage};
 
 /// Lines of a log that are looked at.
@@ -76,13 +76,7 @@ impl Strategy for MariaDb {
     const PLURAL: &str = "mariadbs";
     const APPLICATIONS: &[&str] = &["apps.cozystack.io/MariaDB"];
     const DESCRIPTION: &str = "Dumps of MariaDB by mariadb-operator";
-    const QUESTIONS: &[Question] = &[
-        Question::Backup,
-        Question::Restore,
-        Question::Abort,
-        Question::Forget,
-        Question::Check,
-    ];
+    const QUESTIONS: &[Question] = Question::ALL;
     const READS: &[Reads] = &[
         Reads::of::<operator::Backup>().small(),
         Reads::of::<operator::Restore>().small(),
@@ -99,19 +93,21 @@ impl Strategy for MariaDb {
     ];
     const METADATA_VERSIONS: &[u32] = &[0, 1];
     const STATE_VERSIONS: &[u32] = &[1];
+    const KNOBS: &[Knob] = spec::KNOBS;
 
     type Spec = spec::Spec;
-    type Parameters = spec::Parameters;
+    type Parameters = Nothing;
     type Options = spec::Options;
     type State = Remembered;
 
-    fn validate(spec: &Self::Spec, parameters: &Self::Parameters) -> Vec<Problem> {
-        rules::problems(spec, parameters)
+    fn validate(spec: &Self::Spec, _: &Nothing) -> Vec<Problem> {
+        rules::misplaced(&spec.template.storage)
+            .into_iter()
+            .collect()
     }
 
     fn paths(cx: &Context<Self>) -> Outcome<Vec<Path>> {
-        let (template, parameters) = settings(cx)?;
-        let s3 = Storage::of_settings(cx, &template.storage, &parameters)?.s3;
+        let s3 = Storage::of_settings(cx, &cx.spec()?.template.storage)?.s3;
         Ok(s3
             .map(|s3| Path::new(s3.uri(""), "dumps"))
             .into_iter()
@@ -128,15 +124,13 @@ impl Strategy for MariaDb {
                 order(cx, &name)?
             }
         };
-        match ordered.completion() {
+        match operator::completion(&ordered) {
             Completion::Done(at) => success(cx, &ordered, at),
             Completion::Running(said) => goes_on(cx, &name, &said),
-            Completion::Failed(said) => fail(
+            Completion::Failed(said) => fail!(
                 "MariaDBBackupFailed",
-                format!(
-                    "mariadb-operator's Job {name} has failed: {}",
-                    blamed(cx, &name, &said)?
-                ),
+                "mariadb-operator's Job {name} has failed: {}",
+                blamed(cx, &name, &said)?
             ),
         }
     }
@@ -170,7 +164,7 @@ fn is_ready(cx: &Context<MariaDb>, reason: &str, at_most: Duration) -> Outcome<(
         Some(mariadb) => mariadb.state(),
         None => "it does not exist yet; deploy the application first".into(),
     };
-    wait(reason, format!("MariaDB {namespace}/{instance}: {state}"))
+    wait!(reason, "MariaDB {namespace}/{instance}: {state}")
         .pending()
         .at_most(at_most)
 }
@@ -183,20 +177,18 @@ fn goes_on<T>(cx: &Context<MariaDb>, name: &str, said: &str) -> Outcome<T> {
         format!("MariaDB {instance} was deleted while it was dumped"),
     )?;
     if let Some(why) = cx.obstacle_of_job(name)? {
-        return wait(
+        return wait!(
             "MariaDBBackupStuck",
-            format!("the Pod of Job {name} cannot start: {why}"),
+            "the Pod of Job {name} cannot start: {why}"
         )
         .at_most(10.minutes());
     }
     let ordered = cx.state()?.and_then(|state| state.ordered);
     let seconds = ordered.map_or(spec::DEADLINE.as_secs(), |ordered| ordered.seconds);
-    wait(
+    wait!(
         "MariaDBBackupRunning",
-        format!(
-            "mariadb-operator is dumping: {said}; a dump that needs more time gets it by backupTimeoutSeconds of the \
-             strategy or of its BackupClass"
-        ),
+        "mariadb-operator is dumping: {said}; a dump that needs more time gets it by backupTimeoutSeconds of the \
+         strategy or of its BackupClass"
     )
     .at_most(Duration::from_secs(seconds))
 }
@@ -228,7 +220,7 @@ fn success(
     completed: Option<Timestamp>,
 ) -> Outcome<Success> {
     let name = &ordered.metadata.name;
-    let storage = &ordered.spec.storage;
+    let storage = ordered.storage();
     let expected = cx.state()?.and_then(|state| state.ordered?.expected);
     let (artifact, begun_at) = match (&storage.s3, expected) {
         (Some(_), Some(Expected { s3, after })) => {
@@ -251,20 +243,18 @@ fn success(
             (metadata::BACKUP_NAMESPACE, Some(&cx.subject().namespace)),
             (metadata::STORAGE_URI, uri.as_deref()),
         ])
-        .resources(&storage.resources(&ordered.spec.databases, &parameters)))
+        .resources(&storage.resources(&ordered.databases(), &parameters)))
 }
 
 /// The dump that came behind those that were there before. A Job that was tried more than once may have left several.
 fn the_dump(cx: &Context<MariaDb>, s3: &S3, after: &str) -> Outcome<Dump> {
     match dump::behind(cx, s3, after).last() {
         Some(dump) => Ok(dump),
-        None => wait(
+        None => wait!(
             "DumpMissing",
-            format!(
-                "mariadb-operator says that the dump is stored, and {} holds none; a maxRetention that is shorter than a \
-                 dump takes removes it at once",
-                s3.uri("")
-            ),
+            "mariadb-operator says that the dump is stored, and {} holds none; a maxRetention that is shorter than a \
+             dump takes removes it at once",
+            s3.uri("")
         )
         .ask_again_after(20.seconds())
         .at_most(2.minutes()),

@@ -1,7 +1,6 @@
 //! mariadb-operator's objects, as far as they are looked at and written.
 
-use backup_strategy::prelude::*;
-use serde::Deserialize;
+use backup_strategy::{Unstructured, items, kinds, part, prelude::*, texts};
 
 use crate::{metadata::BACKUP_NAME, storage::Storage};
 
@@ -10,39 +9,30 @@ pub fn instance_of(application: &ApplicationRef) -> String {
     format!("mariadb-{}", application.name)
 }
 
-/// A database server.
-#[derive(Deserialize)]
-pub struct MariaDb {
-    pub metadata: Metadata,
-    #[serde(default)]
-    status: Status,
-}
-
-/// The status of all of the operator's kinds.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Status {
-    conditions: Vec<Condition>,
-}
-
-impl Object for MariaDb {
-    const API_VERSION: &str = "k8s.mariadb.com/v1alpha1";
-    const KIND: &str = "MariaDB";
+kinds! {
+    /// A database server.
+    MariaDb: "k8s.mariadb.com/v1alpha1" "MariaDB";
+    /// A dump.
+    Backup: "k8s.mariadb.com/v1alpha1" "Backup";
+    /// Puts a dump back.
+    Restore: "k8s.mariadb.com/v1alpha1" "Restore";
+    /// The volume of a dump. The operator calls it like its Backup, and never removes it.
+    Claim: "v1" "PersistentVolumeClaim";
+    /// A Pod of the Job of a Backup, which dumps in an init container and stores in another. The Job is called like the
+    /// Backup.
+    DumpPod: "v1" "Pod";
 }
 
 impl MariaDb {
-    fn ready(&self) -> Option<&Condition> {
-        Condition::named(&self.status.conditions, "Ready")
-    }
-
     pub fn is_ready(&self) -> bool {
-        !self.metadata.is_being_deleted() && self.ready().is_some_and(Condition::is_true)
+        let ready = self.condition("Ready");
+        !self.is_being_deleted() && ready.is_some_and(|ready| ready.is_true())
     }
 
     /// What there is to say of it.
     pub fn state(&self) -> String {
-        match self.ready() {
-            _ if self.metadata.is_being_deleted() => "it is being deleted".into(),
+        match self.condition("Ready") {
+            _ if self.is_being_deleted() => "it is being deleted".into(),
             Some(ready) => ready.to_string(),
             None => "mariadb-operator has not said yet whether it is Ready".into(),
         }
@@ -60,43 +50,19 @@ pub enum Completion {
     Failed(String),
 }
 
-impl Status {
-    fn completion(&self) -> Completion {
-        let Some(complete) = Condition::named(&self.conditions, "Complete") else {
-            return Completion::Running("mariadb-operator has not taken it up yet".into());
-        };
-        // The operator calls a Job that has failed complete, too.
-        if complete.reason == "JobFailed" {
-            return Completion::Failed(complete.to_string());
-        }
-        if complete.is_true() {
-            return Completion::Done(complete.last_transition_time);
-        }
-        Completion::Running(complete.to_string())
+/// How far the Job of a Backup, or of a Restore, is.
+pub fn completion(ordered: &Unstructured) -> Completion {
+    let Some(complete) = ordered.condition("Complete") else {
+        return Completion::Running("mariadb-operator has not taken it up yet".into());
+    };
+    // The operator calls a Job that has failed complete, too.
+    if complete.reason == "JobFailed" {
+        return Completion::Failed(complete.to_string());
     }
-}
-
-/// A dump.
-#[derive(Deserialize)]
-pub struct Backup {
-    pub metadata: Metadata,
-    #[serde(default)]
-    pub spec: BackupSpec,
-    #[serde(default)]
-    status: Status,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub struct BackupSpec {
-    pub storage: Storage,
-    /// All of them when empty.
-    pub databases: Vec<String>,
-}
-
-impl Object for Backup {
-    const API_VERSION: &str = MariaDb::API_VERSION;
-    const KIND: &str = "Backup";
+    if complete.is_true() {
+        return Completion::Done(complete.last_transition_time);
+    }
+    Completion::Running(complete.to_string())
 }
 
 impl Backup {
@@ -111,105 +77,35 @@ impl Backup {
         }
     }
 
-    pub fn completion(&self) -> Completion {
-        self.status.completion()
+    /// Where it was told to store.
+    pub fn storage(&self) -> Storage {
+        part(&self.spec, "/storage").unwrap_or_default()
     }
-}
 
-/// Puts a dump back.
-#[derive(Deserialize)]
-pub struct Restore {
-    pub metadata: Metadata,
-    #[serde(default)]
-    status: Status,
-}
-
-impl Object for Restore {
-    const API_VERSION: &str = MariaDb::API_VERSION;
-    const KIND: &str = "Restore";
-}
-
-impl Restore {
-    pub fn completion(&self) -> Completion {
-        self.status.completion()
+    /// What it was told to dump; everything when empty.
+    pub fn databases(&self) -> Vec<&str> {
+        texts(&self.spec, "/databases")
     }
-}
-
-/// The volume of a dump. The operator calls it like its Backup, and never removes it.
-#[derive(Deserialize)]
-pub struct Claim {
-    pub metadata: Metadata,
-}
-
-impl Object for Claim {
-    const API_VERSION: &str = "v1";
-    const KIND: &str = "PersistentVolumeClaim";
-}
-
-/// A Pod of the Job of a Backup, which dumps in an init container and stores in another. The Job is called like the
-/// Backup.
-#[derive(Deserialize)]
-pub struct DumpPod {
-    pub metadata: Metadata,
-    #[serde(default)]
-    status: PodStatus,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct PodStatus {
-    init_container_statuses: Vec<ContainerStatus>,
-    container_statuses: Vec<ContainerStatus>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct ContainerStatus {
-    name: String,
-    state: ContainerState,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct ContainerState {
-    terminated: Option<Terminated>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Terminated {
-    exit_code: i32,
-    started_at: Option<Timestamp>,
-}
-
-impl Object for DumpPod {
-    const API_VERSION: &str = "v1";
-    const KIND: &str = "Pod";
 }
 
 impl DumpPod {
     /// When the dump was begun that is complete by now.
     pub fn dump_begun_at(&self) -> Option<Timestamp> {
-        let dump = self.status.init_container_statuses.first()?;
-        let terminated = dump.state.terminated.as_ref()?;
-        terminated.started_at.filter(|_| terminated.exit_code == 0)
+        let dump = items(&self.status, "/initContainerStatuses").next()?;
+        let ended = &dump["state"]["terminated"];
+        let begun = ended["startedAt"].as_str()?.parse().ok();
+        begun.filter(|_| ended["exitCode"] == 0)
     }
 
     /// The container that has failed.
     pub fn failed_container(&self) -> Option<&str> {
-        let status = &self.status;
-        let containers = status
-            .init_container_statuses
-            .iter()
-            .chain(&status.container_statuses);
-        let has_failed = |container: &&ContainerStatus| {
-            let terminated = container.state.terminated.as_ref();
-            terminated.is_some_and(|terminated| terminated.exit_code != 0)
+        let lists = ["/initContainerStatuses", "/containerStatuses"];
+        let containers = lists.iter().flat_map(|list| items(&self.status, list));
+        let has_failed = |container: &&Value| {
+            let code = container["state"]["terminated"]["exitCode"].as_i64();
+            code.is_some_and(|code| code != 0)
         };
-        containers
-            .filter(has_failed)
-            .map(|container| container.name.as_str())
-            .next_back()
+        containers.filter(has_failed).last()?["name"].as_str()
     }
 }
 
@@ -250,28 +146,28 @@ pub fn remedy(log: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    fn status(status: &str, reason: &str, message: &str) -> Status {
-        Status {
-            conditions: vec![Condition {
-                r#type: "Complete".into(),
-                status: status.into(),
-                reason: reason.into(),
-                message: message.into(),
-                last_transition_time: Some(Timestamp(7)),
-            }],
-        }
+    fn completion_of(status: &str, reason: &str, message: &str) -> Completion {
+        let complete = json!({
+            "type": "Complete",
+            "status": status,
+            "reason": reason,
+            "message": message,
+            "lastTransitionTime": Timestamp(7),
+        });
+        let object = json!({ "status": { "conditions": [complete] } });
+        completion(&part(&object, "").unwrap())
     }
 
     #[test]
     fn a_job_that_has_failed_is_a_failure_whatever_its_status_says() {
         for said in ["True", "False", "Unknown"] {
             assert_eq!(
-                status(said, "JobFailed", "Failed").completion(),
+                completion_of(said, "JobFailed", "Failed"),
                 Completion::Failed(format!("Complete={said}, JobFailed: Failed"))
             );
         }
         assert_eq!(
-            status("True", "JobComplete", "Success").completion(),
+            completion_of("True", "JobComplete", "Success"),
             Completion::Done(Some(Timestamp(7)))
         );
     }
@@ -284,36 +180,30 @@ mod tests {
             ("Failed", "MariaDB not ready"),
         ] {
             assert_eq!(
-                status("False", reason, message).completion(),
+                completion_of("False", reason, message),
                 Completion::Running(format!("Complete=False, {reason}: {message}"))
             );
         }
         assert!(matches!(
-            Status::default().completion(),
+            completion(&Unstructured::default()),
             Completion::Running(_)
         ));
     }
 
     fn pod(dump: i32, stored: Option<i32>) -> DumpPod {
-        let ended = |name: &str, exit_code| ContainerStatus {
-            name: name.into(),
-            state: ContainerState {
-                terminated: Some(Terminated {
-                    exit_code,
-                    started_at: Some(Timestamp(5)),
-                }),
-            },
+        let ended = |name: &str, code: i32| {
+            let terminated = json!({ "exitCode": code, "startedAt": Timestamp(5) });
+            json!({ "name": name, "state": { "terminated": terminated } })
         };
-        DumpPod {
-            metadata: Metadata::default(),
-            status: PodStatus {
-                init_container_statuses: vec![ended("mariadb", dump)],
-                container_statuses: stored
-                    .map(|stored| ended("mariadb-operator", stored))
-                    .into_iter()
-                    .collect(),
-            },
-        }
+        let stored: Vec<Value> = stored
+            .map(|stored| ended("mariadb-operator", stored))
+            .into_iter()
+            .collect();
+        let status = json!({
+            "initContainerStatuses": [ended("mariadb", dump)],
+            "containerStatuses": stored,
+        });
+        part(&json!({ "status": status }), "").unwrap()
     }
 
     #[test]

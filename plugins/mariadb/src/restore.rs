@@ -16,10 +16,8 @@ use crate::{
 
 pub fn restore(cx: &Context<MariaDb>) -> Outcome<()> {
     cx.is_accepted()?;
-    let source = cx
-        .source()
-        .or_fail("NoBackup", "there is no backup to restore")?;
-    is_of_a_mariadb(&source.application, &cx.subject())?;
+    let source = cx.finished_backup()?;
+    cx.is_of_kind(&source.application)?;
     let options = cx.options()?;
     let name = cx.child_name("restore");
     let ordered = match cx.get::<operator::Restore>(&name)? {
@@ -31,29 +29,25 @@ pub fn restore(cx: &Context<MariaDb>) -> Outcome<()> {
             cx.ensure(lifetime(cx), &order)?
         }
     };
-    match ordered.completion() {
+    match operator::completion(&ordered) {
         Completion::Done(_) => Ok(()),
-        Completion::Failed(said) => fail(
+        Completion::Failed(said) => fail!(
             "MariaDBRestoreFailed",
-            format!(
-                "mariadb-operator's Job {name} has failed: {}; the MariaDB may hold a part of the dump",
-                crate::blamed(cx, &name, &said)?
-            ),
+            "mariadb-operator's Job {name} has failed: {}; the MariaDB may hold a part of the dump",
+            crate::blamed(cx, &name, &said)?
         ),
         Completion::Running(said) => {
             if let Some(why) = cx.obstacle_of_job(&name)? {
-                return wait(
+                return wait!(
                     "MariaDBRestoreStuck",
-                    format!("the Pod of Job {name} cannot start: {why}"),
+                    "the Pod of Job {name} cannot start: {why}"
                 )
                 .at_most(10.minutes());
             }
-            wait(
+            wait!(
                 "MariaDBRestoreRunning",
-                format!(
-                    "mariadb-operator is restoring: {said}; a restore that needs more time gets it by the option \
-                     restoreTimeoutSeconds"
-                ),
+                "mariadb-operator is restoring: {said}; a restore that needs more time gets it by the option \
+                 restoreTimeoutSeconds"
             )
             .at_most(options.deadline())
         }
@@ -74,25 +68,7 @@ pub fn abort(cx: &Context<MariaDb>) -> Outcome<()> {
         let uid = Some(ordered.metadata.uid.as_str());
         cx.delete::<operator::Restore>(&name, uid, Propagation::Foreground);
     }
-    wait(
-        "RestoreRemoving",
-        format!("Restore {name} is being deleted"),
-    )
-    .at_most(10.minutes())
-}
-
-fn is_of_a_mariadb(source: &ApplicationRef, target: &ApplicationRef) -> Outcome<()> {
-    let kinds = [source, target].map(|application| (&application.group, &application.kind));
-    if kinds[0] == kinds[1] {
-        return Ok(());
-    }
-    fail(
-        "UnsupportedTarget",
-        format!(
-            "a backup of {}/{} cannot be restored into {}/{}; name a {} in applicationRef.kind of the target",
-            source.group, source.kind, target.group, target.kind, source.kind
-        ),
-    )
+    wait!("RestoreRemoving", "Restore {name} is being deleted").at_most(10.minutes())
 }
 
 /// It goes with the RestoreJob. In another namespace nothing can, so there it stays.
@@ -130,18 +106,16 @@ fn place(cx: &Context<MariaDb>, source: &FinishedBackup) -> Outcome<Place> {
             Sight::Seen(dump) => dump.begun_at,
             Sight::Hidden(time) => time,
             Sight::Missing(words) => {
-                return fail("DumpGone", format!("{words}; nothing was restored"));
+                return fail!("DumpGone", "{words}; nothing was restored");
             }
         };
         return Ok((Some(s3.trusting(cx)), None, time));
     }
     let home = &source.application.namespace;
     if *home != cx.subject().namespace {
-        return fail(
+        return fail!(
             "UnsupportedTarget",
-            format!(
-                "the dump lies on a volume, and can be restored in namespace {home} only; leave options.targetNamespace out"
-            ),
+            "the dump lies on a volume, and can be restored in namespace {home} only; leave options.targetNamespace out"
         );
     }
     let volume = match storage.volume {

@@ -1,75 +1,14 @@
 //! What a schema cannot say of the settings, because any text may be a template until it is rendered.
 
-use backup_strategy::{Problem, is_bucket_name, is_folder};
+use backup_strategy::{Problem, is_folder};
 
-use crate::spec::{Parameters, S3, Spec, Storage};
-
-const BUCKET: &str = "is the name of a bucket; the folder is `prefix`";
-const FOLDER: &str = "is a folder of the bucket, such as tenant-acme/orders/, without a dot in it: the operator takes \
-    the names of dumps apart at their dots";
-const HOST: &str =
-    "is a host, with its port if it has one of its own; whether TLS is used says tls.enabled";
-const RETENTION: &str = "is a duration of more than nothing, such as 720h";
-const DATABASE: &str =
-    "is made of letters, digits, `_`, `-` and `.`: the operator hands it to a shell";
+use crate::spec::Storage;
 
 /// The kinds of volumes that the operator knows, and that outlive a Pod.
 const VOLUMES: [&str; 4] = ["csi", "hostPath", "nfs", "persistentVolumeClaim"];
 
-/// What is wrong with the settings.
-pub fn problems(spec: &Spec, parameters: &Parameters) -> Vec<Problem> {
-    let template = &spec.template;
-    let none = S3::default();
-    let s3 = template.storage.s3.as_ref().unwrap_or(&none);
-    let mut problems: Vec<Problem> = misplaced(&template.storage).into_iter().collect();
-    let mut judge =
-        |fits: fn(&str) -> bool, pointer: &str, setting: &Option<String>, rule: &str| {
-            problems.extend(Problem::unless(fits, pointer, setting.as_ref(), rule));
-        };
-    for (bucket, pointer) in [
-        (&s3.bucket, "/spec/template/storage/s3/bucket"),
-        (&parameters.bucket, "/parameters/storage.s3.bucket"),
-    ] {
-        judge(is_bucket_name, pointer, bucket, BUCKET);
-    }
-    for (endpoint, pointer) in [
-        (&s3.endpoint, "/spec/template/storage/s3/endpoint"),
-        (&parameters.endpoint, "/parameters/storage.s3.endpoint"),
-    ] {
-        judge(is_host, pointer, endpoint, HOST);
-    }
-    for (prefix, pointer) in [
-        (&s3.prefix, "/spec/template/storage/s3/prefix"),
-        (&parameters.prefix, "/parameters/storage.s3.prefix"),
-    ] {
-        judge(is_prefix, pointer, prefix, FOLDER);
-    }
-    for (retention, pointer) in [
-        (&template.max_retention, "/spec/template/maxRetention"),
-        (&parameters.max_retention, "/parameters/maxRetention"),
-    ] {
-        judge(is_retention, pointer, retention, RETENTION);
-    }
-    judge(
-        are_databases,
-        "/parameters/databases",
-        &parameters.databases,
-        DATABASE,
-    );
-    for (index, database) in template.databases.iter().enumerate() {
-        let pointer = format!("/spec/template/databases/{index}");
-        problems.extend(Problem::unless(
-            are_databases,
-            &pointer,
-            Some(database),
-            DATABASE,
-        ));
-    }
-    problems
-}
-
 /// Whether there is one place, and only one.
-fn misplaced(storage: &Storage) -> Option<Problem> {
+pub fn misplaced(storage: &Storage) -> Option<Problem> {
     let at = "/spec/template/storage";
     let places = [
         storage.s3.is_some(),
@@ -100,20 +39,10 @@ pub fn is_prefix(text: &str) -> bool {
     is_folder(text) && !text.contains('.')
 }
 
-/// Databases, with commas between them.
-pub fn are_databases(text: &str) -> bool {
-    databases(text).all(is_database)
-}
-
 /// What a shell and `mariadb-dump` take for one name, and for nothing else.
-fn is_database(text: &str) -> bool {
+pub fn is_database(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
     !text.is_empty() && !text.starts_with(['-', '.']) && text.bytes().all(allowed)
-}
-
-/// Names of databases out of a text with commas.
-pub fn databases(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim)
 }
 
 /// Units of Go's durations in nanoseconds, the longer words first.
@@ -152,90 +81,47 @@ fn nanoseconds(mut text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::Template;
+    use crate::spec::S3;
     use backup_strategy::json;
-
-    fn pointers(template: Template, parameters: &Parameters) -> Vec<String> {
-        let problems = problems(&Spec { template }, parameters).into_iter();
-        problems.map(|problem| problem.path).collect()
-    }
-
-    fn in_bucket(bucket: &str, endpoint: &str, prefix: &str) -> Template {
-        let s3 = S3 {
-            bucket: Some(bucket.into()),
-            endpoint: Some(endpoint.into()),
-            prefix: Some(prefix.into()),
-            ..S3::default()
-        };
-        Template {
-            storage: Storage {
-                s3: Some(s3),
-                ..Storage::default()
-            },
-            ..Template::default()
-        }
-    }
-
-    #[test]
-    fn templates_and_what_is_empty_are_not_judged() {
-        let none = Parameters::default();
-        assert!(pointers(in_bucket("", "", ""), &none).is_empty());
-        let templated = in_bucket(
-            "{{ .Parameters.bucket }}",
-            "{{ .Storage.host }}",
-            "{{ .Application.metadata.namespace }}/{{ .Application.metadata.name }}/",
-        );
-        assert!(pointers(templated, &none).is_empty());
-        let literal = in_bucket("b", "s3.example.org:9000", "tenant-acme/orders/");
-        assert!(pointers(literal, &none).is_empty());
-    }
-
-    #[test]
-    fn problems_name_the_setting() {
-        let parameters = Parameters {
-            prefix: Some("a//b".into()),
-            databases: Some("orders, $(reboot)".into()),
-            max_retention: Some("30d".into()),
-            ..Parameters::default()
-        };
-        let mut template = in_bucket("s3://b", "https://s3.example.org", "tenant.acme/orders");
-        template.databases = vec!["orders".into(), "a b".into()];
-        template.max_retention = Some("0s".into());
-        let expected = [
-            "/spec/template/storage/s3/bucket",
-            "/spec/template/storage/s3/endpoint",
-            "/spec/template/storage/s3/prefix",
-            "/parameters/storage.s3.prefix",
-            "/spec/template/maxRetention",
-            "/parameters/maxRetention",
-            "/parameters/databases",
-            "/spec/template/databases/1",
-        ];
-        assert_eq!(pointers(template, &parameters), expected);
-    }
 
     #[test]
     fn there_is_one_place_for_dumps() {
-        let none = Parameters::default();
-        assert_eq!(
-            pointers(Template::default(), &none),
-            ["/spec/template/storage"]
-        );
-        let mut two = in_bucket("", "", "");
-        two.storage.persistent_volume_claim = Some(json!({}));
-        assert_eq!(pointers(two, &none), ["/spec/template/storage"]);
-        let on = |source| {
-            let mut volume = Template::default();
-            volume.storage.volume = Some(source);
-            pointers(volume, &none)
+        let at = |storage: &Storage| misplaced(storage).map(|problem| problem.path);
+        let there = Some("/spec/template/storage".to_owned());
+        assert_eq!(at(&Storage::default()), there);
+        let bucket = Storage {
+            s3: Some(S3::default()),
+            ..Storage::default()
         };
-        assert!(on(json!({ "nfs": { "server": "nas", "path": "/" } })).is_empty());
+        assert_eq!(at(&bucket), None);
+        let two = Storage {
+            persistent_volume_claim: Some(json!({})),
+            ..bucket
+        };
+        assert_eq!(at(&two), there);
+        let on = |source| {
+            at(&Storage {
+                volume: Some(source),
+                ..Storage::default()
+            })
+        };
+        assert_eq!(on(json!({ "nfs": { "server": "nas", "path": "/" } })), None);
         for other in [
             json!({}),
             json!({ "emptyDir": {} }),
             json!({ "nfs": {}, "csi": {} }),
         ] {
-            assert_eq!(on(other), ["/spec/template/storage/volume"]);
+            assert_eq!(on(other).as_deref(), Some("/spec/template/storage/volume"));
+        }
+    }
+
+    #[test]
+    fn hosts_folders_and_databases_are_told_apart() {
+        assert!(is_host("s3.example.org:9000") && !is_host("https://s3.example.org"));
+        assert!(is_prefix("tenant-acme/orders/") && !is_prefix("tenant.acme/orders"));
+        assert!(is_database("orders_1.a-b"));
+        for text in ["", "a b", "$(reboot)", "-a", ".a", "a,b"] {
+            assert!(!is_database(text), "{text}");
         }
     }
 

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use backup_strategy::{Parsed, Templated, Value, schema::*};
+use backup_strategy::{Knob, Rule, Templated, Value, asked_for, is_bucket_name, knob, schema::*};
+
 use serde::{Deserialize, Serialize};
+
+use crate::rules::{is_database, is_host, is_prefix, is_retention};
 
 /// How long a dump or a restore may take, as the first controller had it.
 pub const DEADLINE: Duration = Duration::from_secs(30 * 60);
@@ -21,21 +24,21 @@ pub struct Spec {
 pub struct Template {
     /// Where dumps are stored.
     pub storage: Storage,
-    /// The databases that are dumped; all of them when absent or empty. Accounts are never part of a dump.
+    /// The databases that are dumped. Accounts are never part of a dump. When absent or empty: all of them.
     #[serde(default)]
     pub databases: Vec<String>,
-    /// Compression of dumps; none when absent.
+    /// Compression of dumps. When absent: none.
     #[serde(default)]
     pub compression: Option<Templated<Compression>>,
     /// With each dump the operator removes the dumps in the same folder that are older than this, such as `720h`, also
-    /// those that a Backup still names: its check then finds it lost. When absent: none, and a dump stays as long as
-    /// its Backup does.
+    /// those that a Backup still names: its check then finds it lost. When absent: none, and a dump stays as long as its
+    /// Backup does.
     #[serde(default)]
     pub max_retention: Option<String>,
-    /// What the operator's Job writes to its log; `info` when absent.
+    /// What the operator's Job writes to its log. When absent: `info`.
     #[serde(default)]
     pub log_level: Option<Templated<LogLevel>>,
-    /// How many seconds a dump may take; 1800 when absent.
+    /// How many seconds a dump may take. When absent: 1800.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub backup_timeout_seconds: Option<u32>,
@@ -102,7 +105,7 @@ pub struct S3 {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tls {
-    /// Whether it is used. When absent: as the platform has it, if its endpoint is used, and not otherwise.
+    /// Whether TLS is used. When absent: as the platform has it, if its endpoint is used, and not otherwise.
     #[serde(default)]
     pub enabled: Option<bool>,
     /// Secret with the certificate authority of the service. When absent: that of the platform's storage, if its
@@ -113,7 +116,9 @@ pub struct Tls {
 
 /// A key of a Secret of the application's namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
+// A class may name the one, and the strategy the other.
+#[serde(default)]
+#[schemars(extend("x-kubernetes-map-type" = "atomic", "required" = ["name", "key"]))]
 pub struct SecretKeyRef {
     /// Name of the Secret.
     pub name: String,
@@ -186,80 +191,72 @@ pub enum LogLevel {
     Error,
 }
 
-/// What a BackupClass may set besides; it wins over the strategy's own setting.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Parameters {
-    /// The databases that are dumped, with commas between them: `orders,customers`.
-    #[serde(default)]
-    #[schemars(regex(
-        pattern = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*( *, *[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"
-    ))]
-    pub databases: Option<String>,
-    /// Compression of dumps.
-    #[serde(default)]
-    pub compression: Option<Compression>,
-    /// With each dump the operator removes the dumps in the same folder that are older than this, such as `720h`, also
-    /// those that a Backup still names.
-    #[serde(default)]
-    #[schemars(regex(pattern = r"^([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+$"))]
-    pub max_retention: Option<String>,
-    /// What the operator's Job writes to its log.
-    #[serde(default)]
-    pub log_level: Option<LogLevel>,
-    /// How many seconds a dump may take.
-    #[serde(default)]
-    pub backup_timeout_seconds: Option<Parsed<u32>>,
-    /// Name of the bucket.
-    #[serde(default, rename = "storage.s3.bucket")]
-    pub bucket: Option<String>,
-    /// Host of the S3 service, with its port if it has one of its own, and without a scheme.
-    #[serde(default, rename = "storage.s3.endpoint")]
-    #[schemars(regex(pattern = "^[^/]+$"))]
-    pub endpoint: Option<String>,
-    /// Folder of the dumps, without a dot in it.
-    #[serde(default, rename = "storage.s3.prefix")]
-    pub prefix: Option<String>,
-    /// Region.
-    #[serde(default, rename = "storage.s3.region")]
-    pub region: Option<String>,
-    /// Secret of the application's namespace with the ID of the access key.
-    #[serde(default, rename = "storage.s3.accessKeyIdSecretKeyRef.name")]
-    pub access_key_id_secret: Option<String>,
-    /// The key of that Secret that holds it.
-    #[serde(default, rename = "storage.s3.accessKeyIdSecretKeyRef.key")]
-    pub access_key_id_key: Option<String>,
-    /// Secret of the application's namespace with the access key itself.
-    #[serde(default, rename = "storage.s3.secretAccessKeySecretKeyRef.name")]
-    pub secret_access_key_secret: Option<String>,
-    /// The key of that Secret that holds it.
-    #[serde(default, rename = "storage.s3.secretAccessKeySecretKeyRef.key")]
-    pub secret_access_key_key: Option<String>,
-    /// Secret of the application's namespace with the session's token.
-    #[serde(default, rename = "storage.s3.sessionTokenSecretKeyRef.name")]
-    pub session_token_secret: Option<String>,
-    /// The key of that Secret that holds it.
-    #[serde(default, rename = "storage.s3.sessionTokenSecretKeyRef.key")]
-    pub session_token_key: Option<String>,
-    /// Whether TLS is used.
-    #[serde(default, rename = "storage.s3.tls.enabled")]
-    pub tls_enabled: Option<Parsed<bool>>,
-    /// Secret of the application's namespace with the certificate authority of the S3 service.
-    #[serde(default, rename = "storage.s3.tls.caSecretKeyRef.name")]
-    pub ca_secret: Option<String>,
-    /// The key of that Secret that holds it.
-    #[serde(default, rename = "storage.s3.tls.caSecretKeyRef.key")]
-    pub ca_key: Option<String>,
-    /// Storage class of the volume for each dump.
-    #[serde(default, rename = "storage.persistentVolumeClaim.storageClassName")]
-    pub storage_class_name: Option<String>,
-    /// Size of the volume for each dump, such as `10Gi`.
-    #[serde(
-        default,
-        rename = "storage.persistentVolumeClaim.resources.requests.storage"
-    )]
-    pub volume_size: Option<String>,
+/// What a BackupClass may set, too.
+pub const KNOBS: &[Knob] = &[
+    knob("databases").ruled(DATABASE),
+    knob("compression"),
+    knob("maxRetention").ruled(RETENTION),
+    knob("logLevel"),
+    knob("backupTimeoutSeconds"),
+    in_bucket("storage.s3.bucket").ruled(BUCKET),
+    in_bucket("storage.s3.endpoint").ruled(HOST),
+    in_bucket("storage.s3.prefix").ruled(FOLDER),
+    in_bucket("storage.s3.region"),
+    in_bucket("storage.s3.accessKeyIdSecretKeyRef.name")
+        .about("Secret of the application's namespace with the ID of the access key."),
+    in_bucket("storage.s3.accessKeyIdSecretKeyRef.key").about(KEY),
+    in_bucket("storage.s3.secretAccessKeySecretKeyRef.name")
+        .about("Secret of the application's namespace with the access key itself."),
+    in_bucket("storage.s3.secretAccessKeySecretKeyRef.key").about(KEY),
+    in_bucket("storage.s3.sessionTokenSecretKeyRef.name")
+        .about("Secret of the application's namespace with the session's token."),
+    in_bucket("storage.s3.sessionTokenSecretKeyRef.key").about(KEY),
+    in_bucket("storage.s3.tls.enabled"),
+    in_bucket("storage.s3.tls.caSecretKeyRef.name").about(
+        "Secret of the application's namespace with the certificate authority of the S3 service.",
+    ),
+    in_bucket("storage.s3.tls.caSecretKeyRef.key").about(KEY),
+    on_volume("storage.persistentVolumeClaim.storageClassName")
+        .about("Storage class of the volume for each dump."),
+    on_volume("storage.persistentVolumeClaim.resources.requests.storage")
+        .about("Size of the volume for each dump, such as `10Gi`."),
+];
+
+const KEY: &str = "The key of that Secret that holds it.";
+
+/// What is about a bucket says nothing where dumps lie on volumes.
+const fn in_bucket(name: &'static str) -> Knob {
+    knob(name).only_in("/template/storage/s3")
 }
+
+const fn on_volume(name: &'static str) -> Knob {
+    knob(name).only_in("/template/storage/persistentVolumeClaim")
+}
+
+const BUCKET: Rule = Rule::new(
+    is_bucket_name,
+    "is the name of a bucket; the folder is `prefix`",
+);
+const FOLDER: Rule = Rule::new(
+    is_prefix,
+    "is a folder of the bucket, such as tenant-acme/orders/, without a dot in it: the operator takes the names of dumps \
+     apart at their dots",
+);
+const HOST: Rule = Rule::new(
+    is_host,
+    "is a host, with its port if it has one of its own; whether TLS is used says tls.enabled",
+)
+.pattern("^[^/]+$");
+const RETENTION: Rule = Rule::new(
+    is_retention,
+    "is a duration of more than nothing, such as 720h",
+)
+.pattern(r"^([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+$");
+const DATABASE: Rule = Rule::new(
+    is_database,
+    "is made of letters, digits, `_`, `-` and `.`: the operator hands it to a shell",
+)
+.pattern(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*( *, *[A-Za-z0-9_][A-Za-z0-9_.-]*)*$");
 
 /// What a RestoreJob may ask for.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -279,18 +276,8 @@ pub struct Options {
 impl Options {
     /// How long the target is waited for, and how long its restore may take.
     pub fn deadline(&self) -> Duration {
-        match self.restore_timeout_seconds {
-            Some(seconds) if seconds > 0 => Duration::from_secs(seconds.unsigned_abs()),
-            _ => DEADLINE,
-        }
+        asked_for(self.restore_timeout_seconds).unwrap_or(DEADLINE)
     }
-}
-
-/// How long a dump may take.
-pub fn backup_deadline(template: &Template, parameters: &Parameters) -> Duration {
-    let seconds = parameters.backup_timeout_seconds.map(|seconds| seconds.0);
-    let seconds = seconds.or(template.backup_timeout_seconds);
-    seconds.map_or(DEADLINE, |seconds| Duration::from_secs(seconds.into()))
 }
 
 #[cfg(test)]
@@ -311,21 +298,5 @@ mod tests {
         assert_eq!(asked(Some(-1)), 1800);
         assert_eq!(asked(Some(7200)), 7200);
         assert_eq!(asked(Some(i64::MAX)), i64::MAX.unsigned_abs());
-    }
-
-    #[test]
-    fn the_class_decides_how_long_a_dump_may_take() {
-        let template = Template {
-            backup_timeout_seconds: Some(60),
-            ..Template::default()
-        };
-        let none = Parameters::default();
-        let parameters = Parameters {
-            backup_timeout_seconds: Some(Parsed(90)),
-            ..Parameters::default()
-        };
-        assert_eq!(backup_deadline(&Template::default(), &none).as_secs(), 1800);
-        assert_eq!(backup_deadline(&template, &none).as_secs(), 60);
-        assert_eq!(backup_deadline(&template, &parameters).as_secs(), 90);
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     MariaDb,
     metadata::STORAGE_URI,
     operator,
-    spec::{self, Parameters, SecretKeyRef},
+    spec::{self, SecretKeyRef},
 };
 
 /// The document that is kept with a Backup.
@@ -54,19 +54,12 @@ pub struct Tls {
 }
 
 impl Storage {
-    /// What the settings ask for. What they leave out follows the BackupClass, then the platform's storage.
-    pub fn of_settings(
-        cx: &Context<MariaDb>,
-        settings: &spec::Storage,
-        parameters: &Parameters,
-    ) -> Outcome<Self> {
-        let claim = settings.persistent_volume_claim.as_ref();
+    /// What the settings ask for. What they leave out follows the platform's storage.
+    pub fn of_settings(cx: &Context<MariaDb>, settings: &spec::Storage) -> Outcome<Self> {
+        let s3 = settings.s3.as_ref().map(|s3| S3::of_settings(cx, s3));
         Ok(Self {
-            s3: match &settings.s3 {
-                Some(s3) => Some(S3::of_settings(cx, s3, parameters)?),
-                None => None,
-            },
-            persistent_volume_claim: claim.map(|claim| claimed(claim, parameters)),
+            s3: s3.transpose()?,
+            persistent_volume_claim: settings.persistent_volume_claim.clone(),
             volume: settings.volume.clone(),
         })
     }
@@ -82,9 +75,9 @@ impl Storage {
             return Ok(storage);
         }
         if let Some(ordered) = operator::Backup::of_finished(cx, source)?
-            && ordered.spec.storage.is_set()
+            && ordered.storage().is_set()
         {
-            return Ok(ordered.spec.storage);
+            return Ok(ordered.storage());
         }
         let uri = source.metadata(STORAGE_URI).and_then(bucket_and_key);
         let platforms = uri.and_then(|(bucket, key)| S3::of_platform(cx, bucket, key));
@@ -112,7 +105,7 @@ impl Storage {
     }
 
     /// Kept with the Backup.
-    pub fn resources(&self, databases: &[String], parameters: &Value) -> Value {
+    pub fn resources(&self, databases: &[&str], parameters: &Value) -> Value {
         let databases = (!databases.is_empty()).then_some(databases);
         pruned(json!({
             "apiVersion": "backups.cozystack.io/v1alpha1",
@@ -122,22 +115,6 @@ impl Storage {
             "parameters": parameters,
         }))
     }
-}
-
-/// A volume for each dump.
-fn claimed(claim: &Value, parameters: &Parameters) -> Value {
-    let mut claim = claim.clone();
-    let Some(members) = claim.as_object_mut() else {
-        return claim;
-    };
-    if let Some(size) = set(parameters.volume_size.as_deref()) {
-        let resources = json!({ "requests": { "storage": size } });
-        members.insert("resources".into(), resources);
-    }
-    if let Some(class) = set(parameters.storage_class_name.as_deref()) {
-        members.insert("storageClassName".into(), class.into());
-    }
-    claim
 }
 
 #[derive(Deserialize, Default)]
@@ -155,63 +132,40 @@ pub fn holds_everything(source: &FinishedBackup) -> bool {
 }
 
 impl S3 {
-    fn of_settings(
-        cx: &Context<MariaDb>,
-        settings: &spec::S3,
-        parameters: &Parameters,
-    ) -> Outcome<Self> {
+    fn of_settings(cx: &Context<MariaDb>, settings: &spec::S3) -> Outcome<Self> {
         let platform = cx.bucket();
-        let key_id = secret(
-            &parameters.access_key_id_secret,
-            &parameters.access_key_id_key,
-            settings.access_key_id_secret_key_ref.as_ref(),
-        )
-        .unwrap_or_else(|| key_of(&platform.credentials_secret, KEY_ID));
+        let key_id = secret(settings.access_key_id_secret_key_ref.as_ref())
+            .unwrap_or_else(|| key_of(&platform.credentials_secret, KEY_ID));
         // Settings with credentials of their own are about a storage of their own.
         let follows = key_id.name == platform.credentials_secret;
-        let first = |parameter: &Option<String>, setting: &Option<String>, platforms: &str| {
-            let said = set(parameter.as_deref()).or(set(setting.as_deref()));
-            let said = said.or(Some(platforms).filter(|_| follows));
+        let first = |setting: &Option<String>, platforms: &str| {
+            let said = set(setting.as_deref()).or(Some(platforms).filter(|_| follows));
             set(said).map(ToOwned::to_owned)
         };
         let (is_tls, host) = service(&platform.endpoint);
-        let endpoint = first(&parameters.endpoint, &settings.endpoint, host)
-            .or_fail("InvalidSpec", missing("endpoint"))?;
-        let is_tls = parameters
-            .tls_enabled
-            .map(|enabled| enabled.0)
-            .or(settings.tls.enabled)
-            .unwrap_or(is_tls && platform.is_at(&endpoint));
-        let ca = secret(
-            &parameters.ca_secret,
-            &parameters.ca_key,
-            settings.tls.ca_secret_key_ref.as_ref(),
-        );
+        let endpoint =
+            first(&settings.endpoint, host).or_fail("InvalidSpec", missing("endpoint"))?;
+        let tls = &settings.tls;
+        let is_tls = tls.enabled.unwrap_or(is_tls && platform.is_at(&endpoint));
         let prefixes = cx.prefixes();
-        let prefix = set(parameters.prefix.as_deref())
-            .or(set(settings.prefix.as_deref()))
+        let prefix = set(settings.prefix.as_deref())
             .or(prefixes.first().map(String::as_str))
             .or_fail("InvalidSpec", missing("prefix"))?;
         Ok(Self {
-            bucket: first(&parameters.bucket, &settings.bucket, &platform.name)
+            bucket: first(&settings.bucket, &platform.name)
                 .or_fail("InvalidSpec", missing("bucket"))?,
             prefix: Some(format!("{}/", prefix.trim_matches('/'))),
-            region: first(&parameters.region, &settings.region, &platform.region),
+            region: first(&settings.region, &platform.region),
             secret_access_key_secret_key_ref: secret(
-                &parameters.secret_access_key_secret,
-                &parameters.secret_access_key_key,
                 settings.secret_access_key_secret_key_ref.as_ref(),
             )
             .or_else(|| Some(key_of(&key_id.name, SECRET_KEY))),
             access_key_id_secret_key_ref: Some(key_id),
-            session_token_secret_key_ref: secret(
-                &parameters.session_token_secret,
-                &parameters.session_token_key,
-                settings.session_token_secret_key_ref.as_ref(),
-            ),
+            session_token_secret_key_ref: secret(settings.session_token_secret_key_ref.as_ref()),
             tls: is_tls.then(|| Tls {
                 enabled: true,
-                ca_secret_key_ref: ca.or_else(|| authority(cx, &endpoint)),
+                ca_secret_key_ref: secret(tls.ca_secret_key_ref.as_ref())
+                    .or_else(|| authority(cx, &endpoint)),
             }),
             endpoint,
         })
@@ -280,15 +234,10 @@ fn missing(field: &str) -> String {
     format!("template.storage.s3.{field} is empty, and credentials of one's own need it")
 }
 
-/// A key of a Secret: what the class says of it wins, piece by piece.
-fn secret(
-    name: &Option<String>,
-    key: &Option<String>,
-    setting: Option<&SecretKeyRef>,
-) -> Option<SecretKeyRef> {
-    let name = set(name.as_deref()).or(set(setting.map(|setting| setting.name.as_str())))?;
-    let key = set(key.as_deref()).or(set(setting.map(|setting| setting.key.as_str())))?;
-    Some(key_of(name, key))
+/// A key of a Secret, where it is named as a whole: a template may have nothing to set.
+fn secret(setting: Option<&SecretKeyRef>) -> Option<SecretKeyRef> {
+    let is_whole = |key: &&SecretKeyRef| !key.name.is_empty() && !key.key.is_empty();
+    setting.filter(is_whole).cloned()
 }
 
 fn key_of(secret: &str, key: &str) -> SecretKeyRef {
@@ -344,7 +293,7 @@ mod tests {
             s3: Some(s3(Some("tenant-acme/orders/"))),
             ..Storage::default()
         };
-        let kept = storage.resources(&["orders".into()], &json!({ "compression": "gzip" }));
+        let kept = storage.resources(&["orders"], &json!({ "compression": "gzip" }));
         assert_eq!(
             kept,
             json!({
@@ -362,23 +311,10 @@ mod tests {
     #[test]
     fn a_secret_is_named_with_its_key_or_not_at_all() {
         let own = key_of("own", "id");
-        let setting = Some(&own);
-        let some = |text: &str| Some(text.to_owned());
-        assert_eq!(secret(&None, &None, setting), setting.cloned());
-        assert_eq!(
-            secret(&some("other"), &None, setting),
-            Some(key_of("other", "id"))
-        );
-        assert_eq!(
-            secret(&some("other"), &some("k"), None),
-            Some(key_of("other", "k"))
-        );
-        assert_eq!(secret(&None, &None, None), None);
-        assert_eq!(
-            secret(&None, &None, Some(&key_of("", "id"))),
-            None,
-            "a template that has nothing to set"
-        );
+        assert_eq!(secret(Some(&own)), Some(own.clone()));
+        for part in [key_of("own", ""), key_of("", "id")] {
+            assert_eq!(secret(Some(&part)), None);
+        }
     }
 
     #[test]

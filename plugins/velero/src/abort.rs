@@ -2,17 +2,16 @@
 
 use std::ops::Deref;
 
-use backup_strategy::prelude::*;
+use backup_strategy::{Unstructured, prelude::*};
 
 use crate::{
     Velero, forget,
     found::Found,
     kubevirt::{self, Claim, DataVolume, HelmRelease, VirtualMachine},
-    object::Thing,
     restore::{self, RESTORED_BY},
     room,
     target::Target,
-    velero::{self, NAMESPACE, Progress, Restore},
+    velero::{self, NAMESPACE, Progress, Restore, Told},
 };
 
 /// The label that says which job made an object.
@@ -32,11 +31,9 @@ pub fn backup(cx: &Context<Velero>) -> Outcome<()> {
         return Ok(());
     }
     if backup.progress() == Progress::Running {
-        return wait(
+        return wait!(
             "VeleroBackupRunning",
-            format!(
-                "Velero removes Backup {name} only when it has ended, and cannot be told to stop"
-            ),
+            "Velero removes Backup {name} only when it has ended, and cannot be told to stop"
         )
         .at_most(55.minutes());
     }
@@ -92,9 +89,9 @@ fn is_over(cx: &Context<Velero>, name: &str) -> Outcome<()> {
         let uid = restore.metadata.uid.as_str();
         cx.delete_in::<Restore>(NAMESPACE, name, Some(uid), Propagation::Background);
     }
-    wait(
+    wait!(
         "VeleroRestoreRemoving",
-        format!("Velero's Restore {name} is being deleted"),
+        "Velero's Restore {name} is being deleted"
     )
     .at_most(15.minutes())
 }
@@ -122,9 +119,10 @@ fn without_copy(cx: &Context<Velero>, restore: &str) -> Outcome<()> {
     if left.is_empty() {
         return Ok(());
     }
-    wait(
+    wait!(
         "CopyRemoving",
-        format!("what was restored is being deleted: {}", left.join(", ")),
+        "what was restored is being deleted: {}",
+        left.join(", ")
     )
     .at_most(15.minutes())
 }
@@ -132,7 +130,7 @@ fn without_copy(cx: &Context<Velero>, restore: &str) -> Outcome<()> {
 /// Deletes the objects of a kind with a label, and names them.
 fn all_of<K>(cx: &Context<Velero>, by: &[(&str, &str)]) -> Outcome<Vec<String>>
 where
-    K: Object + Deref<Target = Thing>,
+    K: Object + Deref<Target = Unstructured>,
 {
     let found = cx.find::<K>(by)?;
     if !found.is_empty() {

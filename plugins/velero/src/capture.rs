@@ -94,13 +94,12 @@ fn have_volumes(cx: &Context<Velero>, disks: &[Disk]) -> Outcome<()> {
     };
     match disks.iter().find(|disk| !has_volume(disk)) {
         None => Ok(()),
-        Some(disk) => wait(
+        Some(disk) => wait!(
             "DiskNotReady",
-            format!(
-                "VMDisk {} has no volume claim {} yet; if the disk was removed, take it out of the spec.disks of the \
-                 virtual machine",
-                disk.application_name, disk.data_volume_name
-            ),
+            "VMDisk {} has no volume claim {} yet; if the disk was removed, take it out of the spec.disks of the \
+             virtual machine",
+            disk.application_name,
+            disk.data_volume_name
         )
         .pending()
         .at_most(15.minutes()),

@@ -5,16 +5,14 @@ use backup_strategy::{is_path, prelude::*};
 use crate::{
     Velero,
     metadata::{BACKUP_NAME, BACKUP_NAMESPACE, EXPIRES_AT, FOLDER, VERSION},
-    velero::{Backup, NAMESPACE, Progress},
+    velero::{Backup, NAMESPACE, Progress, Told},
 };
 
 /// The file that Velero writes first, and makes its Backup anew from.
 const DESCRIPTION: &str = "velero-backup.json";
 
 pub fn check(cx: &Context<Velero>) -> Outcome<Verdict> {
-    let source = cx
-        .source()
-        .or_fail("NoBackup", "there is no backup to look after")?;
+    let source = cx.finished_backup()?;
     let Some(name) = source.metadata_name(BACKUP_NAME)? else {
         return Ok(Verdict::unknown(
             "MetadataMissing",
@@ -80,12 +78,10 @@ pub fn is_stored(
         },
     };
     if !is_path(&folder) {
-        return fail(
+        return fail!(
             "InvalidMetadata",
-            format!(
-                "spec.driverMetadata of Backup {} says {folder:?} for {FOLDER}, which cannot be a path",
-                source.name
-            ),
+            "spec.driverMetadata of Backup {} says {folder:?} for {FOLDER}, which cannot be a path",
+            source.name
         );
     }
     let within = cx

@@ -96,9 +96,10 @@ pub fn hand_over(
         }
         set_policy(cx, name, &disk.reclaim_policy);
     }
-    wait(
+    wait!(
         "VolumeBinding",
-        format!("volume {name} is being bound to volume claim {}", to.name),
+        "volume {name} is being bound to volume claim {}",
+        to.name
     )
     .at_most(10.minutes())
 }
@@ -109,22 +110,16 @@ fn set_policy(cx: &Context<Velero>, volume: &str, policy: &str) {
 }
 
 fn claim_like(cx: &Context<Velero>, claim: &Claim, to: &Taker<'_>) -> Value {
-    let mut made = pruned(json!({
-        "apiVersion": Claim::API_VERSION,
-        "kind": Claim::KIND,
-        "metadata": {
-            "name": to.name,
-            "namespace": cx.subject().namespace,
-            "labels": to.labels,
-        },
-        "spec": {
-            "accessModes": claim.spec["accessModes"],
-            "resources": claim.spec["resources"],
-            "storageClassName": claim.spec["storageClassName"],
-            "volumeMode": claim.spec["volumeMode"],
-            "volumeName": claim.volume(),
-        },
-    }));
+    let spec = json!({
+        "accessModes": claim.spec["accessModes"],
+        "resources": claim.spec["resources"],
+        "storageClassName": claim.spec["storageClassName"],
+        "volumeMode": claim.spec["volumeMode"],
+        "volumeName": claim.volume(),
+    });
+    let mut made = Claim::object(&cx.subject().namespace, to.name, spec);
+    made["metadata"]["labels"] = to.labels.clone();
+    let mut made = pruned(made);
     if to.is_adopted {
         made["metadata"]["annotations"] = adopted()["metadata"]["annotations"].take();
     }
@@ -144,9 +139,9 @@ pub fn is_gone(cx: &Context<Velero>, claim: Option<&Claim>) -> Outcome<()> {
 }
 
 fn removing(claim: &str) -> Outcome<()> {
-    wait(
+    wait!(
         "VolumeClaimRemoving",
-        format!("volume claim {claim} is being deleted; a Pod that uses it keeps it"),
+        "volume claim {claim} is being deleted; a Pod that uses it keeps it"
     )
     .at_most(15.minutes())
 }

@@ -16,9 +16,7 @@ use crate::{
 const PAUSE: Duration = Duration::from_secs(5 * 60);
 
 pub fn forget(cx: &Context<Velero>) -> Outcome<()> {
-    let source = cx
-        .source()
-        .or_fail("NoBackup", "there is no backup to remove")?;
+    let source = cx.finished_backup()?;
     let Some(name) = source.metadata_name(BACKUP_NAME)? else {
         return Ok(());
     };
@@ -27,12 +25,7 @@ pub fn forget(cx: &Context<Velero>) -> Outcome<()> {
         Some(backup) => removed(cx, &backup, namespace),
         None if check::is_stored(cx, &source, name)? == Some(true) => {
             target::velero_is_there(cx)?;
-            wait(
-                "VeleroBackupMissing",
-                format!(
-                    "waiting until Velero finds its Backup {name} in the bucket, to remove it; it looks once a minute"
-                ),
-            )
+            wait!("VeleroBackupMissing", "waiting until Velero finds its Backup {name} in the bucket, to remove it; it looks once a minute")
             .ask_again_after(60.seconds())
             .at_most(30.minutes())
         }
@@ -58,24 +51,20 @@ pub fn removed(cx: &Context<Velero>, backup: &Backup, namespace: &str) -> Outcom
                 Propagation::Background,
             );
         }
-        return fail(
+        return fail!(
             "VeleroRefused",
-            format!(
-                "Velero has not removed its Backup {}: {why}",
-                backup.metadata.name
-            ),
+            "Velero has not removed its Backup {}: {why}",
+            backup.metadata.name
         );
     }
     cx.create(
         Lifetime::Kept,
         &DeleteBackupRequest::of(backup, namespace, &name),
     );
-    wait(
+    wait!(
         "VeleroBackupRemoving",
-        format!(
-            "Velero is to remove its Backup {} with all that it stored",
-            backup.metadata.name
-        ),
+        "Velero is to remove its Backup {} with all that it stored",
+        backup.metadata.name
     )
     .at_most(45.minutes())
 }

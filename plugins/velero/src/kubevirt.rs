@@ -1,8 +1,6 @@
 //! What an application consists of in the cluster: a Helm release, a virtual machine, disks and their volumes.
 
-use backup_strategy::prelude::*;
-
-use crate::object::{kinds, text};
+use backup_strategy::{items, kinds, prelude::*, text};
 
 /// Kind of the application that is a virtual machine.
 pub const MACHINE: &str = "VMInstance";
@@ -54,9 +52,8 @@ impl HelmRelease {
 
     /// Whether Helm is at work.
     pub fn is_busy(&self) -> bool {
-        let conditions = self.status["conditions"].as_array();
-        let mut conditions = conditions.into_iter().flatten();
-        conditions.any(|one| one["type"] == "Reconciling" && one["status"] == "True")
+        let reconciling = self.condition("Reconciling");
+        reconciling.is_some_and(|reconciling| reconciling.is_true())
     }
 }
 
@@ -101,20 +98,17 @@ impl Pod {
 
     /// Whether it holds a claim: it does until it has ended.
     pub fn holds(&self, claim: &str) -> bool {
-        let volumes = self.spec["volumes"].as_array();
-        let mut volumes = volumes.into_iter().flatten();
+        let mut volumes = items(&self.spec, "/volumes");
         !matches!(self.phase(), "Succeeded" | "Failed")
             && volumes.any(|volume| text(volume, "/persistentVolumeClaim/claimName") == claim)
     }
 
     /// Whether it is there for a virtual machine: the machine runs in it, or it holds a disk that was plugged in.
     pub fn is_of(&self, machine: &str) -> bool {
-        let labels = &self.metadata.labels;
-        labels
-            .get("vm.kubevirt.io/name")
-            .is_some_and(|name| name == machine)
-            || labels
-                .get("kubevirt.io")
-                .is_some_and(|what| what == "hotplug-disk")
+        let has = |label: &str, value: &str| {
+            let labels = &self.metadata.labels;
+            labels.get(label).is_some_and(|found| found == value)
+        };
+        has("vm.kubevirt.io/name", machine) || has("kubevirt.io", "hotplug-disk")
     }
 }

@@ -13,13 +13,13 @@
 //!
 //! | file | tells |
 //! |---|---|
-//! | `velero`, `kubevirt`, `object` | the objects of Velero, and what a machine and its disks consist of |
+//! | `velero`, `kubevirt` | the objects of Velero, and what a machine and its disks consist of |
 //! | `capture`, `order` | what belongs to an application, and what Velero is told of it |
 //! | `restore`, `target`, `found` | a restore from top to bottom, where it goes, and what it remembers |
 //! | `room`, `claims` | how room is made, and how a volume gets from one claim to another |
 //! | `modifiers`, `rename` | what Velero changes on the way, and how a copy gets another name |
 //! | `abort`, `forget`, `check` | the other questions |
-//! | `spec`, `parameters`, `velero_spec` | what may be set; the last is for the schema alone |
+//! | `spec`, `velero_spec` | what may be set; the last is for the schema alone |
 
 mod abort;
 mod capture;
@@ -30,9 +30,7 @@ mod found;
 mod kubevirt;
 mod metadata;
 mod modifiers;
-mod object;
 mod order;
-mod parameters;
 mod rename;
 mod restore;
 mod room;
@@ -40,16 +38,15 @@ mod spec;
 mod target;
 mod velero;
 
-use backup_strategy::prelude::*;
+use backup_strategy::{prelude::*, text};
 
 use capture::Resources;
 use found::Found;
 use kubevirt::{
     Claim, DataVolume, HelmRelease, Pod, VirtualMachine, VirtualMachineInstance, Volume,
 };
-use parameters::Parameters;
 use velero::{
-    Backup, DataDownload, DataUpload, DeleteBackupRequest, Movement, NAMESPACE, Progress,
+    Backup, DataDownload, DataUpload, DeleteBackupRequest, Movement, NAMESPACE, Progress, Told,
 };
 
 /// The strategy.
@@ -63,13 +60,7 @@ impl Strategy for Velero {
     const PLURAL: &str = "veleroes";
     const APPLICATIONS: &[&str] = &["apps.cozystack.io/VMInstance", "apps.cozystack.io/VMDisk"];
     const DESCRIPTION: &str = "Backups of virtual machines and their disks by Velero";
-    const QUESTIONS: &[Question] = &[
-        Question::Backup,
-        Question::Restore,
-        Question::Abort,
-        Question::Forget,
-        Question::Check,
-    ];
+    const QUESTIONS: &[Question] = Question::ALL;
     const READS: &[Reads] = &[
         Reads::of::<Backup>(),
         Reads::of::<velero::Restore>(),
@@ -107,16 +98,15 @@ impl Strategy for Velero {
     const SUSPENDS_RELEASES: bool = true;
     const METADATA_VERSIONS: &[u32] = &[0, 1];
     const STATE_VERSIONS: &[u32] = &[1];
+    const KNOBS: &[Knob] = spec::KNOBS;
 
     type Spec = spec::Spec;
-    type Parameters = Parameters;
+    type Parameters = Nothing;
     type Options = spec::Options;
     type State = Found;
 
-    fn validate(spec: &Self::Spec, parameters: &Self::Parameters) -> Vec<Problem> {
-        let mut problems = spec::problems(spec);
-        problems.extend(parameters.problems());
-        problems
+    fn validate(spec: &Self::Spec, _: &Nothing) -> Vec<Problem> {
+        spec::problems(spec)
     }
 
     fn paths(cx: &Context<Self>) -> Outcome<Vec<Path>> {
@@ -146,24 +136,25 @@ impl Strategy for Velero {
         match backup.progress() {
             Progress::New => unseen(&name),
             // Velero takes one backup at a time, and one may take hours.
-            Progress::Queued => wait(
+            Progress::Queued => wait!(
                 "VeleroBackupQueued",
-                format!("Backup {name} waits for other backups of Velero's"),
+                "Backup {name} waits for other backups of Velero's"
             )
             .at_most(12.hours()),
-            Progress::Running => wait(
+            Progress::Running => wait!(
                 "VeleroBackupRunning",
-                format!("Velero is taking the backup (phase: {})", backup.phase()),
+                "Velero is taking the backup (phase: {})",
+                backup.phase()
             )
             .at_most(24.hours()),
             Progress::Failed => {
                 let movements = Movement::uploads(cx, &backup)?;
                 let why = backup.explanation(&movements);
-                fail("VeleroBackupFailed", format!("Backup {name}: {why}"))
+                fail!("VeleroBackupFailed", "Backup {name}: {why}")
             }
-            Progress::Deleting => fail(
+            Progress::Deleting => fail!(
                 "VeleroBackupDeleted",
-                format!("somebody has had Velero delete Backup {name}"),
+                "somebody has had Velero delete Backup {name}"
             ),
             Progress::Done => success(cx, &backup, captured.as_ref()),
         }
@@ -212,9 +203,9 @@ fn begin<T>(cx: &Context<Velero>, name: &str, captured: Option<Resources>) -> Ou
 }
 
 fn unseen<T>(name: &str) -> Outcome<T> {
-    wait(
+    wait!(
         "VeleroBackupNew",
-        format!("Velero has not looked at Backup {name} yet; see whether it runs, in namespace {NAMESPACE}"),
+        "Velero has not looked at Backup {name} yet; see whether it runs, in namespace {NAMESPACE}"
     )
     .at_most(30.minutes())
 }
@@ -227,7 +218,7 @@ fn success(
     let name = backup.metadata.name.as_str();
     let mut artifact = Artifact::at(format!("velero://{NAMESPACE}/{name}"));
     let folder = check::folder_of(cx, name)
-        .filter(|_| object::text(&backup.spec, "/storageLocation") == velero::STORAGE_LOCATION);
+        .filter(|_| text(&backup.spec, "/storageLocation") == velero::STORAGE_LOCATION);
     let stored = folder.as_ref().and_then(|folder| check::size(cx, folder));
     if let Some(described) = stored {
         let movements = Movement::uploads(cx, backup)?;

@@ -27,7 +27,6 @@ const NAMED_AFTER_THE_MACHINE: [&str; 7] = [
 pub fn backup(cx: &Context<Velero>, name: &str, resources: &Resources) -> Outcome<Value> {
     let application = cx.subject();
     let mut spec = cx.spec()?.template.spec;
-    set(&mut spec, cx.parameters()?.of(""));
     within(&mut spec, "spec", &application.namespace)?;
     select(
         &mut spec,
@@ -37,12 +36,7 @@ pub fn backup(cx: &Context<Velero>, name: &str, resources: &Resources) -> Outcom
     if !is_set(&spec["storageLocation"]) {
         spec["storageLocation"] = STORAGE_LOCATION.into();
     }
-    Ok(json!({
-        "apiVersion": velero::Backup::API_VERSION,
-        "kind": velero::Backup::KIND,
-        "metadata": { "name": name, "namespace": velero::NAMESPACE },
-        "spec": spec,
-    }))
+    Ok(velero::Backup::object(velero::NAMESPACE, name, spec))
 }
 
 /// Velero's Restore of a backup to where the RestoreJob wants it.
@@ -52,7 +46,6 @@ pub fn restore(cx: &Context<Velero>, target: &Target, name: &str) -> Outcome<Val
         .template
         .restore_spec
         .unwrap_or_else(|| json!({}));
-    set(&mut spec, cx.parameters()?.of("restoreSpec."));
     within(
         &mut spec,
         "restoreSpec",
@@ -69,35 +62,16 @@ pub fn restore(cx: &Context<Velero>, target: &Target, name: &str) -> Outcome<Val
     if !is_set(&spec["existingResourcePolicy"]) {
         spec["existingResourcePolicy"] = "update".into();
     }
-    set(
-        &mut spec,
-        json!({
-            "backupName": target.backup,
-            "scheduleName": null,
-            "namespaceMapping": target.mapping(),
-            "resourceModifier": { "apiGroup": "", "kind": "ConfigMap", "name": modifiers::name(cx) },
-        }),
-    );
-    Ok(json!({
-        "apiVersion": velero::Restore::API_VERSION,
-        "kind": velero::Restore::KIND,
-        "metadata": { "name": name, "namespace": velero::NAMESPACE },
-        "spec": pruned(spec),
-    }))
-}
-
-/// Sets members of an object, and of the objects in it.
-fn set(spec: &mut Value, members: Value) {
-    let Value::Object(members) = members else {
-        return;
-    };
-    for (name, value) in members {
-        if name == "uploaderConfig" && spec[&name].is_object() {
-            set(&mut spec[&name], value);
-        } else {
-            spec[&name] = value;
-        }
-    }
+    spec["backupName"] = json!(target.backup);
+    spec["scheduleName"] = Value::Null;
+    spec["namespaceMapping"] = json!(target.mapping());
+    spec["resourceModifier"] =
+        json!({ "apiGroup": "", "kind": "ConfigMap", "name": modifiers::name(cx) });
+    Ok(velero::Restore::object(
+        velero::NAMESPACE,
+        name,
+        pruned(spec),
+    ))
 }
 
 /// A setting that reaches into another namespace would take a neighbour's objects.
@@ -105,12 +79,10 @@ fn within(spec: &mut Value, setting: &str, namespace: &str) -> Outcome<()> {
     let named = spec["includedNamespaces"].as_array();
     let named = named.map_or(&[][..], Vec::as_slice);
     if let Some(other) = named.iter().find(|named| **named != namespace) {
-        return fail(
+        return fail!(
             "NamespaceOutside",
-            format!(
-                "the strategy's template.{setting}.includedNamespaces names {other}, and this is about an application of \
-                 {namespace}; leave it out, and the application's own is meant"
-            ),
+            "the strategy's template.{setting}.includedNamespaces names {other}, and this is about an application of \
+             {namespace}; leave it out, and the application's own is meant"
         );
     }
     spec["includedNamespaces"] = json!([namespace]);

@@ -1,14 +1,13 @@
 //! Gives a copy the name that was asked for. Velero restores under the old name, and the Helm release rests: nothing was
 //! made from it yet.
 
-use backup_strategy::prelude::*;
+use backup_strategy::{Captured, prelude::*};
 
 use crate::{
     Velero,
     claims::{self, Taker},
     found::Kept,
     kubevirt::{Claim, HelmRelease},
-    object::Thing,
     target::Target,
 };
 
@@ -32,15 +31,15 @@ pub fn finish(cx: &Context<Velero>, target: &mut Target) -> Outcome<()> {
     if renamed.is_none() {
         cx.create(
             Lifetime::Kept,
-            &under(&release, &target.name, &new, &target.namespace),
+            &under(&release, &target.name, &new, &target.namespace)?,
         );
     }
     if !release.metadata.is_being_deleted() {
         cx.delete::<HelmRelease>(&old, Some(&release.metadata.uid), Propagation::Background);
     }
-    wait(
+    wait!(
         "HelmReleaseRenaming",
-        format!("HelmRelease {new} takes the place of {old}, which is being deleted"),
+        "HelmRelease {new} takes the place of {old}, which is being deleted"
     )
     .at_most(15.minutes())
 }
@@ -73,9 +72,9 @@ fn restored(cx: &Context<Velero>, target: &Target, old: &str, new: &str) -> Outc
         format!("Velero has not restored volume claim {old}"),
     )?;
     if claim.volume().is_empty() {
-        return wait(
+        return wait!(
             "VolumeBinding",
-            format!("volume claim {old} is restored, and has no volume yet"),
+            "volume claim {old} is restored, and has no volume yet"
         )
         .at_most(10.minutes());
     }
@@ -94,48 +93,22 @@ fn restored(cx: &Context<Velero>, target: &Target, old: &str, new: &str) -> Outc
 
 /// Whether a mark is the release's, and not of how it came to be there.
 fn is_its_own(key: &str) -> bool {
-    let others = [
-        "velero.io/",
-        "backups.cozystack.io/",
-        "kubectl.kubernetes.io/",
-    ];
-    !others.iter().any(|prefix| key.starts_with(prefix))
+    !key.starts_with("velero.io/") && !key.starts_with("kubectl.kubernetes.io/")
 }
 
 /// A release under another name, that goes on at once.
-fn under(release: &Thing, application: &str, name: &str, namespace: &str) -> Value {
-    let mut labels = json!({});
-    for (key, value) in &release.metadata.labels {
-        if is_its_own(key) {
-            labels[key] = value.as_str().into();
-        }
-    }
+fn under(release: &HelmRelease, application: &str, name: &str, namespace: &str) -> Outcome<Value> {
+    let captured = Captured::of(&release.metadata, &release.spec)?.with_marks(is_its_own);
+    let mut renamed = captured.object::<HelmRelease>(namespace, name);
     for (label, value) in [
         ("apps.cozystack.io/application.name", application),
         ("app.kubernetes.io/instance", name),
         ("helm.toolkit.fluxcd.io/name", name),
     ] {
-        labels[label] = value.into();
+        renamed["metadata"]["labels"][label] = value.into();
     }
-    let mut annotations = json!({});
-    for (key, value) in &release.metadata.annotations {
-        if is_its_own(key) {
-            annotations[key] = value.as_str().into();
-        }
-    }
-    let mut spec = release.spec.clone();
-    spec["suspend"] = Value::Null;
-    pruned(json!({
-        "apiVersion": HelmRelease::API_VERSION,
-        "kind": HelmRelease::KIND,
-        "metadata": {
-            "name": name,
-            "namespace": namespace,
-            "labels": labels,
-            "annotations": annotations,
-        },
-        "spec": spec,
-    }))
+    renamed["spec"]["suspend"] = Value::Null;
+    Ok(pruned(renamed))
 }
 
 #[cfg(test)]
@@ -149,7 +122,7 @@ mod tests {
             ("apps.cozystack.io/application.name", "web"),
             ("velero.io/restore-name", "r"),
         ];
-        let release = Thing {
+        let release = HelmRelease(backup_strategy::Unstructured {
             metadata: Metadata {
                 name: "vm-instance-web".into(),
                 labels: labels.map(|(key, value)| (key.into(), value.into())).into(),
@@ -157,9 +130,9 @@ mod tests {
             },
             spec: json!({ "interval": "5m", "suspend": true, "values": { "disks": [{ "name": "root" }] } }),
             status: Value::Null,
-        };
+        });
         assert_eq!(
-            under(&release, "copy", "vm-instance-copy", "tenant-other"),
+            under(&release, "copy", "vm-instance-copy", "tenant-other").unwrap(),
             json!({
                 "apiVersion": "helm.toolkit.fluxcd.io/v2",
                 "kind": "HelmRelease",

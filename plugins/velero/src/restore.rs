@@ -10,7 +10,7 @@ use crate::{
     kubevirt::{Claim, HelmRelease, VirtualMachine},
     modifiers, order, rename, room,
     target::Target,
-    velero::{self, ConfigMap, Movement, NAMESPACE, Progress, Restore},
+    velero::{self, ConfigMap, Movement, NAMESPACE, Progress, Restore, Told},
 };
 
 /// The label by which Velero marks what it has restored.
@@ -78,14 +78,12 @@ fn is_free(cx: &Context<Velero>, target: &Target) -> Outcome<()> {
     if there.is_empty() && found.is_nothing() {
         return Ok(());
     }
-    fail(
+    fail!(
         "TargetExists",
-        format!(
-            "namespace {} has {} already; delete what is there, or set options.failIfTargetExists to false to have it \
-             replaced",
-            target.namespace,
-            there.join(", ")
-        ),
+        "namespace {} has {} already; delete what is there, or set options.failIfTargetExists to false to have it \
+         replaced",
+        target.namespace,
+        there.join(", ")
     )
 }
 
@@ -102,9 +100,9 @@ fn begin(cx: &Context<Velero>, target: &Target, name: &str) -> Outcome<()> {
 
 /// Velero restores one backup at a time.
 fn unseen(name: &str) -> Outcome<()> {
-    wait(
+    wait!(
         "VeleroRestoreQueued",
-        format!("Velero has yet to begin with Restore {name}"),
+        "Velero has yet to begin with Restore {name}"
     )
     .at_most(6.hours())
 }
@@ -116,11 +114,12 @@ fn running(cx: &Context<Velero>, restore: &Restore) -> Outcome<()> {
         Progress::Failed => {
             let movements = Movement::downloads(cx, restore)?;
             let why = restore.explanation(&movements);
-            fail("VeleroRestoreFailed", format!("Restore {name}: {why}"))
+            fail!("VeleroRestoreFailed", "Restore {name}: {why}")
         }
-        _ => wait(
+        _ => wait!(
             "VeleroRestoreRunning",
-            format!("Velero is restoring (phase: {})", restore.phase()),
+            "Velero is restoring (phase: {})",
+            restore.phase()
         )
         .at_most(24.hours()),
     }
@@ -174,12 +173,10 @@ fn is_restored(cx: &Context<Velero>, target: &Target) -> Outcome<()> {
     };
     match target.disks().into_iter().find(|disk| !is_there(disk)) {
         None => Ok(()),
-        Some(disk) => fail(
+        Some(disk) => fail!(
             "DiskNotRestored",
-            format!(
-                "Velero has not restored volume claim {disk}; see whether the strategy's restoreSpec leaves volume claims \
-                 out"
-            ),
+            "Velero has not restored volume claim {disk}; see whether the strategy's restoreSpec leaves volume claims \
+             out"
         ),
     }
 }

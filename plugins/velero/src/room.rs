@@ -36,12 +36,11 @@ pub fn disks_are_free(cx: &Context<Velero>, target: &Target) -> Outcome<()> {
             pod.holds(&disk.claim) && own.as_ref().is_none_or(|machine| !pod.is_of(machine))
         });
         if let Some(pod) = other {
-            return wait(
+            return wait!(
                 "DiskInUse",
-                format!(
-                    "Pod {} uses volume claim {}; stop the virtual machine that the disk belongs to",
-                    pod.metadata.name, disk.claim
-                ),
+                "Pod {} uses volume claim {}; stop the virtual machine that the disk belongs to",
+                pod.metadata.name,
+                disk.claim
             )
             .pending()
             .at_most(15.minutes());
@@ -77,13 +76,11 @@ pub fn make(cx: &Context<Velero>, target: &mut Target) -> Outcome<()> {
         .find(|claim| disks.contains(&claim.metadata.name));
     match back {
         None => Ok(()),
-        Some(claim) => fail(
+        Some(claim) => fail!(
             "DiskReappeared",
-            format!(
-                "volume claim {} is there again, which Velero would leave as it is; see who creates it, and restore \
-                 again",
-                claim.metadata.name
-            ),
+            "volume claim {} is there again, which Velero would leave as it is; see who creates it, and restore \
+             again",
+            claim.metadata.name
         ),
     }
 }
@@ -106,19 +103,18 @@ fn releases_rest(cx: &Context<Velero>, releases: &[String], is_whole: bool) -> O
         }
     }
     if !to_suspend.is_empty() {
-        return wait(
+        return wait!(
             "HelmReleaseSuspending",
-            format!(
-                "HelmReleases are being suspended: {}",
-                to_suspend.join(", ")
-            ),
+            "HelmReleases are being suspended: {}",
+            to_suspend.join(", ")
         )
         .at_most(10.minutes());
     }
     if !busy.is_empty() {
-        return wait(
+        return wait!(
             "HelmReleaseBusy",
-            format!("HelmReleases are being reconciled: {}", busy.join(", ")),
+            "HelmReleases are being reconciled: {}",
+            busy.join(", ")
         )
         .at_most(15.minutes());
     }
@@ -135,12 +131,10 @@ pub fn machine_rests(cx: &Context<Velero>, name: &str) -> Outcome<()> {
     } else if cx.get::<VirtualMachineInstance>(name)?.is_none() {
         return Ok(());
     }
-    wait(
+    wait!(
         "VirtualMachineStopping",
-        format!(
-            "virtual machine {name} is being stopped; if its guest does not shut down, `virtctl stop {name} --force \
-             --grace-period 0` ends it"
-        ),
+        "virtual machine {name} is being stopped; if its guest does not shut down, `virtctl stop {name} --force \
+         --grace-period 0` ends it"
     )
     .at_most(SHUTDOWN.minutes())
 }
@@ -158,9 +152,10 @@ fn are_gone(cx: &Context<Velero>, data_volumes: &[&DataVolume]) -> Outcome<()> {
     if left.is_empty() {
         return Ok(());
     }
-    wait(
+    wait!(
         "DataVolumesRemoving",
-        format!("DataVolumes are being deleted: {}", left.join(", ")),
+        "DataVolumes are being deleted: {}",
+        left.join(", ")
     )
     .at_most(10.minutes())
 }

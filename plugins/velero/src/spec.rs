@@ -1,6 +1,6 @@
 //! What may be set.
 
-use backup_strategy::{Problem, Value, schema::*};
+use backup_strategy::{Knob, Problem, Rule, Value, knob, schema::*};
 use serde::Deserialize;
 
 /// How virtual machines and their disks are backed up by Velero.
@@ -59,7 +59,53 @@ impl Options {
     }
 }
 
-/// What a schema cannot say, because any text may be a template until it is rendered.
+/// What a BackupClass may set, too: the settings of Velero's Backup, and those of its Restore behind `restoreSpec.`, each
+/// under its own name.
+pub const KNOBS: &[Knob] = &[
+    of_backup("ttl").ruled(DURATION),
+    of_backup("itemOperationTimeout").ruled(DURATION),
+    of_backup("csiSnapshotTimeout").ruled(DURATION),
+    of_backup("storageLocation"),
+    of_backup("volumeSnapshotLocations"),
+    of_backup("datamover"),
+    of_backup("includedResources"),
+    of_backup("excludedResources"),
+    of_backup("includedClusterScopedResources"),
+    of_backup("excludedClusterScopedResources"),
+    of_backup("includedNamespaceScopedResources"),
+    of_backup("excludedNamespaceScopedResources"),
+    of_backup("includeClusterResources"),
+    of_backup("snapshotVolumes"),
+    of_backup("snapshotMoveData"),
+    of_backup("defaultVolumesToFsBackup"),
+    of_backup("volumeGroupSnapshotLabelKey"),
+    of_backup("uploaderConfig.parallelFilesUpload").ruled(COUNT),
+    knob("restoreSpec.existingResourcePolicy").ruled(POLICY),
+    knob("restoreSpec.includedResources"),
+    knob("restoreSpec.excludedResources"),
+    knob("restoreSpec.includeClusterResources"),
+    knob("restoreSpec.itemOperationTimeout").ruled(DURATION),
+    knob("restoreSpec.preserveNodePorts"),
+    knob("restoreSpec.restorePVs"),
+    knob("restoreSpec.uploaderConfig.parallelFilesDownload").ruled(COUNT),
+    knob("restoreSpec.uploaderConfig.writeSparseFiles"),
+];
+
+const fn of_backup(name: &'static str) -> Knob {
+    knob(name).below("/template/spec")
+}
+
+const DURATION: Rule = Rule::new(is_duration, "is a duration, such as 720h0m0s")
+    .pattern("^([0-9]+([.][0-9]+)?(ms|s|m|h))+$");
+const POLICY: Rule = Rule::new(
+    |text| matches!(text, "none" | "update"),
+    "is none or update",
+)
+.pattern("^(none|update)$");
+const COUNT: Rule =
+    Rule::new(|text| text.parse::<u32>().is_ok(), "is a number").pattern("^[0-9]+$");
+
+/// What is wrong between the settings.
 pub fn problems(spec: &Spec) -> Vec<Problem> {
     let mut problems = Vec::new();
     let template = &spec.template;
@@ -70,17 +116,8 @@ pub fn problems(spec: &Spec) -> Vec<Problem> {
     problems
 }
 
-/// The rule of a duration.
-pub const DURATION: &str = "is a duration, such as 720h0m0s";
-
 /// What Velero would refuse, or what would reach into other namespaces.
 fn of_velero(pointer: &str, spec: &Value, problems: &mut Vec<Problem>) {
-    for name in ["ttl", "itemOperationTimeout", "csiSnapshotTimeout"] {
-        let text = spec[name].as_str().unwrap_or_default();
-        if !text.is_empty() && !text.contains("{{") && !is_duration(text) {
-            problems.push(Problem::at(&format!("{pointer}/{name}"), DURATION));
-        }
-    }
     if is_set(&spec["labelSelector"]) && is_set(&spec["orLabelSelectors"]) {
         let message = "Velero takes no labelSelector beside orLabelSelectors";
         problems.push(Problem::at(&format!("{pointer}/labelSelector"), message));
@@ -95,13 +132,6 @@ fn of_velero(pointer: &str, spec: &Value, problems: &mut Vec<Problem>) {
             ));
         }
     }
-    let policy = spec["existingResourcePolicy"].as_str().unwrap_or_default();
-    if !matches!(policy, "" | "none" | "update") && !policy.contains("{{") {
-        problems.push(Problem::at(
-            &format!("{pointer}/existingResourcePolicy"),
-            "is none or update",
-        ));
-    }
 }
 
 /// Whether a setting says something.
@@ -115,7 +145,7 @@ pub fn is_set(setting: &Value) -> bool {
 }
 
 /// A duration as Go writes it, without signs and parts of a millisecond.
-pub fn is_duration(text: &str) -> bool {
+fn is_duration(text: &str) -> bool {
     let mut rest = text;
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.');
@@ -160,8 +190,6 @@ mod tests {
             "includedNamespaces": ["{{ .Application.metadata.namespace }}"],
             "orLabelSelectors": [{ "matchLabels": { "a": "b" } }],
             "labelSelector": {},
-            "ttl": "720h0m0s",
-            "itemOperationTimeout": "{{ .Parameters.timeout }}",
         });
         let restore = json!({ "existingResourcePolicy": "update" });
         assert!(pointers(backup, Some(restore)).is_empty());
@@ -173,16 +201,14 @@ mod tests {
             "labelSelector": { "matchLabels": { "a": "b" } },
             "orLabelSelectors": [{ "matchLabels": { "a": "b" } }],
             "includedNamespaces": ["a", "*"],
-            "ttl": "30d",
         });
-        let restore = json!({ "existingResourcePolicy": "replace" });
+        let restore = json!({ "includedNamespaces": ["*"] });
         assert_eq!(
             pointers(selectors, Some(restore)),
             [
-                "/spec/template/spec/ttl",
                 "/spec/template/spec/labelSelector",
                 "/spec/template/spec/includedNamespaces/1",
-                "/spec/template/restoreSpec/existingResourcePolicy",
+                "/spec/template/restoreSpec/includedNamespaces/0",
             ]
         );
     }

@@ -9,7 +9,7 @@ use crate::{
     kubevirt::{self, MACHINE},
     metadata,
     spec::Options,
-    velero::{self, Backup, Progress},
+    velero::{self, Backup, Progress, Told},
 };
 
 /// Annotation of Velero's Backup in which the first controller kept what it had captured.
@@ -30,10 +30,9 @@ pub struct Target {
 impl Target {
     /// Reads what was asked for, and whether Velero can do it.
     pub fn of(cx: &Context<Velero>) -> Outcome<Self> {
-        let source = cx
-            .source()
-            .or_fail("NoBackup", "there is no backup to restore")?;
+        let source = cx.finished_backup()?;
         let subject = cx.subject();
+        cx.is_of_kind(&source.application)?;
         fits(&source.application, &subject)?;
         let backup = source.metadata_name(metadata::BACKUP_NAME)?.map(Into::into);
         let backup = backup.or_fail(
@@ -132,9 +131,9 @@ impl Target {
         };
         if backup.progress() != Progress::Done {
             let phase = backup.phase();
-            return fail(
+            return fail!(
                 "BackupUnusable",
-                format!("Velero's Backup {name} cannot be restored: Velero says {phase}"),
+                "Velero's Backup {name} cannot be restored: Velero says {phase}"
             );
         }
         if self.is_machine() && self.found.captured == Resources::default() {
@@ -148,9 +147,9 @@ impl Target {
 
 fn of_annotation(text: &str) -> Outcome<Resources> {
     let unreadable = |why: String| {
-        fail(
+        fail!(
             "InvalidResources",
-            format!("the annotation {CAPTURED} of Velero's Backup cannot be read: {why}"),
+            "the annotation {CAPTURED} of Velero's Backup cannot be read: {why}"
         )
     };
     let document: Value = match text.parse() {
@@ -175,28 +174,23 @@ fn of_annotation(text: &str) -> Outcome<Resources> {
 pub fn is_to_come(cx: &Context<Velero>, source: &FinishedBackup, name: &str) -> Outcome<()> {
     velero_is_there(cx)?;
     let gone = || {
-        fail(
+        fail!(
             "BackupGone",
-            format!("Velero has no Backup {name} any more, and the bucket holds nothing of it"),
+            "Velero has no Backup {name} any more, and the bucket holds nothing of it"
         )
     };
     match crate::check::is_stored(cx, source, name)? {
-        Some(true) => wait(
+        Some(true) => wait!(
             "VeleroBackupMissing",
-            format!(
-                "waiting until Velero finds its Backup {name} in the bucket, where it looks once a minute; if it does not, \
-                 see whether BackupStorageLocation {} in {} is Available",
-                velero::STORAGE_LOCATION,
-                velero::NAMESPACE
-            ),
+            "waiting until Velero finds its Backup {name} in the bucket, where it looks once a minute; if it does not, \
+             see whether BackupStorageLocation {} in {} is Available",
+            velero::STORAGE_LOCATION,
+            velero::NAMESPACE
         )
         .pending()
         .at_most(30.minutes()),
         Some(false) => gone(),
-        None => wait(
-            "VeleroBackupMissing",
-            format!("Velero has no Backup {name}; waiting until it finds it where it is stored"),
-        )
+        None => wait!("VeleroBackupMissing", "Velero has no Backup {name}; waiting until it finds it where it is stored")
         .pending()
         .at_most(10.minutes()),
     }
@@ -218,23 +212,14 @@ pub fn velero_is_there(cx: &Context<Velero>) -> Outcome<()> {
 /// Whether Velero can restore one application as another: the data of a volume comes back under its name only, so a
 /// copy lies in another namespace.
 fn fits(source: &ApplicationRef, target: &ApplicationRef) -> Outcome<()> {
-    if (&source.group, &source.kind) != (&target.group, &target.kind) {
-        return fail(
-            "UnsupportedTarget",
-            format!(
-                "a backup of {} {} cannot be restored as {} {}",
-                source.kind, source.name, target.kind, target.name
-            ),
-        );
-    }
     if source.namespace == target.namespace && source.name != target.name {
-        return fail(
+        return fail!(
             "RenameInPlace",
-            format!(
-                "{} {} cannot be restored as {} in its own namespace, since Velero restores disks under their own names; \
-                 set options.targetNamespace, or leave targetApplicationRef out",
-                source.kind, source.name, target.name
-            ),
+            "{} {} cannot be restored as {} in its own namespace, since Velero restores disks under their own names; \
+             set options.targetNamespace, or leave targetApplicationRef out",
+            source.kind,
+            source.name,
+            target.name
         );
     }
     Ok(())

@@ -1,11 +1,10 @@
 //! Velero's objects, as far as they are looked at.
 
-use backup_strategy::prelude::*;
+use std::ops::Deref;
 
-use crate::{
-    Velero,
-    object::{Thing, kinds, number, text, texts},
-};
+use backup_strategy::{Unstructured, kinds, number, prelude::*, text, texts};
+
+use crate::Velero;
 
 /// Where Velero runs and its objects are.
 pub const NAMESPACE: &str = "cozy-velero";
@@ -70,31 +69,30 @@ impl Progress {
 }
 
 /// What Velero says of a backup or of a restore.
-impl Thing {
-    pub fn phase(&self) -> &str {
-        text(&self.status, "/phase")
-    }
-
-    pub fn progress(&self) -> Progress {
+pub trait Told: Deref<Target = Unstructured> {
+    fn progress(&self) -> Progress {
         Progress::of(self.phase())
     }
 
     /// Whether Velero has stored nothing of it, so that the object is all there is.
-    pub fn has_stored_nothing(&self) -> bool {
+    fn has_stored_nothing(&self) -> bool {
         matches!(self.progress(), Progress::New | Progress::Queued)
             || self.phase() == "FailedValidation"
     }
 
     /// A moment that Velero tells.
-    pub fn moment(&self, field: &str) -> Option<Timestamp> {
+    fn moment(&self, field: &str) -> Option<Timestamp> {
         self.status[field].as_str()?.parse().ok()
     }
 
     /// Why it failed, as far as Velero says, and what became of the volumes.
-    pub fn explanation(&self, movements: &[Movement]) -> String {
+    fn explanation(&self, movements: &[Movement]) -> String {
         explanation(&self.status, movements)
     }
 }
+
+impl Told for Backup {}
+impl Told for Restore {}
 
 fn explanation(status: &Value, movements: &[Movement]) -> String {
     let mut parts = vec![format!("Velero says {}", text(status, "/phase"))];
@@ -136,7 +134,7 @@ pub struct Movement {
 }
 
 impl Movement {
-    fn of(kind: &str, moved: &Thing, volume: &str) -> Self {
+    fn of(kind: &str, moved: &Unstructured, volume: &str) -> Self {
         Self {
             name: format!("{kind} {}", moved.metadata.name),
             volume: text(&moved.spec, volume).into(),
@@ -148,20 +146,17 @@ impl Movement {
     pub fn uploads(cx: &Context<Velero>, backup: &Backup) -> Outcome<Vec<Self>> {
         let of = [("velero.io/backup-uid", backup.metadata.uid.as_str())];
         let found = cx.find_in::<DataUpload>(NAMESPACE, &of)?;
-        let uploads = found.iter();
-        Ok(uploads
-            .map(|upload| Self::of(DataUpload::KIND, upload, "/sourcePVC"))
-            .collect())
+        let moved = |upload: &DataUpload| Self::of(DataUpload::KIND, upload, "/sourcePVC");
+        Ok(found.iter().map(moved).collect())
     }
 
     /// Of a restore.
     pub fn downloads(cx: &Context<Velero>, restore: &Restore) -> Outcome<Vec<Self>> {
         let of = [("velero.io/restore-uid", restore.metadata.uid.as_str())];
         let found = cx.find_in::<DataDownload>(NAMESPACE, &of)?;
-        let downloads = found.iter();
-        Ok(downloads
-            .map(|download| Self::of(DataDownload::KIND, download, "/targetVolume/pvc"))
-            .collect())
+        let moved =
+            |download: &DataDownload| Self::of(DataDownload::KIND, download, "/targetVolume/pvc");
+        Ok(found.iter().map(moved).collect())
     }
 
     pub fn bytes(&self) -> u64 {
@@ -187,12 +182,7 @@ impl Movement {
 
 impl DeleteBackupRequest {
     pub fn of(backup: &Backup, namespace: &str, name: &str) -> Value {
-        json!({
-            "apiVersion": Self::API_VERSION,
-            "kind": Self::KIND,
-            "metadata": { "name": name, "namespace": namespace },
-            "spec": { "backupName": backup.metadata.name },
-        })
+        Self::object(namespace, name, json!({ "backupName": backup.name() }))
     }
 
     /// Why Velero did not do it.

@@ -1,96 +1,11 @@
 //! The parts of Velero's own API that an administrator writes: `BackupSpec` and `RestoreSpec` of `velero.io/v1`.
 //!
-//! And what of it a BackupClass may set besides. All of this is for the schema alone, so that the API server knows the
-//! fields: the component hands on what it is given. What speaks for itself has no description, to keep the component
+//! All of this is for the schema alone, so that the API server knows the fields: the component hands on what it is given. What speaks for itself has no description, to keep the component
 //! small.
 
 use std::collections::BTreeMap;
 
-use backup_strategy::{Parsed, Value, schema::*};
-
-/// What a BackupClass may set besides; it wins over the strategy's own setting. Lists have commas between their items.
-#[derive(JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Parameters {
-    /// After how long Velero removes the backup, such as `720h0m0s`.
-    #[schemars(regex(pattern = "^([0-9]+([.][0-9]+)?(ms|s|m|h))+$"))]
-    pub ttl: Option<String>,
-    /// How long Velero waits for the data of the volumes to be stored.
-    #[schemars(regex(pattern = "^([0-9]+([.][0-9]+)?(ms|s|m|h))+$"))]
-    pub item_operation_timeout: Option<String>,
-    /// How long Velero waits for a snapshot to be made.
-    #[schemars(regex(pattern = "^([0-9]+([.][0-9]+)?(ms|s|m|h))+$"))]
-    pub csi_snapshot_timeout: Option<String>,
-    /// Name of Velero's BackupStorageLocation.
-    pub storage_location: Option<String>,
-    /// Names of Velero's VolumeSnapshotLocations.
-    pub volume_snapshot_locations: Option<String>,
-    /// Name of the data mover.
-    pub datamover: Option<String>,
-    /// Kinds that are backed up.
-    pub included_resources: Option<String>,
-    /// Kinds that are left out.
-    pub excluded_resources: Option<String>,
-    /// Cluster-scoped kinds that are backed up.
-    pub included_cluster_scoped_resources: Option<String>,
-    /// Cluster-scoped kinds that are left out.
-    pub excluded_cluster_scoped_resources: Option<String>,
-    /// Namespaced kinds that are backed up.
-    pub included_namespace_scoped_resources: Option<String>,
-    /// Namespaced kinds that are left out.
-    pub excluded_namespace_scoped_resources: Option<String>,
-    /// Whether cluster-scoped objects are backed up.
-    pub include_cluster_resources: Option<Parsed<bool>>,
-    /// Whether snapshots of volumes are taken.
-    pub snapshot_volumes: Option<Parsed<bool>>,
-    /// Whether the data of snapshots is moved to the bucket.
-    pub snapshot_move_data: Option<Parsed<bool>>,
-    /// Whether volumes are backed up file by file unless a Pod says otherwise.
-    pub default_volumes_to_fs_backup: Option<Parsed<bool>>,
-    /// Label of volumes that are snapshotted together.
-    pub volume_group_snapshot_label_key: Option<String>,
-    /// How many files are uploaded at a time.
-    #[serde(rename = "uploaderConfig.parallelFilesUpload")]
-    pub parallel_files_upload: Option<Parsed<u32>>,
-    /// What becomes of objects that are there when a backup is restored.
-    #[serde(rename = "restoreSpec.existingResourcePolicy")]
-    pub existing_resource_policy: Option<ExistingResources>,
-    /// Kinds that are restored.
-    #[serde(rename = "restoreSpec.includedResources")]
-    pub restored_resources: Option<String>,
-    /// Kinds that are not restored.
-    #[serde(rename = "restoreSpec.excludedResources")]
-    pub unrestored_resources: Option<String>,
-    /// Whether cluster-scoped objects are restored.
-    #[serde(rename = "restoreSpec.includeClusterResources")]
-    pub restore_cluster_resources: Option<Parsed<bool>>,
-    /// How long Velero waits for the data of the volumes to be restored.
-    #[serde(rename = "restoreSpec.itemOperationTimeout")]
-    #[schemars(regex(pattern = "^([0-9]+([.][0-9]+)?(ms|s|m|h))+$"))]
-    pub restore_timeout: Option<String>,
-    /// Whether Services keep their node ports.
-    #[serde(rename = "restoreSpec.preserveNodePorts")]
-    pub preserve_node_ports: Option<Parsed<bool>>,
-    /// Whether volumes are restored.
-    #[serde(rename = "restoreSpec.restorePVs")]
-    pub restore_pvs: Option<Parsed<bool>>,
-    /// How many files are downloaded at a time.
-    #[serde(rename = "restoreSpec.uploaderConfig.parallelFilesDownload")]
-    pub parallel_files_download: Option<Parsed<u32>>,
-    /// Whether holes in files stay holes.
-    #[serde(rename = "restoreSpec.uploaderConfig.writeSparseFiles")]
-    pub write_sparse_files: Option<Parsed<bool>>,
-}
-
-/// What becomes of objects that are there.
-#[derive(JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ExistingResources {
-    /// They stay as they are.
-    None,
-    /// They become what was backed up.
-    Update,
-}
+use backup_strategy::{Value, schema::*};
 
 /// What Velero's Backup says, as Velero has it. `includedNamespaces` is the application's own namespace, and may be left
 /// out.
@@ -99,7 +14,7 @@ pub enum ExistingResources {
 pub struct BackupSpec {
     /// How long Velero waits for a snapshot to be made, such as `10m0s`.
     pub csi_snapshot_timeout: Option<String>,
-    /// Name of the data mover; Velero's own when absent.
+    /// Name of the data mover. When absent: Velero's own.
     pub datamover: Option<String>,
     /// Whether volumes are backed up file by file unless a Pod says otherwise.
     pub default_volumes_to_fs_backup: Option<bool>,
@@ -115,7 +30,7 @@ pub struct BackupSpec {
     pub excluded_resources: Option<Vec<String>>,
     /// What is run in Pods before and after they are backed up.
     pub hooks: Option<BackupHooks>,
-    /// Whether cluster-scoped objects are backed up; those that belong to the others when absent.
+    /// Whether cluster-scoped objects are backed up. When absent: those that belong to the others.
     pub include_cluster_resources: Option<bool>,
     /// Cluster-scoped kinds that are backed up.
     pub included_cluster_scoped_resources: Option<Vec<String>>,
@@ -125,7 +40,7 @@ pub struct BackupSpec {
     pub included_namespaces: Option<Vec<String>>,
     /// Kinds that are backed up.
     pub included_resources: Option<Vec<String>>,
-    /// How long Velero waits for the data of the volumes, such as `24h0m0s`.
+    /// How long Velero waits for the data of the volumes to be stored, such as `24h0m0s`.
     pub item_operation_timeout: Option<String>,
     /// Labels of the objects that are backed up.
     pub label_selector: Option<LabelSelector>,
@@ -142,7 +57,7 @@ pub struct BackupSpec {
     pub snapshot_move_data: Option<bool>,
     /// Whether snapshots of volumes are taken.
     pub snapshot_volumes: Option<bool>,
-    /// Name of Velero's BackupStorageLocation; `cozy-default`, the platform's, when absent.
+    /// Name of Velero's BackupStorageLocation. When absent: `cozy-default`, the platform's.
     pub storage_location: Option<String>,
     /// After how long Velero removes the backup, such as `720h0m0s`.
     pub ttl: Option<String>,
@@ -247,7 +162,7 @@ pub struct BackupExec {
     /// The command and its arguments.
     #[schemars(length(min = 1))]
     pub command: Vec<String>,
-    /// The container; the first of the Pod when absent.
+    /// The container. When absent: the first of the Pod.
     pub container: Option<String>,
     /// What becomes of the backup when it fails.
     pub on_error: Option<OnError>,
@@ -275,19 +190,19 @@ pub struct RestoreSpec {
     pub schedule_name: Option<String>,
     /// Namespaces that are left out.
     pub excluded_namespaces: Option<Vec<String>>,
-    /// Kinds that are left out.
+    /// Kinds that are not restored.
     pub excluded_resources: Option<Vec<String>>,
-    /// What becomes of objects that are there: `none` or `update`; `update` when absent.
+    /// What becomes of objects that are there when a backup is restored: `none` or `update`. When absent: `update`.
     pub existing_resource_policy: Option<String>,
     /// What is run in Pods that were restored.
     pub hooks: Option<RestoreHooks>,
-    /// Whether cluster-scoped objects are restored; those that belong to the others when absent.
+    /// Whether cluster-scoped objects are restored. When absent: those that belong to the others.
     pub include_cluster_resources: Option<bool>,
     /// The namespace of the application that was backed up, and no other.
     pub included_namespaces: Option<Vec<String>>,
     /// Kinds that are restored.
     pub included_resources: Option<Vec<String>>,
-    /// How long Velero waits for the data of the volumes, such as `24h0m0s`.
+    /// How long Velero waits for the data of the volumes to be restored, such as `24h0m0s`.
     pub item_operation_timeout: Option<String>,
     /// Labels of the objects that are restored.
     pub label_selector: Option<LabelSelector>,
@@ -371,7 +286,7 @@ pub struct RestoreExec {
     /// The command and its arguments.
     #[schemars(length(min = 1))]
     pub command: Vec<String>,
-    /// The container; the first of the Pod when absent.
+    /// The container. When absent: the first of the Pod.
     pub container: Option<String>,
     /// How long it may run.
     pub exec_timeout: Option<String>,

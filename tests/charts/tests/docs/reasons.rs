@@ -36,9 +36,11 @@ const ASIDE: [&str; 4] = [
 ];
 
 /// What stands before a reason of one word.
-const BEFORE: [&str; 9] = [
+const BEFORE: [&str; 11] = [
     "wait(",
+    "wait!(",
     "fail(",
+    "fail!(",
     "Verdict::lost(",
     "Verdict::unknown(",
     "Said::new(true,",

@@ -221,12 +221,12 @@ async fn settings_that_would_lead_elsewhere_or_show_a_secret_are_refused() {
         (
             "blobStoreConfiguration.urlParameters",
             "bucket=other",
-            "bucket=other",
+            "urlParameters: is <name>=<value>",
         ),
         (
             "blobStoreConfiguration.urlParameters",
             "region=eu-1&prefix=tenant-rival",
-            "prefix=tenant-rival",
+            "urlParameters: is <name>=<value>",
         ),
         (
             "blobStoreConfiguration.accountName",

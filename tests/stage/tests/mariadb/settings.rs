@@ -340,7 +340,7 @@ async fn a_folder_with_a_dot_is_refused() {
     scene.parameters(&json!({ "version": "v1.2" }));
     let said = refused(&mut scene).await;
     assert!(
-        said.contains("InvalidSpec: /spec/template/storage/s3/prefix is a folder of the bucket"),
+        said.contains("InvalidSpec: the strategy's spec: template.storage.s3.prefix: is a folder of the bucket"),
         "{said}"
     );
     assert!(said.contains("without a dot in it"), "{said}");
@@ -369,7 +369,9 @@ async fn the_name_of_a_database_cannot_be_a_command() {
         scene.parameters(&json!({ "name": name }));
         let said = refused(&mut scene).await;
         assert!(
-            said.contains("InvalidSpec: /spec/template/databases/0 is made of letters"),
+            said.contains(
+                "InvalidSpec: the strategy's spec: template.databases.0: is made of letters"
+            ),
             "{said}"
         );
     }

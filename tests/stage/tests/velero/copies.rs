@@ -253,6 +253,7 @@ async fn a_backup_of_a_machine_is_not_restored_as_something_else() {
     let said = world.ends("RestoreJob", "back").await;
     assert_eq!(
         said,
-        "Failed RestoreFailed: UnsupportedTarget: a backup of VMInstance web cannot be restored as VMDisk web-data"
+        "Failed RestoreFailed: UnsupportedTarget: a backup of apps.cozystack.io/VMInstance cannot be restored into \
+         apps.cozystack.io/VMDisk; name a VMInstance in spec.targetApplicationRef"
     );
 }
