@@ -165,7 +165,7 @@ fn made_by_helm(application: &Value) -> Vec<Value> {
     })]
 }
 
-/// Gives a release its application, where it has none.
+/// Gives a release its application, where it has none. One that Helm has not installed may be on its way to another name.
 async fn adopt<C: Cluster>(cluster: &C, release: &Value) -> Result<Option<String>, ApiError> {
     let label = |name: &str| {
         let label = format!("apps.cozystack.io/application.{name}");
@@ -173,7 +173,10 @@ async fn adopt<C: Cluster>(cluster: &C, release: &Value) -> Result<Option<String
     };
     let known = label("kind").filter(|kind| kinds().any(|known| known == *kind));
     let is_going = release["metadata"]["deletionTimestamp"].is_string();
-    let Some((kind, name)) = known.zip(label("name")).filter(|_| !is_going) else {
+    let is_installed =
+        release["status"]["conditions"].is_array() && release["spec"]["suspend"] != true;
+    let stays = is_installed && !is_going;
+    let Some((kind, name)) = known.zip(label("name")).filter(|_| stays) else {
         return Ok(None);
     };
     let values = release.pointer("/spec/values");
