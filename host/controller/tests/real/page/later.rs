@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 
 use ::s3::S3;
-use charts::HOST;
 use controlplane::Shell;
 use kube::{
     Api,
@@ -72,25 +71,28 @@ pub(super) async fn is_rolled_back(site: &Site, pod: Pod, tenant: &Shell, s3: &S
     pod
 }
 
-/// An uninstall leaves definitions and bucket, with all that tenants have, and nothing else of the release; a new install
-/// takes everything up again.
-pub(super) async fn is_removed_and_comes_back(site: &Site, pod: Pod, before: BTreeSet<String>) {
-    let list = "kubectl get backups --all-namespaces -o \
-                jsonpath={range.items[*]}{.metadata.uid}{.status.phase}{\"\\n\"}{end}";
-    let list = list
-        .replace("{range.items[*]}", "'{range .items[*]}")
-        .replace("{end}", "{end}'");
-    let backups = site.admin.run(&list).unwrap();
+/// The identity and the phase of every Backup.
+const BACKUPS: &str = "kubectl get backups --all-namespaces --output \
+    jsonpath='{range .items[*]}{.metadata.uid} {.status.phase}{\"\\n\"}{end}'";
+
+/// An uninstall leaves definitions and bucket, with all that tenants have, and nothing else that the release had brought; a
+/// new install takes everything up again.
+pub(super) async fn is_removed_and_comes_back(site: &Site, pod: Pod, release: &BTreeSet<String>) {
+    let backups = site.admin.run(BACKUPS).unwrap();
     for _ in 0..2 {
         let remove = "helm uninstall backupstrategy-controller --namespace cozy-backup-controller";
         site.admin.run(remove).unwrap();
         let after = everything(site).await;
-        let left: Vec<_> = after
-            .difference(&before)
-            .filter(|left| !may_stay(left))
+        let left: Vec<_> = release
+            .intersection(&after)
+            .filter(|left| !is_kept(left))
             .collect();
         assert!(left.is_empty(), "{left:#?}");
-        assert_eq!(site.admin.run(&list).unwrap(), backups, "no Backup is lost");
+        assert_eq!(
+            site.admin.run(BACKUPS).unwrap(),
+            backups,
+            "no Backup is lost"
+        );
         site.admin.run(INSTALLED[0]).unwrap();
     }
     pod.stop();
@@ -98,41 +100,14 @@ pub(super) async fn is_removed_and_comes_back(site: &Site, pod: Pod, before: BTr
     site.plugins_are_ready();
     let ready = "kubectl wait --for=condition=Ready backupclass/cozy-default --timeout=60s";
     site.admin.run(ready).unwrap();
-    assert_eq!(site.admin.run(&list).unwrap(), backups);
+    assert_eq!(site.admin.run(BACKUPS).unwrap(), backups);
     pod.stop();
 }
 
-/// What is not the release's, or is kept on purpose.
-fn may_stay(left: &str) -> bool {
-    let [group, kind, name] = [0, 1, 2].map(|at| left.split(' ').nth(at).unwrap_or_default());
-    let (namespace, name) = name.split_once('/').unwrap_or_default();
-    match (group, kind) {
-        ("apiextensions.k8s.io", "CustomResourceDefinition") => true,
-        ("apps.cozystack.io", "Bucket") => name == "cozy-backups",
-        // Who works, and what jobs still need of components.
-        ("coordination.k8s.io", "Lease") => namespace == HOST.namespace,
-        ("", "ConfigMap") => namespace == HOST.namespace || namespace.starts_with("tenant-"),
-        // The source, its copies, and the records of the other release.
-        ("", "Secret") => true,
-        ("rbac.authorization.k8s.io", "ClusterRole" | "ClusterRoleBinding") => {
-            // A vendor's, which its administrator has applied.
-            name.contains("ledger")
-        }
-        ("rbac.authorization.k8s.io" | "", _) if namespace == HOST.namespace => {
-            name.contains("ledger")
-        }
-        // The vendor's, and what documentation lets an administrator make.
-        ("backups.cozystack.io", "StrategyPlugin" | "BackupClass") => {
-            name.starts_with("ledger") || name.starts_with("tuned-")
-        }
-        ("strategy.backups.cozystack.io", kind) => kind == "LedgerExport",
-        // What tenants and operators have.
-        ("admissionregistration.k8s.io" | "rbac.authorization.k8s.io", _)
-            if namespace.is_empty() =>
-        {
-            false
-        }
-        ("apps" | "policy" | "networking.k8s.io", _) => namespace != HOST.namespace,
-        _ => true,
-    }
+/// What is kept on purpose: the definitions, and with them whatever tenants have, and the bucket.
+fn is_kept(object: &str) -> bool {
+    object.starts_with("apiextensions.k8s.io CustomResourceDefinition ")
+        // What the API server makes of them.
+        || object.starts_with("apiregistration.k8s.io APIService ")
+        || object == "apps.cozystack.io Bucket cozy-backup-controller/cozy-backups"
 }
