@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 
 use ::s3::S3;
 use controlplane::Shell;
+use futures::StreamExt as _;
 use kube::{
-    Api,
+    Api, Client,
     api::ListParams,
-    core::DynamicObject,
+    core::{ApiResource, DynamicObject},
     discovery::{Discovery, verbs},
 };
 use serde_json::Value;
@@ -17,25 +18,35 @@ use stage::{Cnpg, Fate, Workplace};
 use super::{INSTALLED, TENANT, is_ready, job, postgres};
 use crate::{bucket::bucket_of, cluster::API, kubelet::Pod, site::Site};
 
+/// So many kinds are listed at a time.
+const AT_ONCE: usize = 16;
+
 /// Every object of the cluster, by group, kind, namespace and name; without what Kubernetes keeps for itself.
 pub(super) async fn everything(site: &Site) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
     let client = site.client();
     let discovery = Discovery::new(client.clone()).run().await.unwrap();
-    for group in discovery.groups() {
-        for (kind, capabilities) in group.recommended_resources() {
-            if !capabilities.supports_operation(verbs::LIST) || kind.kind == "Event" {
-                continue;
-            }
-            let api: Api<DynamicObject> = Api::all_with(client.clone(), &kind);
-            for object in api.list_metadata(&ListParams::default()).await.unwrap() {
-                let namespace = object.metadata.namespace.unwrap_or_default();
-                let name = object.metadata.name.unwrap_or_default();
-                found.insert(format!("{} {} {namespace}/{name}", kind.group, kind.kind));
-            }
-        }
-    }
-    found
+    let kinds = discovery
+        .groups()
+        .flat_map(|group| group.recommended_resources());
+    let listed = kinds
+        .filter(|(kind, can)| can.supports_operation(verbs::LIST) && kind.kind != "Event")
+        .map(|(kind, _)| all_of(client.clone(), kind));
+    let listed: Vec<BTreeSet<String>> = futures::stream::iter(listed)
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    listed.into_iter().flatten().collect()
+}
+
+async fn all_of(client: Client, kind: ApiResource) -> BTreeSet<String> {
+    let api: Api<DynamicObject> = Api::all_with(client, &kind);
+    let listed = api.list_metadata(&ListParams::default()).await.unwrap();
+    let named = listed.items.into_iter().map(|object| {
+        let namespace = object.metadata.namespace.unwrap_or_default();
+        let name = object.metadata.name.unwrap_or_default();
+        format!("{} {} {namespace}/{name}", kind.group, kind.kind)
+    });
+    named.collect()
 }
 
 /// An upgrade is taken back while a job waits for its operator: the job ends well under the version before.
@@ -79,22 +90,20 @@ const BACKUPS: &str = "kubectl get backups --all-namespaces --output \
 /// new install takes everything up again.
 pub(super) async fn is_removed_and_comes_back(site: &Site, pod: Pod, release: &BTreeSet<String>) {
     let backups = site.admin.run(BACKUPS).unwrap();
-    for _ in 0..2 {
-        let remove = "helm uninstall backupstrategy-controller --namespace cozy-backup-controller";
-        site.admin.run(remove).unwrap();
-        let after = everything(site).await;
-        let left: Vec<_> = release
-            .intersection(&after)
-            .filter(|left| !is_kept(left))
-            .collect();
-        assert!(left.is_empty(), "{left:#?}");
-        assert_eq!(
-            site.admin.run(BACKUPS).unwrap(),
-            backups,
-            "no Backup is lost"
-        );
-        site.admin.run(INSTALLED[0]).unwrap();
-    }
+    let remove = "helm uninstall backupstrategy-controller --namespace cozy-backup-controller";
+    site.admin.run(remove).unwrap();
+    let after = everything(site).await;
+    let left: Vec<_> = release
+        .intersection(&after)
+        .filter(|left| !is_kept(left))
+        .collect();
+    assert!(left.is_empty(), "{left:#?}");
+    assert_eq!(
+        site.admin.run(BACKUPS).unwrap(),
+        backups,
+        "no Backup is lost"
+    );
+    site.admin.run(INSTALLED[0]).unwrap();
     pod.stop();
     let pod = site.pod().await;
     site.plugins_are_ready();
