@@ -260,3 +260,16 @@ async fn ended(site: &Site, kind: &str, name: &str) -> Value {
     };
     site.until(TENANT, (API, kind, name), is_final).await
 }
+
+/// The page may tell more, such as what to look at before.
+#[test]
+fn what_is_typed_is_what_the_page_on_migration_tells() {
+    let page = std::fs::read_to_string(HOST.folder().join("docs/migration.md")).unwrap();
+    let lines: Vec<&str> = page.lines().map(str::trim).collect();
+    for command in HANDED_OVER {
+        assert!(
+            lines.contains(&format!("$ {command}").as_str()),
+            "{command}"
+        );
+    }
+}

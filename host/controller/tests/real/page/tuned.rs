@@ -9,7 +9,7 @@ use stage::{
     Workplace,
 };
 
-use super::{TENANT, is_ready, job};
+use super::{TENANT, documented, is_ready, job};
 use crate::{
     bucket::bucket_of,
     cluster::{API, Played},
@@ -196,6 +196,7 @@ pub(super) async fn by_classes_of_ones_own(site: &Site, tenant: &Shell, s3: &S3)
         site.some(tuned.orders, is_told).await;
     }
     is_ready(tenant, TENANT, "backupjob/tuned-cnpg");
+    documented::tuned_by_the_page(site, tenant).await;
     trimmed_by_a_plan(site, tenant).await;
 }
 
