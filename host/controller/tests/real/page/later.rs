@@ -15,7 +15,7 @@ use kube::{
 use serde_json::Value;
 use stage::{Cnpg, Fate, Workplace};
 
-use super::{INSTALLED, TENANT, is_ready, job, postgres};
+use super::{INSTALLED, TENANT, is_ready, job};
 use crate::{bucket::bucket_of, cluster::API, kubelet::Pod, site::Site};
 
 /// So many kinds are listed at a time.
@@ -51,8 +51,11 @@ async fn all_of(client: Client, kind: ApiResource) -> BTreeSet<String> {
 
 /// An upgrade is taken back while a job waits for its operator: the job ends well under the version before.
 pub(super) async fn is_rolled_back(site: &Site, pod: Pod, tenant: &Shell, s3: &S3) -> Pod {
-    let stalls = Workplace::new(bucket_of(s3, &s3.bucket)).of_namespace(TENANT);
-    let stalling = site.play(&[TENANT], Cnpg::at(stalls, Fate::Stalls));
+    let operator = |fate| {
+        let place = Workplace::new(bucket_of(s3, &s3.bucket)).of_namespace(TENANT);
+        site.play(&[TENANT], Cnpg::at(place, fate))
+    };
+    let stalling = operator(Fate::Stalls);
     let job = job("meanwhile", "cozy-default", ("Postgres", "orders-db"));
     tenant
         .run_on("kubectl apply -f -", &job.to_string())
@@ -69,7 +72,7 @@ pub(super) async fn is_rolled_back(site: &Site, pod: Pod, tenant: &Shell, s3: &S
     pod.stop();
     let pod = site.pod().await;
     drop(stalling);
-    let _operator = postgres(site, TENANT, s3).await;
+    let _operator = operator(Fate::Completes);
     is_ready(tenant, TENANT, "backupjob/meanwhile");
     let orders = "kubectl -n tenant-acme get backups.postgresql.cnpg.io -o name";
     let ordered = site.admin.run(orders).unwrap();

@@ -67,7 +67,7 @@ fn definition(group: &str, kind: &str, plural: &str, scope: &str, schema: &Value
     })
 }
 
-fn of(spec: Value, status: Value) -> Value {
+fn of(spec: &Value, status: &Value) -> Value {
     json!({ "type": "object", "properties": { "spec": spec, "status": status } })
 }
 
@@ -115,7 +115,7 @@ fn core() -> Vec<Value> {
         ("RestoreJob", "restorejobs", "Namespaced", restore, status()),
     ];
     let made = kinds.map(|(kind, plural, scope, spec, status)| {
-        definition(GROUP, kind, plural, scope, &of(spec, status))
+        definition(GROUP, kind, plural, scope, &of(&spec, &status))
     });
     made.to_vec()
 }
@@ -133,8 +133,9 @@ const STRATEGY_KINDS: [(&str, &str); 8] = [
 ];
 
 fn strategies() -> Vec<Value> {
-    let made = STRATEGY_KINDS
-        .map(|(kind, plural)| definition(STRATEGIES, kind, plural, "Cluster", &of(open(), open())));
+    let made = STRATEGY_KINDS.map(|(kind, plural)| {
+        definition(STRATEGIES, kind, plural, "Cluster", &of(&open(), &open()))
+    });
     made.to_vec()
 }
 
