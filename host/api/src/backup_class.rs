@@ -28,7 +28,7 @@ use crate::{
     category = "cozystack-backups",
     doc = "A way of backing up applications that tenants name in their jobs and plans.",
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
-    printcolumn = r#"{"name":"Kinds","type":"string","jsonPath":".spec.strategies[*].application.kind"}"#,
+    printcolumn = r#"{"name":"Kinds","type":"string","jsonPath":".status.kinds"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]
@@ -120,6 +120,10 @@ pub struct BindingStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BackupClassStatus {
+    /// The kinds of the applications that are bound, with commas between them. A column of `kubectl get` shows one text and
+    /// never more of a list than its first item.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kinds: Option<String>,
     /// The bindings of the spec, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub strategies: Vec<BindingStatus>,

@@ -6,6 +6,7 @@
 //! | `watches` | what changes in the cluster: wake-up calls for the queue |
 //! | `sight` | what the watches have shown, so that most reads need no request |
 //! | `work` | the queue and the passes under way |
+//! | `held` | RestoreJobs that old controllers have left held |
 //! | `leader` | which of several hosts works |
 //! | `plugins` | when StrategyPlugins are looked at, and the files of the plugin folder |
 //! | `credentials` | how often credentials were projected, as metrics |
@@ -18,6 +19,7 @@
 
 mod address;
 mod credentials;
+mod held;
 mod leader;
 mod metrics;
 mod options;

@@ -5,11 +5,13 @@
 //! | `passes` | passes and their queue, under the names of controller-runtime, so that existing dashboards read them |
 //! | `strategies` | what strategies cost, and what of theirs was refused |
 //! | `jobs` | how jobs ended, and when a Plan's job last succeeded |
+//! | `backups` | Backups that are lost, and what became of the data of deleted ones |
 //! | `requests` | what the API server was asked, under the name of client-go |
 //! | `inventory` | what is there at the moment: plugins, objects, who leads |
 //!
 //! Labels are bounded by what administrators install, by Plans, and by closed lists. No label is a job's name.
 
+mod backups;
 mod inventory;
 mod jobs;
 mod passes;
@@ -19,8 +21,10 @@ mod strategies;
 use std::sync::Arc;
 
 use backup_api::Reason;
-use backup_engine::{Evaluated, JobEnd, Observer, PlanOf, PluginOf, Strategies};
-use jiff::Timestamp;
+use backup_engine::{
+    BackupOf, BackupState, Evaluated, JobEnd, Observer, PlanOf, PlanSeen, PluginOf, Removed,
+    Strategies,
+};
 use prometheus_client::{encoding::prometheus_text, registry::Registry};
 use tokio::sync::watch;
 
@@ -29,6 +33,7 @@ pub(crate) use prometheus_text::CONTENT_TYPE;
 pub(crate) use requests::Requests;
 
 use crate::{credentials::Projections, real::RealCluster};
+use backups::Backups;
 use inventory::Inventory;
 use jobs::Jobs;
 use strategies::StrategyCosts;
@@ -41,6 +46,7 @@ pub(crate) struct Metrics {
     pub passes: Passes,
     strategies: StrategyCosts,
     jobs: Jobs,
+    backups: Backups,
 }
 
 impl Metrics {
@@ -66,6 +72,7 @@ impl Metrics {
             passes: Passes::register(&mut registry, workers),
             strategies: StrategyCosts::register(&mut registry),
             jobs: Jobs::register(&mut registry),
+            backups: Backups::register(&mut registry),
             registry: Arc::new(registry),
         }
     }
@@ -92,12 +99,24 @@ impl Observer for Metrics {
         self.jobs.ended(end);
     }
 
-    fn plan_seen(&self, plan: &PlanOf<'_>, last_success: Option<Timestamp>) {
-        self.jobs.plan_seen(plan, last_success);
+    fn plan_seen(&self, plan: &PlanOf<'_>, seen: &PlanSeen) {
+        self.jobs.plan_seen(plan, seen);
     }
 
     fn plan_gone(&self, plan: &PlanOf<'_>) {
         self.jobs.plan_gone(plan);
+    }
+
+    fn backup_seen(&self, backup: &BackupOf<'_>, state: BackupState) {
+        self.backups.seen(backup, state);
+    }
+
+    fn backup_removed(&self, backup: &BackupOf<'_>, removed: Removed) {
+        self.backups.removed(backup, removed);
+    }
+
+    fn backup_gone(&self, namespace: &str, name: &str) {
+        self.backups.gone(namespace, name);
     }
 }
 

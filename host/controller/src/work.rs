@@ -20,6 +20,7 @@ use tokio::{
 };
 
 use crate::{
+    held,
     metrics::{Ended, Metrics},
     plugins::News,
     probes::{Asked, Readiness},
@@ -153,6 +154,8 @@ impl Work {
         credentials_tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut passes: JoinSet<()> = JoinSet::new();
         let (done, mut ended) = unbounded_channel();
+        let (found, mut still_held) = unbounded_channel();
+        tokio::spawn(held::tell(self.host.cluster().clone(), found));
         let mut stop = std::pin::pin!(stop);
         let seen = Arc::clone(&self.watches.seen);
         loop {
@@ -192,6 +195,7 @@ impl Work {
                 }
                 Some(changed) = self.changes.recv() => self.changed(&mut queue, &changed),
                 Some(news) = self.plugin_news.recv() => self.heard(&mut queue, news),
+                Some(key) = still_held.recv() => queue.enqueue(key),
                 Some(passed) = ended.recv() => self.passed(&mut queue, passed),
                 Some(_) = passes.join_next() => {}
                 _ = credentials_tick.tick() => queue.look_at_credentials(self.host.own_keys()),

@@ -103,6 +103,7 @@ impl<C: Cluster> Host<C> {
     pub(crate) async fn reconcile_backup(&self, key: &Key) -> Result<Next, ApiError> {
         let target = object::target(API_VERSION, "Backup", Some(&key.namespace), &key.name);
         let Some(mut found) = self.cluster.get(&Caller::host(), &target).await? else {
+            self.observer.backup_gone(&key.namespace, &key.name);
             return Ok(Next::gone());
         };
         if object::is_deleting(&found) {

@@ -64,6 +64,9 @@ impl<C: Cluster> Host<C> {
         condition.observed_generation = class.metadata.generation;
         set_condition(&mut status.conditions, condition);
         status.observed_generation = class.metadata.generation;
+        let kinds: BTreeSet<&str> = strategies.iter().map(|bound| bound.kind.as_str()).collect();
+        let kinds = kinds.into_iter().collect::<Vec<_>>().join(",");
+        status.kinds = Some(kinds).filter(|kinds| !kinds.is_empty());
         status.strategies = strategies;
         status
     }

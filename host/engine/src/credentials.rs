@@ -69,7 +69,8 @@ pub struct Credentials {
     pub earlier_keys: Vec<String>,
 }
 
-/// Why credentials could not be projected. The reasons are the reference's, and labels of metrics.
+/// Why credentials could not be projected. The reasons are labels of metrics, and but for `NamespaceMissing` the
+/// reference's.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectionError {
     /// May come.
@@ -83,6 +84,9 @@ pub enum ProjectionError {
         "Secret {CREDENTIALS_SECRET} in {0} is not the platform's (label {MANAGED_BY} is missing); remove or rename it"
     )]
     TargetSecretNotOwned(String),
+    /// A system namespace that may come: what it is for is not installed.
+    #[error("namespace {0} does not exist")]
+    NamespaceMissing(String),
     /// May pass.
     #[error("the API server refused to read or write a credentials Secret: {0}")]
     ApiError(#[from] ApiError),
@@ -96,6 +100,7 @@ impl ProjectionError {
             Self::SourceSecretMissing(_) => "SourceSecretMissing",
             Self::SourceSecretMalformed(..) => "SourceSecretMalformed",
             Self::TargetSecretNotOwned(_) => "TargetSecretNotOwned",
+            Self::NamespaceMissing(_) => "NamespaceMissing",
             Self::ApiError(_) => "APIError",
         }
     }
@@ -262,7 +267,12 @@ impl<C: Cluster> Host<C> {
         }
         let reason = error.reason();
         self.projection.counts.failed(namespace, reason);
-        if !error.is_of_the_source() || self.projection.is_news(&error.to_string()) {
+        if matches!(error, ProjectionError::NamespaceMissing(_)) {
+            tracing::debug!(
+                namespace,
+                "a system namespace is not there, and has no copy"
+            );
+        } else if !error.is_of_the_source() || self.projection.is_news(&error.to_string()) {
             tracing::warn!(namespace, reason, %error, "the credentials cannot be projected");
         }
         if let (ProjectionError::TargetSecretNotOwned(_), Some(secret)) = (&error, found) {

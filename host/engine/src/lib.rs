@@ -64,11 +64,13 @@ pub use guard::is_writable;
 pub use host::{Clock, Evaluator, Host};
 pub use interest::{Interest, Next, kinds_known};
 pub use object::{has_ended, reference};
-pub use observe::{Evaluated, JobEnd, Nobody, Observer, PlanOf, PluginOf};
+pub use observe::{
+    BackupOf, BackupState, Evaluated, JobEnd, Nobody, Observer, PlanOf, PlanSeen, PluginOf, Removed,
+};
 pub use plugin::{Fetch, Look, Looked, Plugins};
 pub use queue::{Key, Queue};
 pub use reconcile::needs_passes;
 pub use runner::{Passed, Restless, Runner, memory_clock};
 pub use settings::{AuthoritySettings, Settings, StorageSettings, VeleroSettings};
 pub use storage::{Location, MemoryStorage, Storage, StorageError, covers};
-pub use strategies::{Serving, Strategies, Use, Uses, limits, proposed_grant};
+pub use strategies::{PluginState, Serving, States, Strategies, Use, Uses, limits, proposed_grant};

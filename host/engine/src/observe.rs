@@ -8,11 +8,12 @@ use std::time::Duration;
 use backup_api::{JobPhase, Reason};
 use backup_sandbox::{Cost, Finished, Question};
 use jiff::Timestamp;
+use serde_json::Value;
 use tracing::{Span, field::Empty, info_span};
 
 use crate::{
-    admit::Case, cluster::Cluster, guard::guard, host::Host, job::Job, ledger::Ledger, queue::Key,
-    stop::Stop, strategies::Serving,
+    admit::Case, cluster::Cluster, guard::guard, host::Host, job::Job, ledger::Ledger, object,
+    queue::Key, stop::Stop, strategies::Serving,
 };
 
 /// Is told of the host's work. What it does with it changes nothing, and must not take long.
@@ -26,11 +27,20 @@ pub trait Observer: Send + Sync {
     /// A job has ended, and its status says so. After a crash at the wrong moment nobody is told.
     fn job_ended(&self, _end: &JobEnd<'_>) {}
 
-    /// A Plan was looked at; with when a job of it last succeeded, if one has.
-    fn plan_seen(&self, _plan: &PlanOf<'_>, _last_success: Option<Timestamp>) {}
+    /// A Plan was looked at.
+    fn plan_seen(&self, _plan: &PlanOf<'_>, _seen: &PlanSeen) {}
 
     /// A Plan is gone.
     fn plan_gone(&self, _plan: &PlanOf<'_>) {}
+
+    /// A Backup was looked at.
+    fn backup_seen(&self, _backup: &BackupOf<'_>, _state: BackupState) {}
+
+    /// A Backup that was deleted has gone, with this becoming of its data.
+    fn backup_removed(&self, _backup: &BackupOf<'_>, _removed: Removed) {}
+
+    /// A Backup is gone, whoever let go of it. Behind `backup_removed` it is told, too.
+    fn backup_gone(&self, _namespace: &str, _name: &str) {}
 }
 
 /// Nobody, who is told in vain.
@@ -186,5 +196,73 @@ impl<C: Cluster> Host<C> {
             strategy_kind: strategy.map_or("", |strategy| strategy.kind.as_str()),
             took,
         });
+    }
+}
+
+/// What is known of a Plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PlanSeen {
+    /// When a job of it last succeeded, if one has.
+    pub last_success: Option<Timestamp>,
+    /// Until when another has to: the second slot since. None where no jobs are made, because the Plan is suspended or
+    /// cannot be read.
+    pub success_due: Option<Timestamp>,
+}
+
+/// A Backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackupOf<'a> {
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// The kind of strategy that made it.
+    pub strategy_kind: &'a str,
+}
+
+impl<'a> BackupOf<'a> {
+    pub(crate) fn of(backup: &'a Value) -> Self {
+        Self {
+            namespace: object::text(backup, &["metadata", "namespace"]),
+            name: object::text(backup, &["metadata", "name"]),
+            strategy_kind: object::text(backup, &["spec", "strategyRef", "kind"]),
+        }
+    }
+}
+
+/// How a Backup was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackupState {
+    /// Nothing is known against it.
+    InOrder,
+    /// Its data is gone.
+    Lost,
+    /// It was deleted at this time, and its data is being removed.
+    Removing(Timestamp),
+}
+
+/// What became of the data of a Backup that was deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Removed {
+    /// It is gone.
+    Done,
+    /// It stays, because nobody asked for it to go.
+    Retained,
+    /// It stays, though somebody asked for it to go: nobody could remove it.
+    LeftBehind,
+}
+
+impl Removed {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Done, Self::Retained, Self::LeftBehind];
+
+    /// As it stands in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "Done",
+            Self::Retained => "Retained",
+            Self::LeftBehind => "LeftBehind",
+        }
     }
 }

@@ -73,10 +73,11 @@ impl<C: Cluster> Host<C> {
         };
         let mut pass = Pass::over(found, self.now())?;
         pass.jobs = self.jobs_of(&pass.plan).await?;
-        let (at, gone) = match pass.terms() {
-            Ok(terms) => self.keep(&mut pass, &terms).await?,
+        let terms = pass.terms();
+        let (at, gone) = match &terms {
+            Ok(terms) => self.keep(&mut pass, terms).await?,
             Err(wrong) => {
-                pass.invalid(&wrong);
+                pass.invalid(wrong);
                 (None, vec![])
             }
         };
@@ -84,9 +85,8 @@ impl<C: Cluster> Host<C> {
         self.notice_plan(&pass.found, &pass.status.conditions)
             .await?;
         write_status(&self.cluster, &pass.found, &pass.status).await?;
-        let last_success = pass.status.last_successful_time.as_ref();
-        self.observer
-            .plan_seen(&PlanOf::of(key), last_success.map(|time| time.0));
+        let seen = pass.seen(terms.ok().as_ref());
+        self.observer.plan_seen(&PlanOf::of(key), &seen);
         let has_more = self.clear_away(&pass, &gone).await?;
         let at = if has_more { Some(self.now()) } else { at };
         let interest = interest(&target, &pass.plan);

@@ -153,6 +153,7 @@ impl<C: Cluster> Plugins<C> {
         let names: BTreeSet<String> = plugins.iter().map(|(_, plugin)| name_of(plugin)).collect();
         memory.plugins.retain(|name, _| names.contains(name));
         self.trials.retain(|name| names.contains(name));
+        self.strategies.states().retain(&names);
         for (found, plugin) in &plugins {
             let kind = plugin.spec.strategy_kind.as_str();
             let owner = owners.get(kind).map_or("", String::as_str);
@@ -271,16 +272,17 @@ impl<C: Cluster> Plugins<C> {
                 .err();
         }
         self.strategies.grant_anew(&name, &plugin.spec);
+        let report = Report {
+            plugin,
+            candidate: &remembered.candidate,
+            definition: remembered.definition.as_ref().map(|(_, of)| of),
+            serving: self.serving(plugin),
+            owner,
+            uses: self.strategies.uses(),
+            now: (self.clock)(),
+        };
+        self.strategies.states().set(&name, report.state());
         let written = if look.writes {
-            let report = Report {
-                plugin,
-                candidate: &remembered.candidate,
-                definition: remembered.definition.as_ref().map(|(_, of)| of),
-                serving: self.serving(plugin),
-                owner,
-                uses: self.strategies.uses(),
-                now: (self.clock)(),
-            };
             let status = report.status();
             upkeep::write_status(&self.cluster, found, &status)
                 .await

@@ -1,5 +1,6 @@
 //! The plugins that serve, by the strategy kind that each is granted, and the components that jobs under way began with.
 
+mod states;
 mod uses;
 
 use std::{
@@ -19,6 +20,7 @@ use backup_sandbox::{Limits, Manifest, Strategy};
 
 use crate::cluster::{Account, Caller};
 
+pub use states::{PluginState, States};
 pub use uses::{Use, Uses};
 
 /// A plugin that serves a strategy kind: what it is, and what it was granted.
@@ -106,6 +108,7 @@ pub(crate) enum Sought {
 pub struct Strategies {
     known: RwLock<Known>,
     changes: AtomicU64,
+    states: States,
     uses: Uses,
 }
 
@@ -233,6 +236,12 @@ impl Strategies {
     #[must_use]
     pub fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
+    }
+
+    /// How each StrategyPlugin fares.
+    #[must_use]
+    pub fn states(&self) -> &States {
+        &self.states
     }
 
     /// Which Backups and jobs need which plugin.

@@ -1,8 +1,8 @@
 //! Tells when something in the plugin folder changes, without looking again and again.
 //!
 //! A folder that is mounted into a container changes by links: a kubelet writes a folder of its own beside the components,
-//! and turns the link `..data` to it. So what is watched is the folder, those that its links lead to, and the name of the
-//! folder itself in the one above.
+//! and turns the link `..data` to it. So what is watched is the folder and the folders in it, where volumes are mounted,
+//! those that the links of all of them lead to, and the name of the folder itself in the one above.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -163,24 +163,30 @@ impl FolderWatch {
     }
 }
 
-/// The plugin folder, and those that its links lead to.
+/// The plugin folder, those in it, and those that links in any of them lead to.
 fn folders(folder: &Path) -> BTreeSet<PathBuf> {
     let mut folders = BTreeSet::from([folder.to_owned()]);
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
-        let Some(target) = is_link
-            .then(|| fs::canonicalize(entry.path()).ok())
-            .flatten()
-        else {
-            continue;
-        };
-        let inside = match target.is_dir() {
-            true => Some(target.as_path()),
-            false => target.parent(),
-        };
-        folders.extend(inside.map(Path::to_owned));
-    }
+    folders.extend(entries(folder).filter(|path| path.is_dir() && !path.is_symlink()));
+    let links = folders.iter().flat_map(|folder| entries(folder));
+    let links = links.filter(|path| path.is_symlink());
+    let targets: BTreeSet<_> = links.filter_map(|link| lead_to(&link)).collect();
+    folders.extend(targets);
     folders
+}
+
+/// The paths of what is in a folder.
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path())
+}
+
+/// The folder that a link leads to, or into.
+fn lead_to(link: &Path) -> Option<PathBuf> {
+    let target = fs::canonicalize(link).ok()?;
+    match target.is_dir() {
+        true => Some(target),
+        false => target.parent().map(Path::to_owned),
+    }
 }
 
 #[cfg(test)]
@@ -219,23 +225,37 @@ mod tests {
         let above = tempfile::tempdir().unwrap();
         let folder = above.path().join("plugins");
         fs::create_dir(&folder).unwrap();
+        is_told_of_a_mounted_volume(&folder, &folder).await;
+    }
+
+    #[tokio::test]
+    async fn a_volume_that_is_mounted_in_the_folder_is_told_of_too() {
+        let above = tempfile::tempdir().unwrap();
+        let folder = above.path().join("plugins");
+        let mounted = folder.join("acme");
+        fs::create_dir_all(&mounted).unwrap();
+        is_told_of_a_mounted_volume(&folder, &mounted).await;
+    }
+
+    /// A volume turns its link, as a kubelet does it with a ConfigMap, and each time it is told.
+    async fn is_told_of_a_mounted_volume(folder: &Path, volume: &Path) {
         let publish = |version: &str| {
-            let own = folder.join(format!("..{version}"));
+            let own = volume.join(format!("..{version}"));
             fs::create_dir(&own).unwrap();
             fs::write(own.join("a.wasm"), version).unwrap();
-            symlink(format!("..{version}"), folder.join("..data_tmp")).unwrap();
-            fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
+            symlink(format!("..{version}"), volume.join("..data_tmp")).unwrap();
+            fs::rename(volume.join("..data_tmp"), volume.join("..data")).unwrap();
         };
         publish("1");
-        symlink("..data/a.wasm", folder.join("a.wasm")).unwrap();
-        let mut watch = FolderWatch::new(&folder).unwrap();
+        symlink("..data/a.wasm", volume.join("a.wasm")).unwrap();
+        let mut watch = FolderWatch::new(folder).unwrap();
         for version in ["2", "3"] {
             publish(version);
             told(&mut watch).await;
-            assert_eq!(fs::read_to_string(folder.join("a.wasm")).unwrap(), version);
+            assert_eq!(fs::read_to_string(volume.join("a.wasm")).unwrap(), version);
         }
         // A file behind the links, written in place.
-        fs::write(folder.join("..3/a.wasm"), "4").unwrap();
+        fs::write(volume.join("..3/a.wasm"), "4").unwrap();
         told(&mut watch).await;
     }
 

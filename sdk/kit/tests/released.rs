@@ -177,7 +177,9 @@ fn the_contract_keeps_every_function_of_the_versions_before_it() {
 fn the_present_contract_is_one_of_those_that_are_kept() {
     let versions: Vec<String> = released().into_iter().map(|kept| kept.version).collect();
     assert!(
-        versions.iter().any(|version| version == backup_sandbox::CONTRACT),
+        versions
+            .iter()
+            .any(|version| version == backup_sandbox::CONTRACT),
         "keep a component and the text of {} in tests/released: {versions:?}",
         backup_sandbox::CONTRACT
     );

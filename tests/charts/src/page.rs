@@ -47,7 +47,8 @@ impl Chart {
         self.has_file(page, &format!("{before}{begin}{table}{end}{after}"))
     }
 
-    /// The README tells all values, in the order of `values.yaml`, with what the schema says of them.
+    /// The README tells all values, in the order of `values.yaml`, with what the schema says of them; and each has a comment
+    /// in `values.yaml`.
     ///
     /// # Errors
     /// When it does not, and when values and schema differ.
@@ -57,9 +58,17 @@ impl Chart {
             std::fs::read_to_string(&path).with_context(|| path.display().to_string())
         };
         let schema: Value = serde_json::from_str(&read("values.schema.json")?)?;
-        let defaults: Value = serde_saphyr::from_str(&read("values.yaml")?)?;
+        let text = read("values.yaml")?;
+        let defaults: Value = serde_saphyr::from_str(&text)?;
         let mut rows = vec![row(["value", "default", "meaning"])];
         values(&schema, &defaults, "", &mut rows)?;
+        let with_comment = commented(&text);
+        for row in rows.iter().skip(1) {
+            let is_commented = with_comment
+                .iter()
+                .any(|path| row[0] == format!("`{path}`"));
+            ensure!(is_commented, "values.yaml has no comment above {}", row[0]);
+        }
         self.has_table("README.md", "values", &rows)
     }
 }
@@ -68,6 +77,29 @@ impl Chart {
 #[must_use]
 pub fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
     cells.map(ToOwned::to_owned).to_vec()
+}
+
+/// The paths in a file of values that have a comment right above them.
+fn commented(text: &str) -> Vec<String> {
+    let mut open: Vec<(usize, &str)> = vec![];
+    let mut found = vec![];
+    let mut above = "";
+    for line in text.lines() {
+        let trimmed = line.trim_start();
+        let name = trimmed.split_once(':').map_or("", |(name, _)| name);
+        let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if is_name {
+            let depth = line.len() - trimmed.len();
+            open.retain(|(outer, _)| *outer < depth);
+            open.push((depth, name));
+            if above.starts_with('#') {
+                let path: Vec<&str> = open.iter().map(|(_, name)| *name).collect();
+                found.push(path.join("."));
+            }
+        }
+        above = trimmed;
+    }
+    found
 }
 
 fn values(schema: &Value, value: &Value, path: &str, rows: &mut Vec<Vec<String>>) -> Result<()> {

@@ -19,35 +19,24 @@ const MANAGER: &str = "cozystack";
 /// Holds an application until what it consists of is gone.
 const FINALIZER: &str = "cozystack.example/release";
 
-/// The kinds that are backed up.
-const KINDS: [&str; 7] = [
-    "Postgres",
-    "MariaDB",
-    "ClickHouse",
-    "Etcd",
-    "FoundationDB",
-    "VMDisk",
-    "VMInstance",
-];
-
 /// It makes what an application consists of at once; the operators go on from there.
 pub(crate) struct Cozystack;
 
 impl Operator for Cozystack {
     const WATCHES: &[(&str, &str)] = &[
-        (APPS, KINDS[0]),
-        (APPS, KINDS[1]),
-        (APPS, KINDS[2]),
-        (APPS, KINDS[3]),
-        (APPS, KINDS[4]),
-        (APPS, KINDS[5]),
-        (APPS, KINDS[6]),
+        (APPS, "Postgres"),
+        (APPS, "MariaDB"),
+        (APPS, "ClickHouse"),
+        (APPS, "Etcd"),
+        (APPS, "FoundationDB"),
+        (APPS, "VMDisk"),
+        (APPS, "VMInstance"),
         (HELM, "HelmRelease"),
     ];
 
     async fn step<C: Cluster>(&self, cluster: &C, _: Timestamp) -> Result<Vec<String>, ApiError> {
         let mut steps = vec![];
-        for kind in KINDS {
+        for kind in kinds() {
             for application in all(cluster, APPS, kind).await? {
                 let is_going = application["metadata"]["deletionTimestamp"].is_string();
                 let step = match (is_going, is_held(&application)) {
@@ -63,6 +52,12 @@ impl Operator for Cozystack {
         }
         Ok(steps)
     }
+}
+
+/// The kinds of applications that are backed up.
+fn kinds() -> impl Iterator<Item = &'static str> {
+    let applications = Cozystack::WATCHES.iter();
+    applications.filter_map(|(api_version, kind)| (*api_version == APPS).then_some(*kind))
 }
 
 /// What an application consists of, with what operators say of it. None of it is another application.
@@ -170,15 +165,18 @@ fn made_by_helm(application: &Value) -> Vec<Value> {
     })]
 }
 
-/// Gives a release its application, where it has none.
+/// Gives a release its application, where it has none. One that Helm has not installed may be on its way to another name.
 async fn adopt<C: Cluster>(cluster: &C, release: &Value) -> Result<Option<String>, ApiError> {
     let label = |name: &str| {
         let label = format!("apps.cozystack.io/application.{name}");
         release["metadata"]["labels"][label].as_str()
     };
-    let known = label("kind").filter(|kind| KINDS.contains(kind));
+    let known = label("kind").filter(|kind| kinds().any(|known| known == *kind));
     let is_going = release["metadata"]["deletionTimestamp"].is_string();
-    let Some((kind, name)) = known.zip(label("name")).filter(|_| !is_going) else {
+    let is_installed =
+        release["status"]["conditions"].is_array() && release["spec"]["suspend"] != true;
+    let stays = is_installed && !is_going;
+    let Some((kind, name)) = known.zip(label("name")).filter(|_| stays) else {
         return Ok(None);
     };
     let values = release.pointer("/spec/values");

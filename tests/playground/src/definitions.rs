@@ -4,14 +4,6 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use stage::Kind;
 
-/// What the chart of Cozystack's object storage is asked by.
-const BUCKET: Kind = Kind {
-    group: "apps.cozystack.io",
-    version: "v1alpha1",
-    kind: "Bucket",
-    plural: "buckets",
-};
-
 /// Where Velero keeps what it stores.
 const LOCATION: Kind = Kind {
     group: "velero.io",
@@ -29,13 +21,21 @@ const LOCATION: Kind = Kind {
 pub(crate) fn all() -> Result<Vec<Value>> {
     let mut definitions = charts::HOST.definitions()?;
     let real = controlplane::operator_crds()?;
-    for kind in stage::kinds().iter().chain([&BUCKET, &LOCATION]) {
+    for kind in stage::kinds().iter().chain([&LOCATION]) {
         let stand_in = listed(stage::crd(kind), kind);
-        let name = &stand_in["metadata"]["name"];
-        let found = real.iter().find(|crd| crd["metadata"]["name"] == *name);
-        definitions.push(found.unwrap_or(&stand_in).clone());
+        if find(&definitions, &stand_in).is_none() {
+            let definition = find(&real, &stand_in).unwrap_or(&stand_in);
+            definitions.push(definition.clone());
+        }
     }
     Ok(definitions)
+}
+
+/// The definition of the same kind.
+fn find<'a>(definitions: &'a [Value], of: &Value) -> Option<&'a Value> {
+    let name = &of["metadata"]["name"];
+    let mut definitions = definitions.iter();
+    definitions.find(|definition| definition["metadata"]["name"] == *name)
 }
 
 /// Cozystack lists what tenants order under one name: `kubectl get cozystack`.

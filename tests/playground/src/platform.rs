@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use charts::{HOST, VELERO};
+use charts::{Chart, HOST, VELERO};
 use controlplane::{ControlPlane, Helm};
 use serde_json::{Value, json};
 
@@ -20,15 +20,18 @@ pub(crate) async fn install(plane: &Arc<ControlPlane>, storage: &Storage) -> Res
     let namespace = |name: &str| json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
     let namespaces = [HOST.namespace, VELERO.namespace].map(namespace);
     plane.apply(&namespaces).await?;
-    let values = (host_values(storage), velero_values(storage));
+    tokio::try_join!(
+        release(plane, HOST, host_values(storage)),
+        release(plane, VELERO, velero_values(storage)),
+    )?;
+    Ok(())
+}
+
+async fn release(plane: &Arc<ControlPlane>, chart: Chart, values: Value) -> Result<()> {
     let plane = Arc::clone(plane);
-    tokio::task::spawn_blocking(move || {
-        let helm = Helm::of(&plane)?;
-        HOST.install(&helm, &values.0)?;
-        VELERO.install(&helm, &values.1)
-    })
-    .await
-    .context("Helm was cut off")?
+    let installed =
+        tokio::task::spawn_blocking(move || chart.install(&Helm::of(&plane)?, &values)).await;
+    installed.context("Helm was cut off")?
 }
 
 /// What is not as the chart has it: one host, and a storage on this machine.

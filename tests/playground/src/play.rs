@@ -30,9 +30,13 @@ const BUCKET: &str = "cozy-backups";
 /// Where the storage is, and the keys to it.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Storage {
+    /// Its URL.
     pub(crate) endpoint: String,
+    /// The platform's bucket.
     pub(crate) bucket: String,
+    /// Who asks.
     pub(crate) access_key: String,
+    /// How that is proven.
     pub(crate) secret_key: String,
 }
 

@@ -51,6 +51,7 @@ As the administrator
 
 As the tenant, with nothing but the chart's roles for tenants
   export KUBECONFIG={theirs}
+  kubectl get backupclasses
   kubectl get backupjobs,backups
   kubectl apply -f - <<END
 apiVersion: backups.cozystack.io/v1alpha1

@@ -5,7 +5,11 @@ use std::{path::Path, sync::Arc, time::Instant};
 use anyhow::{Result, bail};
 use controlplane::{ControlPlane, Process, Processes, detached};
 
-use crate::{definitions, deployment::Container, first, platform, play, tenants, told};
+use crate::{
+    definitions,
+    deployment::{self, Container},
+    first, platform, play, tenants, told,
+};
 
 /// Starts a platform in `folder`, unless one runs there, and makes the first backup.
 ///
@@ -13,26 +17,39 @@ use crate::{definitions, deployment::Container, first, platform, play, tenants, 
 /// When something does not start. What was started until then is ended; files and logs stay.
 pub(crate) async fn up(folder: &Path, plugins: &Path) -> Result<()> {
     let processes = Processes::of(folder);
-    let (run, ended): (Vec<_>, Vec<_>) = processes.all()?.into_iter().partition(Process::runs);
-    match (run.as_slice(), ended.as_slice()) {
-        ([_, ..], []) => {
-            told::say("the playground runs already\n");
-            told::say(&told::next(folder));
-            return Ok(());
-        }
-        ([_, ..], [ended, ..]) => bail!(
-            "a part of the playground has ended: {name}; why stands in {name}.log in {folder}; `cargo xtask down` ends the rest",
-            name = ended.name,
-            folder = folder.display(),
-        ),
-        // What is there are files of one that has ended as a whole.
-        _ => drop(detached::down(folder)?),
+    if runs(folder, &processes.all()?)? {
+        told::say("the playground runs already\n");
+        told::say(&told::next(folder));
+        return Ok(());
     }
+    // What is there are files of one that has ended as a whole.
+    detached::down(folder)?;
     let started = start(folder, plugins).await;
     if started.is_err() {
         processes.end()?;
     }
     started
+}
+
+/// Whether one runs.
+///
+/// # Errors
+/// When a part of it runs, and another does not.
+fn runs(folder: &Path, processes: &[Process]) -> Result<bool> {
+    let (run, ended): (Vec<_>, Vec<_>) = processes.iter().partition(|process| process.runs());
+    let folder = folder.display();
+    match (run.as_slice(), ended.as_slice()) {
+        ([], _) => Ok(false),
+        (_, [ended, ..]) => bail!(
+            "a part of the playground has ended: {name}; why stands in {name}.log in {folder}; `cargo xtask down` ends the rest",
+            name = ended.name,
+        ),
+        // The host is the last one that is started.
+        ([.., last], []) if last.name != deployment::NAME => bail!(
+            "the playground in {folder} was not started to its end; `cargo xtask down` ends what there is of it"
+        ),
+        _ => Ok(true),
+    }
 }
 
 async fn start(folder: &Path, plugins: &Path) -> Result<()> {
@@ -100,5 +117,38 @@ impl Clock {
 
     fn tell(&self, what: &str) {
         told::say(&format!("{:5.1} s  {what}", self.seconds()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_runs_in_part_is_told_of_and_not_taken_for_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let processes = Processes::of(folder.path());
+        let looked_at = || runs(folder.path(), &processes.all().unwrap());
+        let starts = |name: &str| {
+            let mut command = std::process::Command::new("sleep");
+            let child = command.arg("600").spawn().unwrap();
+            processes.add(name, child.id()).unwrap();
+            child
+        };
+        let ends = |mut child: std::process::Child| {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        };
+        assert!(!looked_at().unwrap());
+        let etcd = starts("etcd");
+        let said = looked_at().unwrap_err().to_string();
+        assert!(said.contains("not started to its end"), "{said}");
+        let host = starts("host");
+        assert!(looked_at().unwrap());
+        ends(host);
+        let said = looked_at().unwrap_err().to_string();
+        assert!(said.contains("has ended: host"), "{said}");
+        ends(etcd);
+        assert!(!looked_at().unwrap());
     }
 }

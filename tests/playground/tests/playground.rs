@@ -16,7 +16,7 @@ use controlplane::Processes;
 use futures::{StreamExt as _, future::join_all};
 use kube::{
     Api, Client, Config,
-    api::PostParams,
+    api::{ListParams, PostParams},
     config::{KubeConfigOptions, Kubeconfig},
     core::{ApiResource, DynamicObject, GroupVersionKind},
     runtime::{WatchStreamExt as _, watcher},
@@ -79,9 +79,16 @@ impl Drop for Playground {
     }
 }
 
-fn jobs(client: &Client, namespace: &str, kind: &str) -> Api<DynamicObject> {
-    let kind = GroupVersionKind::gvk("backups.cozystack.io", "v1alpha1", kind);
-    Api::namespaced_with(client.clone(), namespace, &ApiResource::from_gvk(&kind))
+fn kind(name: &str) -> ApiResource {
+    ApiResource::from_gvk(&GroupVersionKind::gvk(
+        "backups.cozystack.io",
+        "v1alpha1",
+        name,
+    ))
+}
+
+fn jobs(client: &Client, namespace: &str, name: &str) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), namespace, &kind(name))
 }
 
 /// Orders a job, and waits until it has succeeded.
@@ -144,8 +151,11 @@ async fn a_tenant_backs_up_and_restores_each_kind_and_nothing_is_left_behind() {
         succeeds(&client, "RestoreJob", &name, &spec).await;
     }))
     .await;
+    let classes: Api<DynamicObject> = Api::all_with(client.clone(), &kind("BackupClass"));
+    let classes = classes.list(&ListParams::default()).await.unwrap();
+    assert_eq!(classes.items.len(), 1);
     let others = jobs(&client, "tenant-acme", "BackupJob");
-    let refused = others.list(&Default::default()).await.unwrap_err();
+    let refused = others.list(&ListParams::default()).await.unwrap_err();
     assert!(matches!(refused, kube::Error::Api(status) if status.code == 403));
 
     let output = playground.run("down", &[]);

@@ -32,6 +32,8 @@ const fn kind(
 const KINDS: &[Kind] = &[
     kind("apps.cozystack.io", "v1alpha1", "Postgres", "postgreses"),
     kind("apps.cozystack.io", "v1alpha1", "Etcd", "etcds"),
+    // The platform's bucket, which the host's chart makes.
+    kind("apps.cozystack.io", "v1alpha1", "Bucket", "buckets"),
     kind("apps.cozystack.io", "v1alpha1", "ClickHouse", "clickhouses"),
     kind(
         "clickhouse.altinity.com",

@@ -62,6 +62,7 @@ async fn a_class_in_order_says_so_and_is_written_once() {
     let (ready, bindings) = said(&mut stage).await;
     assert_eq!(ready, "True BindingsReady: every binding is in order");
     assert_eq!(bindings, json!([{ "kind": "Postgres", "ready": true }]));
+    assert_eq!(class(&stage)["status"]["kinds"], "Postgres");
     let revision = stage.cluster.revision();
     stage.restart();
     said(&mut stage).await;

@@ -6,9 +6,25 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// The cargo that runs this program, or the one in `PATH`.
+/// The cargo that runs this program, or the one in `PATH`, as a person would start it.
+///
+/// What cargo told this program of its own package is left out. Build scripts look at variables of these names, ring's
+/// among them: it would be built anew with all that depends on it, and again for the next person who types `cargo test`.
 pub(crate) fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut cargo = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(is_of_a_package) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
+}
+
+/// Whether cargo tells by a variable which package a program is of.
+fn is_of_a_package(variable: &str) -> bool {
+    let starts = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+    starts.iter().any(|start| variable.starts_with(start))
 }
 
 /// Builds programs of the workspace, and returns the command that starts the first. They are built with the features of
@@ -81,4 +97,26 @@ pub(crate) fn line(command: &Command) -> String {
         .map(|word| word.to_string_lossy())
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cargo_that_is_started_hears_nothing_of_this_programs_package() {
+        let command = cargo();
+        let removed: Vec<_> = command
+            .get_envs()
+            .filter(|(_, value)| value.is_none())
+            .map(|(name, _)| name.to_string_lossy())
+            .collect();
+        // Those of this test, which cargo has started.
+        assert!(
+            removed.contains(&"CARGO_MANIFEST_DIR".into()),
+            "{removed:?}"
+        );
+        assert!(removed.contains(&"CARGO_PKG_NAME".into()), "{removed:?}");
+        assert!(!removed.contains(&"CARGO".into()), "{removed:?}");
+    }
 }

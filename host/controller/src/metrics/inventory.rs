@@ -33,6 +33,14 @@ struct Plugin {
     digest: String,
 }
 
+/// How a plugin fares.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct State {
+    strategy_kind: String,
+    plugin: String,
+    reason: &'static str,
+}
+
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Kind {
     kind: String,
@@ -70,6 +78,22 @@ impl Collector for Inventory {
                 digest: identity.digest,
             };
             ConstGauge::new(1_i64).encode(plugins.encode_family(&plugin)?)?;
+        }
+
+        let mut states = encoder.encode_descriptor(
+            "cozystack_backup_plugin_ready",
+            "Whether something of a StrategyPlugin serves, with the reason of its condition Ready",
+            None,
+            MetricType::Gauge,
+        )?;
+        for (plugin, state) in self.strategies.states().all() {
+            let labels = State {
+                strategy_kind: state.strategy_kind,
+                plugin,
+                reason: state.reason,
+            };
+            let is_ready = i64::from(state.is_ready);
+            ConstGauge::new(is_ready).encode(states.encode_family(&labels)?)?;
         }
 
         let mut objects = encoder.encode_descriptor(

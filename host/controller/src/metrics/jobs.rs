@@ -1,6 +1,6 @@
 //! How jobs ended, and when a Plan's job last succeeded.
 
-use backup_engine::{JobEnd, PlanOf};
+use backup_engine::{JobEnd, PlanOf, PlanSeen};
 use jiff::Timestamp;
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -44,6 +44,7 @@ pub(super) struct Jobs {
     ends: Family<End, Counter>,
     seconds: Family<Alike, Histogram>,
     last_success: Family<Plan, Gauge>,
+    success_due: Family<Plan, Gauge>,
 }
 
 impl Jobs {
@@ -56,6 +57,7 @@ impl Jobs {
                 Histogram::new(exponential_buckets(1.0, 2.0, 18))
             }),
             last_success: Family::default(),
+            success_due: Family::default(),
         };
         registry.register(
             "cozystack_backup_jobs_ended",
@@ -71,6 +73,11 @@ impl Jobs {
             "cozystack_backup_plan_last_success_timestamp_seconds",
             "When a BackupJob of a Plan last succeeded, in seconds since 1970; zero where none has",
             jobs.last_success.clone(),
+        );
+        registry.register(
+            "cozystack_backup_plan_success_due_timestamp_seconds",
+            "Until when a BackupJob of a Plan has to succeed, in seconds since 1970: the second slot since one did",
+            jobs.success_due.clone(),
         );
         jobs
     }
@@ -101,14 +108,23 @@ impl Jobs {
         }
     }
 
-    pub(super) fn plan_seen(&self, plan: &PlanOf<'_>, last_success: Option<Timestamp>) {
-        self.last_success
-            .get_or_create(&labels(plan))
-            .set(last_success.map_or(0, Timestamp::as_second));
+    pub(super) fn plan_seen(&self, plan: &PlanOf<'_>, seen: &PlanSeen) {
+        let labels = labels(plan);
+        let last_success = seen.last_success.map_or(0, Timestamp::as_second);
+        self.last_success.get_or_create(&labels).set(last_success);
+        match seen.success_due {
+            Some(due) => {
+                self.success_due.get_or_create(&labels).set(due.as_second());
+            }
+            None => {
+                self.success_due.remove(&labels);
+            }
+        }
     }
 
     pub(super) fn plan_gone(&self, plan: &PlanOf<'_>) {
         self.last_success.remove(&labels(plan));
+        self.success_due.remove(&labels(plan));
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
 
 use backup_engine::{Key, PluginOf};
 use backup_sandbox::{Cost, Question};
+use jiff::Timestamp;
 use kube::{Client, Config};
 
 use super::{passes::Ended, *};
@@ -96,6 +97,16 @@ const PLAN: PlanOf<'static> = PlanOf {
     name: "nightly",
 };
 
+const BACKUP: BackupOf<'static> = BackupOf {
+    namespace: "tenant-acme",
+    name: "nightly-1",
+    strategy_kind: "CNPG",
+};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
 /// Lets everything happen once.
 fn everything(metrics: &Metrics) {
     let passes = &metrics.passes;
@@ -125,7 +136,15 @@ fn everything(metrics: &Metrics) {
         strategy_kind: "CNPG",
         took: Some(Duration::from_secs(30)),
     });
-    metrics.plan_seen(&PLAN, Some(Timestamp::from_second(1_700_000_000).unwrap()));
+    metrics.plan_seen(
+        &PLAN,
+        &PlanSeen {
+            last_success: Some(at(1_700_000_000)),
+            success_due: Some(at(1_700_172_800)),
+        },
+    );
+    metrics.backup_seen(&BACKUP, BackupState::Lost);
+    metrics.backup_removed(&BACKUP, Removed::Done);
 }
 
 #[tokio::test]
@@ -181,7 +200,10 @@ async fn a_plan_that_is_gone_is_told_no_more_and_no_job_is_a_label() {
     let sample = "cozystack_backup_plan_last_success_timestamp_seconds{namespace=\"tenant-acme\",plan=\"nightly\"}";
     let page = Page::read(&metrics.text());
     assert_eq!(page.samples.get(sample), Some(&1_700_000_000.0));
+    let due = sample.replace("last_success", "success_due");
+    assert_eq!(page.samples.get(&due), Some(&1_700_172_800.0));
     metrics.plan_gone(&PLAN);
+    metrics.backup_gone(BACKUP.namespace, BACKUP.name);
     let text = metrics.text();
     assert!(!text.contains("tenant-acme"), "{text}");
     assert!(!text.contains("\"one\""), "{text}");
@@ -207,6 +229,49 @@ async fn an_evaluation_of_some_microseconds_can_be_told_from_one_of_some_more() 
     };
     assert_eq!(holds_it(9.0, 25.0), [0.0, 0.0], "10 and 20 µs: {buckets:?}");
     assert_eq!(holds_it(25.0, 50.0), [1.0], "40 µs: {buckets:?}");
+}
+
+#[tokio::test]
+async fn a_suspended_plan_is_not_waited_for() {
+    let metrics = metrics();
+    everything(&metrics);
+    metrics.plan_seen(&PLAN, &PlanSeen::default());
+    let page = Page::read(&metrics.text());
+    let due = "cozystack_backup_plan_success_due_timestamp_seconds";
+    let told = page.samples.keys();
+    assert!(!told.clone().any(|sample| sample.starts_with(due)));
+}
+
+#[tokio::test]
+async fn a_lost_backup_is_counted_until_it_is_found_again_or_removed() {
+    let metrics = metrics();
+    let lost = "cozystack_backup_lost{namespace=\"tenant-acme\",strategy_kind=\"CNPG\"}";
+    let told = |sample: &str| Page::read(&metrics.text()).samples.get(sample).copied();
+    metrics.backup_seen(&BACKUP, BackupState::Lost);
+    metrics.backup_seen(&BACKUP, BackupState::Lost);
+    assert_eq!(told(lost), Some(1.0));
+    metrics.backup_seen(&BACKUP, BackupState::InOrder);
+    assert_eq!(told(lost), None);
+}
+
+#[tokio::test]
+async fn a_removal_is_told_while_it_lasts_and_what_came_of_it() {
+    let metrics = metrics();
+    let told = |sample: &str| Page::read(&metrics.text()).samples.get(sample).copied();
+    let oldest = "cozystack_backup_removal_oldest_timestamp_seconds{strategy_kind=\"CNPG\"}";
+    let left = "cozystack_backup_removals_total{strategy_kind=\"CNPG\",outcome=\"LeftBehind\"}";
+    metrics.backup_seen(&BACKUP, BackupState::Removing(at(1_700_000_000)));
+    let later = BackupOf {
+        name: "nightly-2",
+        ..BACKUP
+    };
+    metrics.backup_seen(&later, BackupState::Removing(at(1_700_000_060)));
+    assert_eq!(told(oldest), Some(1_700_000_000.0));
+    assert_eq!(told(left), Some(0.0), "so that an increase can be told");
+    metrics.backup_removed(&BACKUP, Removed::LeftBehind);
+    metrics.backup_gone(BACKUP.namespace, BACKUP.name);
+    assert_eq!(told(oldest), Some(1_700_000_060.0));
+    assert_eq!(told(left), Some(1.0));
 }
 
 /// The first column of the README's tables, without code marks, with the second.

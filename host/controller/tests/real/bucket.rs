@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use ::s3::S3;
 use futures::{StreamExt as _, TryStreamExt as _, future::BoxFuture};
 use jiff::Timestamp;
 use object_store::{
-    ObjectStore as _, ObjectStoreExt as _, PutPayload,
+    Certificate, ClientOptions, ObjectStore as _, ObjectStoreExt as _, PutPayload,
     aws::{AmazonS3, AmazonS3Builder},
     path::Path,
 };
@@ -18,14 +19,24 @@ pub struct S3Bucket(AmazonS3);
 
 /// The bucket of the run.
 pub fn bucket() -> Arc<S3Bucket> {
+    let s3 = s3();
+    bucket_of(s3, &s3.bucket)
+}
+
+/// A bucket of a storage, behind TLS where that is.
+pub fn bucket_of(s3: &S3, name: &str) -> Arc<S3Bucket> {
     // The client wants to know its cryptography also where it uses none. An error says that another test was first.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let s3 = s3();
+    let mut options = ClientOptions::new().with_allow_http(true);
+    if let Some(authority) = &s3.authority {
+        let authority = Certificate::from_pem(authority.as_bytes()).unwrap();
+        options = options.with_root_certificate(authority);
+    }
     let client = AmazonS3Builder::new()
+        .with_client_options(options)
         .with_endpoint(&s3.endpoint)
-        .with_allow_http(true)
         .with_region("any")
-        .with_bucket_name(&s3.bucket)
+        .with_bucket_name(name)
         .with_access_key_id(&s3.access_key)
         .with_secret_access_key(&s3.secret_key)
         .build();

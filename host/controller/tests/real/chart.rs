@@ -56,11 +56,21 @@ fn copy(from: &Path, to: &Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_chart_is_installed_upgraded_and_removed_and_no_backup_is_lost() {
-    let plane = ControlPlane::start_without_controllers(&[]).unwrap();
+    let plane = ControlPlane::start_without_controllers(&[bucket_definition()]).unwrap();
     let client = plane.client().await.unwrap();
     plane.apply(&namespaces()[..1]).await.unwrap();
     let helm = Helm::of(&plane).unwrap();
-    let values = json!({ "velero": { "bslEnabled": false } });
+    let values = json!({
+        "velero": { "bslEnabled": false },
+        "extraPlugins": [
+            { "name": "map", "configMap": "acme" },
+            { "name": "image", "image": { "reference": "registry.example/acme:1" } },
+            { "name": "claim", "persistentVolumeClaim": "acme" },
+        ],
+    });
+    let external = json!({
+        "velero": { "bslEnabled": false }, "backupStorage": { "provisionBucket": false },
+    });
     let rbac = "rbac.authorization.k8s.io/v1";
 
     HOST.install(&helm, &values).unwrap();
@@ -73,6 +83,7 @@ async fn the_chart_is_installed_upgraded_and_removed_and_no_backup_is_lost() {
         .await
         .unwrap();
     pods_are_restricted(&plane, &client).await;
+    let bucket = bucket(&client).await;
     let backup = json!({
         "apiVersion": API, "kind": "Backup",
         "metadata": { "name": "ad-hoc", "namespace": plane.namespace("tenant").await.unwrap() },
@@ -86,7 +97,7 @@ async fn the_chart_is_installed_upgraded_and_removed_and_no_backup_is_lost() {
 
     let folder = tempfile::tempdir().unwrap();
     later(folder.path());
-    HOST.upgrade_to(folder.path(), &helm, &values).unwrap();
+    HOST.upgrade_to(folder.path(), &helm, &external).unwrap();
     let definitions = "apiextensions.k8s.io/v1";
     let plans = read(
         &client,
@@ -116,11 +127,31 @@ async fn the_chart_is_installed_upgraded_and_removed_and_no_backup_is_lost() {
     let backups: Api<DynamicObject> = Api::all_with(client.clone(), &resource(API, "Backup"));
     let kept = backups.list(&ListParams::default()).await.unwrap();
     assert_eq!(kept.items.len(), 1, "an uninstall loses no Backup");
+    assert_eq!(
+        self::bucket(&client).await,
+        bucket,
+        "nor the bucket, nor does the other mode"
+    );
 
     HOST.install(&helm, &values).unwrap();
     read(&client, rbac, "ClusterRole", role).await.unwrap();
     let again = backups.list(&ListParams::default()).await.unwrap();
     assert_eq!(again.items[0].metadata.uid, kept.items[0].metadata.uid);
+    assert_eq!(self::bucket(&client).await, bucket, "it is taken over");
+}
+
+/// The definition of Buckets that the platform has before the chart.
+fn bucket_definition() -> Value {
+    let kinds = stage::kinds().iter();
+    let mut buckets = kinds.filter(|kind| kind.kind == "Bucket");
+    stage::crd(buckets.next().unwrap())
+}
+
+/// The UID of the platform's bucket, which is there.
+async fn bucket(client: &Client) -> Option<String> {
+    let kind = resource("apps.cozystack.io/v1alpha1", "Bucket");
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), HOST.namespace, &kind);
+    api.get("cozy-backups").await.unwrap().metadata.uid
 }
 
 /// The default strategies, which need no second installation: their kinds are there before them.

@@ -63,17 +63,35 @@ impl Drop for Played {
     }
 }
 
-/// The kinds of the host's chart, and the operators': their real definitions where somebody has put them, else stand-ins.
+/// The kinds of the host's chart, and the operators'.
 pub fn definitions() -> Vec<Value> {
     let mut definitions = charts::HOST.definitions().unwrap();
-    let real = controlplane::operator_crds().unwrap();
-    for kind in stage::kinds() {
-        let stand_in = stage::crd(kind);
-        let name = &stand_in["metadata"]["name"];
-        let found = real.iter().find(|crd| crd["metadata"]["name"] == *name);
-        definitions.push(found.unwrap_or(&stand_in).clone());
-    }
+    definitions.extend(operators());
     definitions
+}
+
+/// The operators' kinds: their real definitions where somebody has put them, else stand-ins.
+pub fn operators() -> Vec<Value> {
+    let real = controlplane::operator_crds().unwrap();
+    let kinds = stage::kinds().iter().map(stage::crd);
+    kinds.map(|stand_in| real_or(&real, stand_in)).collect()
+}
+
+/// The real definition of the same kind, where there is one.
+pub fn real_or(real: &[Value], stand_in: Value) -> Value {
+    let name = &stand_in["metadata"]["name"];
+    let found = real.iter().find(|crd| crd["metadata"]["name"] == *name);
+    found.cloned().unwrap_or(stand_in)
+}
+
+/// Velero's kind of a place for backups, with a schema that lets everything through.
+pub fn location_kind() -> Value {
+    stage::crd(&stage::Kind {
+        group: "velero.io",
+        version: "v1",
+        kind: "BackupStorageLocation",
+        plural: "backupstoragelocations",
+    })
 }
 
 impl Scene {
@@ -166,21 +184,7 @@ impl Scene {
 
     /// The same with an eye on other namespaces.
     pub fn play_in<O: Operator + 'static>(&self, namespaces: &[&str], operator: O) -> Played {
-        let cluster = self.cluster.clone();
-        let watches = namespaces.iter().flat_map(|namespace| {
-            O::WATCHES.iter().map(move |(api_version, kind)| {
-                Box::pin(self.watch_in(namespace, api_version, kind))
-            })
-        });
-        let mut changes = futures::stream::select_all(watches);
-        Played(tokio::spawn(async move {
-            while changes.next().await.is_some() {
-                // One step is enough for all that has changed by now.
-                while let Some(Some(())) = changes.next().now_or_never() {}
-                // What somebody else changed in between is looked at again at its own change.
-                operator.step(&cluster, Timestamp::now()).await.ok();
-            }
-        }))
+        play_in(&self.client, namespaces, operator)
     }
 
     /// A job of the tenant's etcd.
@@ -314,15 +318,7 @@ impl Scene {
     pub async fn gone(&self, kind: &str, name: &str) {
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.client(), &self.namespace, &resource(API, kind));
-        let gone = async {
-            let mut states = std::pin::pin!(watcher::watch_object(api, name));
-            while let Some(state) = states.next().await {
-                if matches!(state, Ok(None)) {
-                    return;
-                }
-            }
-        };
-        tokio::time::timeout(BOUND, gone).await.unwrap();
+        vanished(api, name).await;
     }
 
     /// The requests that the host made for a job of this tenant.
@@ -441,17 +437,8 @@ impl Scene {
     /// Velero's namespace with a BackupStorageLocation that the host has made, of the real kind where somebody has put
     /// its definition.
     pub async fn install_velero(&self) {
-        let kind = stage::Kind {
-            group: "velero.io",
-            version: "v1",
-            kind: "BackupStorageLocation",
-            plural: "backupstoragelocations",
-        };
-        let stand_in = stage::crd(&kind);
         let real = controlplane::operator_crds().unwrap();
-        let name = &stand_in["metadata"]["name"];
-        let found = real.iter().find(|crd| crd["metadata"]["name"] == *name);
-        let definition = found.unwrap_or(&stand_in).clone();
+        let definition = real_or(&real, location_kind());
         self.plane.apply(&[definition]).await.unwrap();
         let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "cozy-velero" } });
         let location = json!({
@@ -520,33 +507,43 @@ impl Scene {
         let groups = ["system:authenticated"];
         self.plane.client_as(user, &groups).await.unwrap()
     }
+}
 
-    /// Told of every change of a kind in the tenant's namespace.
-    pub fn watch(
-        &self,
-        api_version: &str,
-        kind: &str,
-    ) -> impl futures::Stream<Item = ()> + Send + use<> {
-        self.watch_in(&self.namespace, api_version, kind)
-    }
+/// Lets an operator play in namespaces of a cluster: it makes a step whenever one of its objects there changes.
+pub fn play_in<O: Operator + 'static>(client: &Client, namespaces: &[&str], operator: O) -> Played {
+    let cluster = RealCluster::new(client.clone());
+    let watches = namespaces.iter().flat_map(|namespace| {
+        O::WATCHES.iter().map(move |(api_version, kind)| {
+            Box::pin(changes_in(client, namespace, api_version, kind))
+        })
+    });
+    let mut changes = futures::stream::select_all(watches);
+    Played(tokio::spawn(async move {
+        while changes.next().await.is_some() {
+            // One step is enough for all that has changed by now.
+            while let Some(Some(())) = changes.next().now_or_never() {}
+            // What somebody else changed in between is looked at again at its own change.
+            operator.step(&cluster, Timestamp::now()).await.ok();
+        }
+    }))
+}
 
-    /// Told of every change of a kind in a namespace.
-    pub fn watch_in(
-        &self,
-        namespace: &str,
-        api_version: &str,
-        kind: &str,
-    ) -> impl futures::Stream<Item = ()> + Send + use<> {
-        let resource = resource(api_version, kind);
-        let api: Api<DynamicObject> = match kind {
-            "PersistentVolume" => Api::all_with(self.client(), &resource),
-            _ => Api::namespaced_with(self.client(), namespace, &resource),
-        };
-        // Without pauses a watch that fails would keep its thread to itself.
-        watcher(api, watcher::Config::default())
-            .default_backoff()
-            .map(|_| ())
-    }
+/// Told of every change of a kind in a namespace.
+pub fn changes_in(
+    client: &Client,
+    namespace: &str,
+    api_version: &str,
+    kind: &str,
+) -> impl futures::Stream<Item = ()> + Send + use<> {
+    let resource = resource(api_version, kind);
+    let api: Api<DynamicObject> = match kind {
+        "PersistentVolume" => Api::all_with(client.clone(), &resource),
+        _ => Api::namespaced_with(client.clone(), namespace, &resource),
+    };
+    // Without pauses a watch that fails would keep its thread to itself.
+    watcher(api, watcher::Config::default())
+        .default_backoff()
+        .map(|_| ())
 }
 
 /// The storage of the run.
@@ -570,8 +567,26 @@ pub fn resource(api_version: &str, kind: &str) -> ApiResource {
     ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
 }
 
+/// Waits by a watch until an object is gone.
+pub async fn vanished(api: Api<DynamicObject>, name: &str) {
+    let mut last = Value::Null;
+    let gone = async {
+        let mut states = std::pin::pin!(watcher::watch_object(api, name));
+        while let Some(state) = states.next().await {
+            match state {
+                Ok(Some(object)) => last = serde_json::to_value(object).unwrap(),
+                Ok(None) => return,
+                // It is watched anew.
+                Err(_) => {}
+            }
+        }
+    };
+    let waited = tokio::time::timeout(BOUND, gone).await;
+    assert!(waited.is_ok(), "{name} never went; it is {last}");
+}
+
 /// Waits for an object by a watch.
-async fn wait(api: Api<DynamicObject>, name: &str, so: impl Fn(&Value) -> bool) -> Value {
+pub async fn wait(api: Api<DynamicObject>, name: &str, so: impl Fn(&Value) -> bool) -> Value {
     let mut last = Value::Null;
     let found = async {
         let mut states = std::pin::pin!(watcher::watch_object(api, name));

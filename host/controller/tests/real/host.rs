@@ -37,11 +37,22 @@ impl HostProcess {
 
     /// The same with more flags.
     pub fn start_as(kubeconfig: &Path, plugins: &Path, flags: &[&str]) -> Self {
+        Self::start_in(kubeconfig, plugins, flags, &[])
+    }
+
+    /// The same in an environment.
+    pub fn start_in(
+        kubeconfig: &Path,
+        plugins: &Path,
+        flags: &[&str],
+        environment: &[(String, String)],
+    ) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_backupstrategy-controller"))
             .env("KUBECONFIG", kubeconfig)
             // As the chart has it.
             .env("MALLOC_ARENA_MAX", "2")
             .env("RUST_BACKTRACE", "0")
+            .envs(environment.iter().cloned())
             .args(["--health-probe-bind-address", "127.0.0.1:0"])
             .args(["--metrics-bind-address", "127.0.0.1:0"])
             .args([

@@ -18,9 +18,11 @@ mod credentials;
 mod guest;
 mod host;
 mod installed;
+mod kubelet;
 mod leader;
 mod many;
 mod mission;
+mod page;
 mod plans;
 #[path = "../../benches/host/platform.rs"]
 mod platform;
@@ -29,7 +31,9 @@ mod policies;
 mod proxy;
 mod rbac;
 mod restore_target;
+mod site;
 mod strategies;
+mod takeover;
 mod walls;
 
 use cluster::{Scene, exclusively};

@@ -12,10 +12,11 @@ use backup_sandbox::contract::Selector;
 use backupstrategy_controller::RealCluster;
 use futures::StreamExt as _;
 use jiff::Timestamp;
+use kube::Client;
 use serde_json::{Value, json};
 
 use crate::{
-    cluster::{API, Scene, exclusively, s3},
+    cluster::{API, Scene, changes_in, exclusively, s3},
     host::HostProcess,
 };
 
@@ -37,7 +38,7 @@ async fn a_strategy_that_the_host_has_never_heard_of_is_added_while_it_runs() {
     for object in deployed("product.yaml") {
         scene.put(object).await;
     }
-    let operator = tokio::spawn(play(&scene));
+    let operator = tokio::spawn(play(scene.client(), scene.namespace(), &s3().root));
     let plugin = plugins.path().join("ledger.wasm");
     std::fs::copy(vendors("target/vendor/ledger.wasm"), &plugin).unwrap();
     for object in manifests(&plugin) {
@@ -64,7 +65,7 @@ async fn a_strategy_that_the_host_has_never_heard_of_is_added_while_it_runs() {
     let backup = scene.read(API, "Backup", "before-audit").await.unwrap();
     assert_eq!(backup["spec"]["plugin"]["name"], "ledger");
     assert_eq!(backup["spec"]["plugin"]["version"], "1.0.0");
-    let file = file_of(&backup["status"]["artifact"]["uri"]);
+    let file = file_of(&s3().root, &backup["status"]["artifact"]["uri"]);
     assert!(file.exists());
     for object in deployed("restore.yaml") {
         scene.put(of_tenant(&scene, object)).await;
@@ -87,20 +88,20 @@ async fn a_strategy_that_the_host_has_never_heard_of_is_added_while_it_runs() {
 }
 
 /// A path from the root of the repository on.
-fn vendors(path: &str) -> PathBuf {
+pub fn vendors(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../..")
         .join(path)
 }
 
 /// The objects of one of the vendor's files.
-fn deployed(file: &str) -> Vec<Value> {
+pub fn deployed(file: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(vendors("tests/vendor/deploy").join(file)).unwrap();
     serde_saphyr::from_multiple(&text).unwrap()
 }
 
 /// What `strategyctl manifests` prints.
-fn manifests(plugin: &Path) -> Vec<Value> {
+pub fn manifests(plugin: &Path) -> Vec<Value> {
     // Beside the host: cargo builds the programs of the workspace into one folder.
     let strategyctl =
         Path::new(env!("CARGO_BIN_EXE_backupstrategy-controller")).with_file_name("strategyctl");
@@ -125,29 +126,39 @@ fn of_tenant(scene: &Scene, mut object: Value) -> Value {
     object
 }
 
-/// The file that an object of the bucket is.
-fn file_of(uri: &Value) -> PathBuf {
+/// The file that an object of a storage is.
+fn file_of(root: &Path, uri: &Value) -> PathBuf {
     let place = uri.as_str().unwrap().strip_prefix("s3://").unwrap();
-    s3().root.join(place)
+    root.join(place)
 }
 
-/// The ledger operator: writes and reads files of the bucket as it is asked.
-fn play(scene: &Scene) -> impl Future<Output = ()> + Send + use<> {
-    let cluster = RealCluster::new(scene.client());
-    let namespace = scene.namespace().to_owned();
-    let changes = ["Export", "Import"].map(|kind| Box::pin(scene.watch(OPERATOR, kind)));
+/// The ledger operator: writes and reads files of a storage as it is asked in a namespace.
+pub fn play(
+    client: Client,
+    namespace: &str,
+    root: &Path,
+) -> impl Future<Output = ()> + Send + use<> {
+    let cluster = RealCluster::new(client.clone());
+    let (namespace, root) = (namespace.to_owned(), root.to_owned());
+    let changes =
+        ["Export", "Import"].map(|kind| Box::pin(changes_in(&client, &namespace, OPERATOR, kind)));
     async move {
         let mut changes = futures::stream::select_all(changes);
         while changes.next().await.is_some() {
             for kind in ["Export", "Import"] {
                 // What somebody else changed in between is looked at again at its own change.
-                step(&cluster, &namespace, kind).await.ok();
+                step(&cluster, &namespace, kind, &root).await.ok();
             }
         }
     }
 }
 
-async fn step(cluster: &RealCluster, namespace: &str, kind: &str) -> Result<(), ApiError> {
+async fn step(
+    cluster: &RealCluster,
+    namespace: &str,
+    kind: &str,
+    root: &Path,
+) -> Result<(), ApiError> {
     let matching = Selector {
         api_version: OPERATOR.to_owned(),
         kind: kind.to_owned(),
@@ -160,11 +171,11 @@ async fn step(cluster: &RealCluster, namespace: &str, kind: &str) -> Result<(), 
         }
         let done = match kind {
             "Export" => {
-                let file = file_of(&asked["spec"]["to"]);
+                let file = file_of(root, &asked["spec"]["to"]);
                 std::fs::create_dir_all(file.parent().unwrap()).unwrap();
                 std::fs::write(file, "debit, credit").is_ok()
             }
-            _ => file_of(&asked["spec"]["from"]).exists(),
+            _ => file_of(root, &asked["spec"]["from"]).exists(),
         };
         let phase = if done { "Complete" } else { "Failed" };
         let status = json!({ "status": { "phase": phase, "finishedAt": Timestamp::now().round(jiff::Unit::Second).unwrap() } });

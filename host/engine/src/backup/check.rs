@@ -11,7 +11,7 @@
 //! anything; where that says nothing either there is no condition. Nothing is written but the status, no lock is taken,
 //! and a loss deletes nothing.
 
-use backup_api::{Backup, BackupArtifact, BackupPhase, BackupStatus, Reason, Time};
+use backup_api::{Backup, BackupArtifact, BackupPhase, BackupStatus, Condition, Reason, Time};
 use backup_sandbox::{
     Question, Reply,
     contract::{Verdict, Wait},
@@ -32,8 +32,12 @@ use crate::{
     job::{answers, words, wrong_answer},
     ledger::Ledger,
     object,
+    observe::{BackupOf, BackupState},
     stop::Stop,
 };
+
+/// The condition that tells of the data.
+const AVAILABLE: &str = "Available";
 
 /// What a look at a Backup's data led to.
 enum Sight {
@@ -72,6 +76,7 @@ impl<C: Cluster> Host<C> {
         let asked = requested_check(found)
             .filter(|asked| status.last_check_request.as_deref() != Some(*asked));
         if !is_due && !is_retried && asked.is_none() {
+            self.tell_of_data(found, &ledger.job.conditions);
             return Ok(next(slots, &status, now));
         }
         let sight = match self.look(&backup, &ledger).await {
@@ -81,6 +86,7 @@ impl<C: Cluster> Host<C> {
         // What is kept of a Backup between two looks would be kept of all of them.
         self.forget_job(uid);
         note(&mut ledger, sight, now);
+        self.tell_of_data(found, &ledger.job.conditions);
         self.notice_data(found, &ledger.job.conditions).await?;
         let status = ledger.backup().map(|status| {
             if let Some(asked) = asked {
@@ -90,6 +96,17 @@ impl<C: Cluster> Host<C> {
         });
         ledger.write(&self.cluster).await?;
         Ok(next(slots, &status.unwrap_or_default(), now))
+    }
+
+    /// Tells what the conditions say of a Backup's data.
+    fn tell_of_data(&self, found: &Value, conditions: &[Condition]) {
+        let is_lost =
+            |condition: &Condition| condition.type_ == AVAILABLE && condition.status == "False";
+        let state = match conditions.iter().any(is_lost) {
+            true => BackupState::Lost,
+            false => BackupState::InOrder,
+        };
+        self.observer.backup_seen(&BackupOf::of(found), state);
     }
 
     /// Looks at a Backup's data.
@@ -169,7 +186,6 @@ fn merged(seen: BackupArtifact, known: Option<&BackupArtifact>) -> BackupArtifac
 
 /// Notes in the status what a look led to.
 fn note(ledger: &mut Ledger, sight: Sight, now: Timestamp) {
-    const TYPE: &str = "Available";
     let was_looked = !matches!(sight, Sight::Nobody);
     let mut failed = false;
     let mut artifact = None;
@@ -177,17 +193,17 @@ fn note(ledger: &mut Ledger, sight: Sight, now: Timestamp) {
         Sight::Seen(seen) => {
             artifact = seen;
             let message = "the data was there when it was last looked";
-            ledger.condition_is(TYPE, "True", Reason::Available.as_str(), message);
+            ledger.condition_is(AVAILABLE, "True", Reason::Available.as_str(), message);
         }
-        Sight::Lost(why) => ledger.condition_is(TYPE, "False", Reason::Lost.as_str(), &why),
+        Sight::Lost(why) => ledger.condition_is(AVAILABLE, "False", Reason::Lost.as_str(), &why),
         Sight::Elsewhere(why) => {
-            ledger.condition_is(TYPE, "Unknown", Reason::StorageChanged.as_str(), &why);
+            ledger.condition_is(AVAILABLE, "Unknown", Reason::StorageChanged.as_str(), &why);
         }
         Sight::Hidden(why) => {
             failed = true;
-            ledger.condition_is(TYPE, "Unknown", Reason::NotChecked.as_str(), &why);
+            ledger.condition_is(AVAILABLE, "Unknown", Reason::NotChecked.as_str(), &why);
         }
-        Sight::Nobody => ledger.without_condition(TYPE),
+        Sight::Nobody => ledger.without_condition(AVAILABLE),
     }
     if let Some(status) = ledger.backup() {
         if was_looked {

@@ -38,6 +38,7 @@ use crate::{
     ledger::{Ledger, later},
     noted::Begun,
     object,
+    observe::{BackupOf, BackupState, Removed},
     stop::Stop,
 };
 
@@ -72,12 +73,16 @@ enum Removal {
 impl<C: Cluster> Host<C> {
     /// A pass over a Backup that is being deleted.
     pub(super) async fn remove_backup(&self, found: &Value) -> Result<Next, ApiError> {
+        let told = BackupOf::of(found);
         if !is_held(found) {
             self.forget_job(object::uid(found));
+            self.observer.backup_gone(told.namespace, told.name);
             return Ok(Next::gone());
         }
         let now = self.now();
         let since = deleted_at(found).unwrap_or(now);
+        self.observer
+            .backup_seen(&told, BackupState::Removing(since));
         let backup = match serde_json::from_value::<Backup>(found.clone()) {
             Ok(backup) => backup,
             Err(error) => return self.let_go_of_unreadable(found, since, &error).await,
@@ -350,7 +355,11 @@ impl<C: Cluster> Host<C> {
         ledger: &mut Ledger,
         deleted: Timestamp,
     ) -> Result<Next, ApiError> {
-        let is_done = matches!(removal, Removal::Done);
+        let became = match &removal {
+            Removal::Retained(..) => Removed::Retained,
+            Removal::Left(_) => Removed::LeftBehind,
+            Removal::Done | Removal::Waiting(_) => Removed::Done,
+        };
         let put_back = self.put_back(ledger).await;
         self.or_in_the_end(put_back, deleted)?;
         let left = match removal {
@@ -366,12 +375,20 @@ impl<C: Cluster> Host<C> {
         ledger
             .let_go(&self.cluster, &object::reference(found))
             .await?;
-        if is_done {
+        if became == Removed::Done {
             let plugin = ledger.strategy().plugin.clone().unwrap_or_default();
             audit::removed(&object::reference(found), &plugin, stored_at(backup));
         }
-        self.forget_job(object::uid(found));
+        self.has_gone(found, became);
         Ok(Next::gone())
+    }
+
+    /// Nothing holds a Backup any more.
+    fn has_gone(&self, found: &Value, became: Removed) {
+        self.forget_job(object::uid(found));
+        let told = BackupOf::of(found);
+        self.observer.backup_removed(&told, became);
+        self.observer.backup_gone(told.namespace, told.name);
     }
 
     async fn let_go_of_unreadable(
@@ -388,7 +405,7 @@ impl<C: Cluster> Host<C> {
             .await;
         self.or_in_the_end(said, deleted)?;
         crate::upkeep::let_go(&self.cluster, found).await?;
-        self.forget_job(object::uid(found));
+        self.has_gone(found, Removed::LeftBehind);
         Ok(Next::gone())
     }
 

@@ -246,8 +246,10 @@ impl<C: Cluster> Host<C> {
         let Some(change) = projected::change(copy, &credentials, namespace)? else {
             return Ok(Found::InOrder);
         };
-        if self.ends(namespace).await? {
-            return Ok(Found::Ending);
+        match self.namespace(namespace).await? {
+            None => return Err(ProjectionError::NamespaceMissing(namespace.to_owned())),
+            Some(found) if object::is_deleting(&found) => return Ok(Found::Ending),
+            Some(_) => {}
         }
         projected::write(&self.cluster, copy, change).await?;
         tracing::info!(namespace, "a copy of the credentials is brought up to date");
@@ -256,9 +258,13 @@ impl<C: Cluster> Host<C> {
 
     /// Whether a namespace is being deleted, and takes its copy along.
     async fn ends(&self, namespace: &str) -> Result<bool, ApiError> {
-        let target = object::target("v1", "Namespace", None, namespace);
-        let found = self.cluster.get(&caller(namespace), &target).await?;
+        let found = self.namespace(namespace).await?;
         Ok(found.is_some_and(|found| object::is_deleting(&found)))
+    }
+
+    async fn namespace(&self, name: &str) -> Result<Option<Value>, ApiError> {
+        let target = object::target("v1", "Namespace", None, name);
+        self.cluster.get(&caller(name), &target).await
     }
 }
 

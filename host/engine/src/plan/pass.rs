@@ -13,7 +13,10 @@ use super::{
     schedule::Schedule,
     slots::{Due, Timetable, delay},
 };
-use crate::cluster::{ApiError, ApiReason};
+use crate::{
+    cluster::{ApiError, ApiReason},
+    observe::PlanSeen,
+};
 
 /// How late a job may be made where the Plan does not say: as the reference has it.
 const DEADLINE: i64 = 300;
@@ -119,6 +122,30 @@ impl Pass {
     /// Whether the spec has changed since the last pass.
     pub(super) fn is_new(&self) -> bool {
         self.status.observed_generation != self.plan.metadata.generation
+    }
+
+    /// What is told of the Plan: when a job last succeeded, and until when another has to. One slot may fail, so it is the
+    /// second since then, or since jobs are made at all.
+    pub(super) fn seen(&self, terms: Option<&Terms>) -> PlanSeen {
+        let last_success = self.status.last_successful_time.as_ref().map(|time| time.0);
+        let ready = |condition: &&Condition| condition.type_ == "Ready";
+        let resumed = self.status.conditions.iter().find(ready);
+        let resumed = resumed.map(|condition| condition.last_transition_time.0);
+        let since = last_success
+            .into_iter()
+            .chain(resumed)
+            .fold(self.created(), Timestamp::max);
+        let terms = terms.filter(|_| !self.plan.spec.suspend);
+        let success_due = terms.and_then(|terms| {
+            let timetable = &terms.timetable;
+            let first = timetable.schedule.next(since)?;
+            let second = timetable.schedule.next(first)?;
+            Some(timetable.made_at(second))
+        });
+        PlanSeen {
+            last_success,
+            success_due,
+        }
     }
 
     /// Whether this pass made a job.

@@ -11,7 +11,7 @@ use super::{
     definition::Definition,
     last_served, name_of,
 };
-use crate::strategies::{Serving, Uses};
+use crate::strategies::{PluginState, Serving, Uses};
 
 /// What is known of a StrategyPlugin.
 pub(super) struct Report<'a> {
@@ -72,6 +72,16 @@ impl Report<'_> {
             self.count(&mut status);
         }
         status
+    }
+
+    /// How it fares, for metrics.
+    pub(super) fn state(&self) -> PluginState {
+        let ready = self.ready();
+        PluginState {
+            strategy_kind: self.plugin.spec.strategy_kind.clone(),
+            is_ready: ready.status == "True",
+            reason: ready.reason,
+        }
     }
 
     fn set(&self, status: &mut StrategyPluginStatus, type_: &str, said: Said) {

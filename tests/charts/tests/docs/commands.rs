@@ -12,10 +12,12 @@ const VERBS: [&str; 9] = [
 ];
 
 /// Kinds of Kubernetes and of others that the pages name.
-const OTHERS: [&str; 19] = [
+const OTHERS: [&str; 21] = [
     "backupstoragelocation",
     "bucket",
+    "buckets",
     "clusterrole",
+    "clusterrolebinding",
     "configmaps",
     "crd",
     "crds",

@@ -10,6 +10,7 @@ mod commands;
 mod examples;
 mod links;
 mod metrics;
+mod names;
 mod page;
 mod reasons;
 mod reference;

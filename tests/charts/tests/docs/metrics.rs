@@ -1,6 +1,9 @@
-//! Metrics that a page names are metrics of the host.
+//! Metrics that a page names are metrics of the host, and the page about them has every alert.
 
-use std::fs;
+use std::{collections::BTreeSet, fs};
+
+use charts::HOST;
+use serde_json::Value;
 
 use crate::page::{Page, docs, root};
 
@@ -54,4 +57,22 @@ fn every_metric_that_a_page_names_is_there() {
         }
     }
     assert!(names > 20, "{names} names");
+}
+
+#[test]
+fn the_page_about_monitoring_has_every_alert_and_no_other() {
+    let rules = fs::read_to_string(HOST.folder().join("files/monitoring/alerts.yaml")).unwrap();
+    let rules: Value = serde_saphyr::from_str(&rules).unwrap();
+    let groups = rules["groups"].as_array().unwrap().iter();
+    let alerts = groups.flat_map(|group| group["rules"].as_array().unwrap());
+    let alerts: BTreeSet<String> = alerts
+        .map(|alert| format!("`{}`", alert["alert"].as_str().unwrap()))
+        .collect();
+    let page = Page::read("charts/backupstrategy-controller/docs/monitoring.md");
+    let told = page.rows().into_iter();
+    let told: BTreeSet<String> = told
+        .filter(|(title, cell)| title == "Alerts" && cell.starts_with('`'))
+        .map(|(_, cell)| cell)
+        .collect();
+    assert_eq!(told, alerts);
 }

@@ -38,24 +38,26 @@ impl Page {
         }
     }
 
-    /// Its code blocks.
+    /// Its code blocks, also those of lists, which are indented.
     pub fn blocks(&self) -> Vec<Block> {
         let mut blocks = vec![];
-        let mut open: Option<Block> = None;
+        let mut open: Option<(Block, usize)> = None;
         for (number, line) in self.text.lines().enumerate() {
-            match (line.strip_prefix("```"), open.take()) {
-                (Some(_), Some(block)) => blocks.push(block),
+            let words = line.trim_start();
+            match (words.strip_prefix("```"), open.take()) {
+                (Some(_), Some((block, _))) => blocks.push(block),
                 (Some(language), None) => {
-                    open = Some(Block {
+                    let block = Block {
                         language: language.trim().to_owned(),
                         text: String::new(),
                         line: number + 1,
-                    });
+                    };
+                    open = Some((block, line.len() - words.len()));
                 }
-                (None, Some(mut block)) => {
-                    block.text.push_str(line);
+                (None, Some((mut block, indent))) => {
+                    block.text.push_str(line.get(indent..).unwrap_or(words));
                     block.text.push('\n');
-                    open = Some(block);
+                    open = Some((block, indent));
                 }
                 (None, None) => {}
             }
@@ -68,7 +70,7 @@ impl Page {
     pub fn prose(&self) -> String {
         let mut is_code = false;
         let lines = self.text.lines().filter(|line| {
-            let is_fence = line.starts_with("```");
+            let is_fence = line.trim_start().starts_with("```");
             is_code ^= is_fence;
             !is_code && !is_fence
         });

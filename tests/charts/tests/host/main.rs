@@ -7,11 +7,16 @@
     reason = "a test fails by panicking"
 )]
 
+mod cozystack;
 mod defaults;
 mod documented;
 mod generated;
 mod image;
+mod monitoring;
+mod plugins;
 mod rendered;
+mod storage;
+mod tenants;
 
 use std::sync::OnceLock;
 

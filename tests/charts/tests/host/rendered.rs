@@ -57,9 +57,11 @@ fn objection(kind: &str, rule: &Value) -> Option<&'static str> {
 
 #[test]
 fn helm_finds_nothing_to_complain_about() {
-    let folder = HOST.folder();
+    let folder = HOST.folder().to_string_lossy().into_owned();
+    let cozystack = format!("{folder}/values-cozystack.yaml");
+    helm().run(&["lint", "--strict", &folder]).unwrap();
     helm()
-        .run(&["lint", "--strict", &folder.to_string_lossy()])
+        .run(&["lint", "--strict", &folder, "--values", &cozystack])
         .unwrap();
 }
 
@@ -201,6 +203,18 @@ fn a_value_that_makes_no_sense_is_refused_with_its_name() {
         (
             json!({ "backupStorage": { "bukcetName": "b" } }),
             "bukcetName",
+        ),
+        (
+            json!({ "extraPlugins": [{ "name": "acme" }] }),
+            "extraPlugins",
+        ),
+        (
+            json!({ "extraPlugins": [{ "name": "../acme", "configMap": "acme" }] }),
+            "extraPlugins/0/name",
+        ),
+        (
+            json!({ "extraPlugins": [{ "name": "a", "configMap": "a", "persistentVolumeClaim": "a" }] }),
+            "extraPlugins",
         ),
     ] {
         let error = HOST.render(helm(), &values).unwrap_err().to_string();

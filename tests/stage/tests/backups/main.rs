@@ -15,6 +15,7 @@ mod claims;
 mod crashes;
 mod ends;
 mod hostile;
+mod observed;
 mod old;
 mod outlived;
 mod removal;

@@ -12,6 +12,7 @@ mod concurrency;
 mod crashes;
 mod downtime;
 mod jobs;
+mod observed;
 mod retention;
 mod validity;
 mod world;

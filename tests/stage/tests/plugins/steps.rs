@@ -301,3 +301,27 @@ async fn a_trial_beside_the_runtime_comes_to_the_same() {
     let ready = world.ready("guest");
     assert!(ready.starts_with("True Serving: guest 1.1.0"), "{ready}");
 }
+
+#[tokio::test]
+async fn how_each_plugin_fares_is_known_for_the_metrics_until_it_is_gone() {
+    let mut world = World::new();
+    let fares = |world: &World| {
+        let states = world.stage.strategies.states().all();
+        let states = states.into_iter();
+        let states = states.map(|(name, state)| (name, state.is_ready, state.reason));
+        states.collect::<Vec<_>>()
+    };
+    let guest_is = |is_ready, reason| vec![("guest".to_owned(), is_ready, reason)];
+    world.plugin("guest", |_| {});
+    world.look().await;
+    assert_eq!(fares(&world), guest_is(false, "FetchFailed"));
+    world.file("guest.wasm", &guest("1.0.0", &json!({})));
+    world.look_at_files().await;
+    assert_eq!(fares(&world), guest_is(true, "Serving"));
+    world.file("guest.wasm", b"no component");
+    world.look_at_files().await;
+    assert_eq!(fares(&world), guest_is(true, "ServingLastGood"));
+    world.remove_plugin("guest").await;
+    world.look().await;
+    assert_eq!(fares(&world), []);
+}
