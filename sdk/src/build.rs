@@ -388,6 +388,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_required_has_no_default() {
+        let member = || json!({ "type": "string", "default": "" });
+        let mut settings = json!({
+            "type": "object",
+            "properties": { "a": member(), "b": member() },
+            "required": ["a"],
+        });
+        simplify(&mut settings);
+        assert_eq!(settings["properties"]["a"], json!({ "type": "string" }));
+        assert_eq!(settings["properties"]["b"], member());
+    }
+
+    #[test]
     fn what_cannot_be_set_has_no_schema() {
         assert!(optional::<Nothing>().is_none());
         assert!(optional::<Inner>().is_some());

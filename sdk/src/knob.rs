@@ -368,16 +368,16 @@ impl Knob {
     fn words(&self, setting: &Value, form: Form) -> String {
         let of_setting = setting["description"].as_str().unwrap_or_default();
         let kept = of_setting.split(" When absent").next().unwrap_or_default();
-        let mut words = self.about.unwrap_or(kept).to_owned();
-        if form == Form::List {
-            let between = match self.separator {
-                ',' => "commas".to_owned(),
-                ' ' => "spaces".to_owned(),
-                other => format!("`{other}`"),
-            };
-            words.push_str(&format!(" With {between} between the items."));
+        let words = self.about.unwrap_or(kept);
+        if form != Form::List {
+            return words.to_owned();
         }
-        words
+        let between = match self.separator {
+            ',' => "commas".to_owned(),
+            ' ' => "spaces".to_owned(),
+            other => format!("`{other}`"),
+        };
+        format!("{words} With {between} between the items.")
     }
 }
 

@@ -52,13 +52,14 @@ pub trait Object: DeserializeOwned {
 }
 
 #[inline(never)]
-fn assembled(api_version: &str, kind: &str, namespace: &str, name: &str, mut spec: Value) -> Value {
-    json!({
+fn assembled(api_version: &str, kind: &str, namespace: &str, name: &str, spec: Value) -> Value {
+    let mut object = json!({
         "apiVersion": api_version,
         "kind": kind,
         "metadata": { "name": name, "namespace": namespace },
-        "spec": spec.take(),
-    })
+    });
+    object["spec"] = spec;
+    object
 }
 
 /// What is most often used of an object's `metadata`.
