@@ -43,13 +43,15 @@ pub(super) struct Backups {
     removals: Family<Removal, Counter>,
 }
 
-/// The Backups that are lost or being removed, by namespace and name, with the kind of strategy. Of all others nothing is
-/// kept.
+/// By namespace and name the kind of strategy, and how it stands.
+type Known = BTreeMap<(String, String), (String, BackupState)>;
+
+/// The Backups that are lost or being removed. Of all others nothing is kept.
 #[derive(Clone, Debug, Default)]
-struct Troubled(Arc<Mutex<BTreeMap<(String, String), (String, BackupState)>>>);
+struct Troubled(Arc<Mutex<Known>>);
 
 impl Troubled {
-    fn known(&self) -> MutexGuard<'_, BTreeMap<(String, String), (String, BackupState)>> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
