@@ -93,7 +93,7 @@
 //! |---|---|
 //! | [`Strategy`] | what a strategy is called and which questions it answers |
 //! | [`Context`] | everything that can be asked, and the plan |
-//! | [`Outcome`], [`wait`], [`fail`], [`OrStop`], [`Waiting`] | early returns |
+//! | [`Outcome`], [`wait()`], [`fail()`], [`OrStop`], [`Waiting`] | early returns |
 //! | [`Object`], [`kinds!`], [`Metadata`], [`Condition`], [`json!`], [`pruned`] | objects that are read and written |
 //! | [`schema`], [`Knob`], [`Rule`], [`Templated`], [`set`], `build` (a feature) | settings, which of them a class may set, and their schemas |
 //! | [`Captured`], [`HelmRelease`], [`Pod`] | what stands around an operator's objects |

@@ -334,6 +334,8 @@ async fn a_job_created_anew_under_an_old_name_starts_anew() {
 
     stage.delete("BackupJob", TENANT, "ad-hoc").await.unwrap();
     stage.delete("Backup", TENANT, "ad-hoc").await.unwrap();
+    // Its data goes first. Until then its name is taken.
+    stage.runner.settle().await.unwrap();
     stage.backup_job(TENANT, "ad-hoc", "orders-db").unwrap();
     let said = play(&mut stage, &operator, "ad-hoc").await;
     assert!(said.starts_with("Succeeded"), "{said}");
