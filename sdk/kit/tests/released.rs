@@ -15,7 +15,7 @@ use std::{
 
 use backup_strategy_kit::Kit;
 use stage::Stage;
-use wit_parser::{Resolve, UnresolvedPackageGroup, WorldItem};
+use wit_parser::{PackageId, Resolve, UnresolvedPackageGroup, WorldItem};
 
 /// What is kept of a version of the contract.
 struct Released {
@@ -50,11 +50,17 @@ fn released() -> Vec<Released> {
         .collect()
 }
 
-/// The functions that a text of the contract has, by interface, and how each is written in full, types and all.
-fn functions(text: &str) -> BTreeMap<String, String> {
+/// A text of the contract.
+fn parsed(text: &str) -> (Resolve, PackageId) {
     let mut resolve = Resolve::default();
     let group = UnresolvedPackageGroup::parse("strategy.wit", text).unwrap();
     let package = resolve.push_group(group).unwrap();
+    (resolve, package)
+}
+
+/// The functions that a text of the contract has, by interface, and how each is written in full, types and all.
+fn functions(text: &str) -> BTreeMap<String, String> {
+    let (resolve, package) = parsed(text);
     let mut found = BTreeMap::new();
     for (interface, id) in &resolve.packages[package].interfaces {
         for (function, it) in &resolve.interfaces[*id].functions {
@@ -107,9 +113,7 @@ fn shape(resolve: &Resolve, of: wit_parser::Type) -> String {
 
 /// The interfaces that a world exports.
 fn exports(text: &str) -> BTreeSet<String> {
-    let mut resolve = Resolve::default();
-    let group = UnresolvedPackageGroup::parse("strategy.wit", text).unwrap();
-    let package = resolve.push_group(group).unwrap();
+    let (resolve, package) = parsed(text);
     let world = resolve.packages[package].worlds["backup-strategy"];
     let items = resolve.worlds[world].exports.values();
     items

@@ -5,7 +5,7 @@ mod reference;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use controlplane::Helm;
 use serde_json::Value;
 
@@ -42,6 +42,26 @@ pub const CLICKHOUSE: Chart = Chart {
     release: "clickhouse-orders",
     namespace: "tenant-acme",
 };
+
+/// The environment of a container of the host's, with what a kubelet fills in for a Pod of this name.
+///
+/// # Errors
+/// When a variable comes from somewhere that is not played.
+pub fn environment(container: &Value, pod: &str) -> Result<Vec<(String, String)>> {
+    let variables = container["env"].as_array().into_iter().flatten();
+    let filled_in = variables.map(|variable| {
+        let name = variable["name"].as_str().unwrap_or_default();
+        let field = variable["valueFrom"]["fieldRef"]["fieldPath"].as_str();
+        let value = match (variable["value"].as_str(), field) {
+            (Some(value), _) => value,
+            (None, Some("metadata.namespace")) => HOST.namespace,
+            (None, Some("metadata.name")) => pod,
+            _ => bail!("what the Deployment says of {name} is not played"),
+        };
+        Ok((name.to_owned(), value.to_owned()))
+    });
+    filled_in.collect()
+}
 
 impl Chart {
     /// The chart's folder.

@@ -10,22 +10,7 @@ use backup_engine::cluster::{
 use backup_sandbox::Manifest;
 use jiff::Timestamp;
 use serde_json::Value;
-use stage::{Cnpg, Fate, Operator as _, Stage};
-
-/// The job of the documentation.
-const JOB: &str = "\
-apiVersion: backups.cozystack.io/v1alpha1
-kind: BackupJob
-metadata:
-  name: ad-hoc
-  namespace: tenant-acme
-spec:
-  backupClassName: cozy-default
-  applicationRef:
-    apiGroup: apps.cozystack.io
-    kind: Postgres
-    name: orders-db
-";
+use stage::{Cnpg, DOCUMENTED_JOB, Fate, Operator as _, Stage};
 
 /// More turns than the job needs; beyond, something is wrong.
 const TURNS: usize = 20;
@@ -68,9 +53,9 @@ pub(crate) async fn tell(bundle: &Path) -> anyhow::Result<()> {
     );
 
     chapter("A tenant asks for a backup: kubectl apply");
-    print_indented(JOB);
+    print_indented(DOCUMENTED_JOB);
     drop(world.cluster.take_requests());
-    world.cluster.put(serde_saphyr::from_str(JOB)?)?;
+    world.cluster.put(serde_saphyr::from_str(DOCUMENTED_JOB)?)?;
     let phase = play(&mut world).await?;
 
     chapter("What the tenant sees now: kubectl -n tenant-acme get backupjob,backup -o yaml");

@@ -6,10 +6,9 @@ use backup_engine::{
     cluster::{ApiError, ApiReason, Caller, Cluster, DeleteOptions, Part},
     reference,
 };
-use backup_sandbox::contract::Selector;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use stage::Operator;
+use stage::{Operator, all, text};
 
 /// The applications.
 const APPS: &str = "apps.cozystack.io/v1alpha1";
@@ -228,20 +227,6 @@ fn is_held(application: &Value) -> bool {
     finalizers.any(|finalizer| finalizer == FINALIZER)
 }
 
-async fn all<C: Cluster>(
-    cluster: &C,
-    api_version: &str,
-    kind: &str,
-) -> Result<Vec<Value>, ApiError> {
-    let matching = Selector {
-        api_version: api_version.to_owned(),
-        kind: kind.to_owned(),
-        namespace: None,
-        labels: vec![],
-    };
-    cluster.list(&Caller::host(), &matching).await
-}
-
 fn called(object: &Value) -> String {
     let text = |pointer| text(object, pointer);
     format!(
@@ -250,9 +235,4 @@ fn called(object: &Value) -> String {
         text("/metadata/namespace"),
         text("/metadata/name")
     )
-}
-
-fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    let found = value.pointer(pointer).and_then(Value::as_str);
-    found.unwrap_or_default()
 }

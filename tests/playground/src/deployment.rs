@@ -66,17 +66,7 @@ impl Container {
             ![HEALTH, METRICS, PLUGINS, COMPILED, LOG].contains(&name)
         });
         command.args(arguments);
-        for variable in self.0["env"].as_array().into_iter().flatten() {
-            let name = variable["name"].as_str().unwrap_or_default();
-            let field = variable["valueFrom"]["fieldRef"]["fieldPath"].as_str();
-            let value = match (variable["value"].as_str(), field) {
-                (Some(value), _) => value,
-                (None, Some("metadata.namespace")) => HOST.namespace,
-                (None, Some("metadata.name")) => "playground",
-                _ => bail!("what the Deployment says of {name} is not played here"),
-            };
-            command.env(name, value);
-        }
+        command.envs(charts::environment(&self.0, "playground")?);
         let compiled = compiled();
         let ours = [
             (HEALTH, OsStr::new("127.0.0.1:0")),

@@ -12,7 +12,7 @@ use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
-use s3::S3;
+use s3::{Objects, S3};
 use serde::{Deserialize, Serialize};
 use stage::{
     AltinityFate, ClickHouse, Cnpg, EtcdFate, EtcdOperator, Fate, FoundationDbFate,
@@ -64,7 +64,9 @@ pub(crate) fn start(folder: &Path) -> Result<Storage> {
 /// When it cannot start.
 pub(crate) async fn play(folder: &Path) -> Result<()> {
     let s3 = S3::start_in(&folder.join("storage"), BUCKET)?;
-    let bucket = Arc::new(S3Bucket::of(&s3).context("the storage has no client")?);
+    let bucket = Arc::new(S3Bucket(
+        Objects::of(&s3, &s3.bucket).context("the storage has no client")?,
+    ));
     let client = client(&told::kubeconfig(folder)).await?;
     let storage = Storage {
         endpoint: s3.endpoint.clone(),

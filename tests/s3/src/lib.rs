@@ -11,6 +11,7 @@
 //! # }
 //! ```
 
+mod objects;
 mod tls;
 
 use std::{
@@ -39,6 +40,8 @@ use tokio::{
     sync::oneshot,
 };
 use tokio_rustls::TlsAcceptor;
+
+pub use objects::Objects;
 
 /// The one bucket.
 const BUCKET: &str = "backups";

@@ -131,9 +131,11 @@ fn file(strategy: &str, version: &str) -> PathBuf {
 
 /// In words, without which job it was: its UID is another one as soon as anything else is made before it.
 fn without_job(backup: &Value) -> String {
-    let uid = backup["metadata"]["labels"][OWNED_BY_UID].as_str();
     let text = backup.to_string();
-    masked(&uid.map_or(text.clone(), |uid| text.replace(uid, "<job>")))
+    match backup["metadata"]["labels"][OWNED_BY_UID].as_str() {
+        Some(uid) => masked(&text.replace(uid, "<job>")),
+        None => masked(&text),
+    }
 }
 
 /// Without the ends of names that are made for a job: ten hexadecimal digits behind a hyphen.

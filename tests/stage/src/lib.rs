@@ -29,8 +29,12 @@ pub use kept::Kept;
 pub use kinds::{Kind, crd, kinds};
 pub use mariadb::{MariaDbFate, MariaDbOperator, mariadb_objects};
 pub use operator::{Operator, Workplace};
+pub use play::{all, text};
 pub use policy::{RESTORE_POLICY, by_restore_policy, keep_to_policy, restore_policy};
-pub use stage::{Stage, bundle, defaults, platform_etcd_objects, platform_objects, sandbox};
+pub use stage::{
+    DOCUMENTED_JOB, STRATEGIES, Stage, bundle, defaults, platform_etcd_objects, platform_objects,
+    sandbox,
+};
 pub use velero::{
     Archive, Location, VeleroFate, VeleroServer, storage_location, virtual_machine_objects,
 };

@@ -8,7 +8,10 @@ use backup_sandbox::contract::Selector;
 use serde_json::{Value, json};
 
 /// The objects of a kind in all namespaces.
-pub(crate) async fn all<C: Cluster>(
+///
+/// # Errors
+/// When the request fails.
+pub async fn all<C: Cluster>(
     cluster: &C,
     api_version: &str,
     kind: &str,
@@ -81,8 +84,9 @@ pub(crate) fn owner(object: &Value) -> Value {
     })
 }
 
-/// A text in an object; empty when there is none.
-pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+/// A text in an object, by its JSON pointer; empty when there is none.
+#[must_use]
+pub fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value
         .pointer(pointer)
         .and_then(Value::as_str)

@@ -43,6 +43,31 @@ pub struct Stage {
     pub secret_key: String,
 }
 
+/// The BackupJob of the documentation.
+pub const DOCUMENTED_JOB: &str = "\
+apiVersion: backups.cozystack.io/v1alpha1
+kind: BackupJob
+metadata:
+  name: ad-hoc
+  namespace: tenant-acme
+spec:
+  backupClassName: cozy-default
+  applicationRef:
+    apiGroup: apps.cozystack.io
+    kind: Postgres
+    name: orders-db
+";
+
+/// The strategies of the bundle, each with its file `<name>.wasm`.
+pub const STRATEGIES: &[&str] = &[
+    "altinity",
+    "cnpg",
+    "etcd",
+    "foundationdb",
+    "mariadb",
+    "velero",
+];
+
 /// The folder with the built strategies.
 ///
 /// # Errors

@@ -53,7 +53,7 @@ impl Pod {
             .filter_map(Value::as_str)
             .filter(|argument| !argument.contains("-bind-address="))
             .collect();
-        let environment: Vec<_> = list(&container["env"]).map(variable).collect();
+        let environment = charts::environment(container, &format!("{}-0", HOST.name)).unwrap();
         Self {
             host: HostProcess::start_in(kubeconfig, plugins.path(), &arguments, &environment),
             _plugins: plugins,
@@ -81,17 +81,6 @@ fn lay_out(map: &Value, folder: &Path) {
         std::fs::write(folder.join("..of-now").join(file), bytes).unwrap();
         symlink(Path::new("..data").join(file), folder.join(file)).unwrap();
     }
-}
-
-/// A variable of the container.
-fn variable(entry: &Value) -> (String, String) {
-    let value = match entry["valueFrom"]["fieldRef"]["fieldPath"].as_str() {
-        Some("metadata.namespace") => HOST.namespace.to_owned(),
-        Some("metadata.name") => format!("{}-0", HOST.name),
-        Some(other) => panic!("{other} is no field that this kubelet knows"),
-        None => entry["value"].as_str().unwrap().to_owned(),
-    };
-    (entry["name"].as_str().unwrap().to_owned(), value)
 }
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {

@@ -18,7 +18,7 @@ use ::s3::S3;
 use charts::HOST;
 use controlplane::Shell;
 use serde_json::{Value, json};
-use stage::{Bucket as _, Cnpg, Fate, Workplace};
+use stage::{Bucket as _, Cnpg, DOCUMENTED_JOB, Fate, Workplace};
 
 use crate::{bucket::bucket_of, cluster::Played, site::Site};
 
@@ -141,7 +141,7 @@ fn no_command_and_no_example_of_the_page_is_left_out() {
     let lines = flush(&page);
     let commands = lines.iter().filter(|line| line.starts_with("kubectl "));
     assert_eq!(commands.copied().collect::<Vec<_>>(), inspected::COMMANDS);
-    for example in [tenant::EXAMPLE, tuned::SYSTEM_BUCKET] {
+    for example in [DOCUMENTED_JOB, tuned::SYSTEM_BUCKET] {
         let example = flush(example);
         let found = lines.windows(example.len()).any(|lines| lines == example);
         assert!(found, "{example:?}");

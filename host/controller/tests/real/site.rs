@@ -37,9 +37,8 @@ pub struct Site {
     client: Client,
 }
 
-/// What Cozystack has beside the operators: its Bucket, and the kinds by which it watches over what runs.
-const BESIDE: [(&str, &str, &str, &str); 3] = [
-    ("apps.cozystack.io", "v1alpha1", "Bucket", "buckets"),
+/// What Cozystack has beside the operators: the kinds by which it watches over what runs.
+const BESIDE: [(&str, &str, &str, &str); 2] = [
     ("monitoring.coreos.com", "v1", "PodMonitor", "podmonitors"),
     (
         "monitoring.coreos.com",

@@ -12,20 +12,12 @@ mod velero;
 
 use futures::FutureExt as _;
 
+use stage::STRATEGIES;
+
 use crate::{
     cluster::{Scene, exclusively, s3},
     host::HostProcess,
 };
-
-/// The plugins with a story.
-const STRATEGIES: &[&str] = &[
-    "altinity",
-    "cnpg",
-    "etcd",
-    "foundationdb",
-    "mariadb",
-    "velero",
-];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_strategy_carries_backups_from_end_to_end() {

@@ -2,18 +2,9 @@
 
 use backup_api::names::{API_VERSION, STRATEGY_API_VERSION};
 use serde_json::Value;
-use stage::Stage;
+use stage::{STRATEGIES, Stage};
 
 use crate::{examples::documents, page::Page};
-
-const PLUGINS: [&str; 6] = [
-    "altinity",
-    "cnpg",
-    "etcd",
-    "foundationdb",
-    "mariadb",
-    "velero",
-];
 
 /// What a class says of itself, and the kinds that it binds.
 fn said(stage: &Stage, name: &str) -> (String, usize) {
@@ -30,11 +21,11 @@ fn said(stage: &Stage, name: &str) -> (String, usize) {
 #[tokio::test]
 async fn every_class_of_the_page_about_tuning_is_in_order() {
     let mut stage = Stage::new().unwrap();
-    for plugin in PLUGINS {
+    for plugin in STRATEGIES {
         let component = Stage::bundled(&format!("{plugin}.wasm")).unwrap();
         stage.serve(&component).unwrap();
     }
-    stage.defaults(&PLUGINS).unwrap();
+    stage.defaults(STRATEGIES).unwrap();
     let page = Page::read("charts/backupstrategy-controller/docs/tuning.md");
     let mut classes: Vec<Value> = vec![];
     let mut strategies = 0;

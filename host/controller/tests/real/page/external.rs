@@ -5,9 +5,9 @@ use charts::HOST;
 use controlplane::Shell;
 use data_encoding::BASE64;
 use serde_json::{Value, json};
-use stage::{Bucket as _, Cnpg, Fate, Workplace};
+use stage::{Bucket as _, Cnpg, DOCUMENTED_JOB, Fate, Workplace};
 
-use super::{TENANT, is_ready, tenant::EXAMPLE};
+use super::{TENANT, is_ready};
 use crate::{bucket::bucket_of, cluster::API, kubelet::Pod, site::Site};
 
 /// A tenant whose database has no archive yet.
@@ -31,7 +31,7 @@ pub(super) async fn moves_to_another_storage(site: &Site, pod: Pod, tenant: &She
     let storage = bucket_of(&s3, "cozy-backups");
     let place = Workplace::new(storage.clone()).of_namespace(NEWCOMER);
     let _operator = site.play(&[NEWCOMER], Cnpg::at(place, Fate::Completes));
-    let example = EXAMPLE.replace(TENANT, NEWCOMER);
+    let example = DOCUMENTED_JOB.replace(TENANT, NEWCOMER);
     newcomer.run_on("kubectl apply -f -", &example).unwrap();
     is_ready(&newcomer, NEWCOMER, "backupjob/ad-hoc");
     assert!(!storage.keys().await.is_empty());

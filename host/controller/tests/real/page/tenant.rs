@@ -2,24 +2,10 @@
 
 use ::s3::S3;
 use controlplane::Shell;
+use stage::DOCUMENTED_JOB;
 
 use super::{TENANT, is_ready, postgres, stored};
 use crate::{cluster::API, site::Site};
-
-/// The page's example.
-pub(super) const EXAMPLE: &str = "\
-apiVersion: backups.cozystack.io/v1alpha1
-kind: BackupJob
-metadata:
-  name: ad-hoc
-  namespace: tenant-acme
-spec:
-  backupClassName: cozy-default
-  applicationRef:
-    apiGroup: apps.cozystack.io
-    kind: Postgres
-    name: orders-db
-";
 
 /// Another tenant, whose database has the same name.
 const NEIGHBOUR: &str = "tenant-umbrella";
@@ -28,9 +14,9 @@ const NEIGHBOUR: &str = "tenant-umbrella";
 pub(super) async fn applies_the_example(site: &Site, tenant: &Shell, s3: &S3) {
     let neighbour = site.tenant(NEIGHBOUR).await;
     let _operator = postgres(site, NEIGHBOUR, s3).await;
-    let theirs = EXAMPLE.replace(TENANT, NEIGHBOUR);
+    let theirs = DOCUMENTED_JOB.replace(TENANT, NEIGHBOUR);
     for (shell, example, namespace) in [
-        (tenant, EXAMPLE, TENANT),
+        (tenant, DOCUMENTED_JOB, TENANT),
         (&neighbour, theirs.as_str(), NEIGHBOUR),
     ] {
         let said = shell.run_on("kubectl apply -f -", example).unwrap();
