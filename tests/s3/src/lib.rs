@@ -1,7 +1,7 @@
 //! An S3 server for tests, in the process of the test: a folder behind the S3 protocol.
 //!
-//! It has one bucket and one pair of keys, made for it alone, and refuses requests that another key has signed. What
-//! it does not have is what no strategy here asks for: versions, locks, tags, life cycles.
+//! It has one bucket and one pair of keys, made for it alone, and refuses requests that another key has signed; more pairs
+//! can be made, and withdrawn. What it does not have is what no strategy here asks for: versions, locks, tags, life cycles.
 //!
 //! ```
 //! # fn example() -> anyhow::Result<()> {
@@ -11,6 +11,7 @@
 //! # }
 //! ```
 
+mod keys;
 mod objects;
 mod tls;
 
@@ -27,9 +28,9 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
 };
+use keys::Keys;
 use s3s::{
     Body, HttpError, HttpResponse,
-    auth::SimpleAuth,
     service::{S3Service, S3ServiceBuilder},
 };
 use s3s_fs::FileSystem;
@@ -61,6 +62,7 @@ pub struct S3 {
     pub bucket: String,
     /// The folder with the objects. Look at objects through S3: the server has files of its own here.
     pub root: PathBuf,
+    keys: Keys,
     serving: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     _folder: Option<TempDir>,
 }
@@ -91,6 +93,19 @@ impl S3 {
         Self::start_with(folder.to_owned(), None, bucket, None)
     }
 
+    /// Makes another pair of keys: the access key, and the secret one. Those that are there stay valid.
+    #[must_use]
+    pub fn make_keys(&self) -> (String, String) {
+        let (access_key, secret_key) = pair();
+        self.keys.admit(&access_key, &secret_key);
+        (access_key, secret_key)
+    }
+
+    /// Refuses from now on what is signed with a pair of keys.
+    pub fn withdraw_keys(&self, access_key: &str) {
+        self.keys.withdraw(access_key);
+    }
+
     fn start_in_passing(tls: Option<Tls>) -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("s3-")
@@ -106,14 +121,13 @@ impl S3 {
         tls: Option<Tls>,
     ) -> Result<Self> {
         std::fs::create_dir_all(root.join(bucket)).context("could not create the bucket")?;
-        let (access_key, secret_key) = (random(), random() + &random());
+        let (access_key, secret_key) = pair();
         let files = FileSystem::new(&root)
             .map_err(|error| anyhow!("could not serve the folder: {error:?}"))?;
         let mut service = S3ServiceBuilder::new(files);
-        service.set_auth(SimpleAuth::from_single(
-            access_key.as_str(),
-            secret_key.as_str(),
-        ));
+        let keys = Keys::default();
+        keys.admit(&access_key, &secret_key);
+        service.set_auth(keys.clone());
         let listener =
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("could not find a free port")?;
         let address = listener
@@ -128,6 +142,7 @@ impl S3 {
             secret_key,
             bucket: bucket.to_owned(),
             root: root.clone(),
+            keys,
             serving: Some(serve(listener, acceptor, service.build(), root)?),
             _folder: folder,
         })
@@ -142,6 +157,11 @@ impl Drop for S3 {
             let _ = thread.join();
         }
     }
+}
+
+/// A pair of keys.
+fn pair() -> (String, String) {
+    (random(), random() + &random())
 }
 
 /// Sixteen digits that nobody can know: the standard library's random keys, which are made to be unpredictable.

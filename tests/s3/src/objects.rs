@@ -19,6 +19,18 @@ impl Objects {
     /// # Errors
     /// When there is no client for it.
     pub fn of(s3: &S3, bucket: &str) -> Result<Self, Error> {
+        Self::with(s3, bucket, (&s3.access_key, &s3.secret_key))
+    }
+
+    /// The same with another access key and its secret.
+    ///
+    /// # Errors
+    /// As [`Objects::of`].
+    pub fn with(
+        s3: &S3,
+        bucket: &str,
+        (access_key, secret_key): (&str, &str),
+    ) -> Result<Self, Error> {
         // The client wants to know its cryptography also where it uses none. An error says that somebody was first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut options = ClientOptions::new().with_allow_http(true);
@@ -30,8 +42,8 @@ impl Objects {
             .with_endpoint(&s3.endpoint)
             .with_region("any")
             .with_bucket_name(bucket)
-            .with_access_key_id(&s3.access_key)
-            .with_secret_access_key(&s3.secret_key)
+            .with_access_key_id(access_key)
+            .with_secret_access_key(secret_key)
             .build();
         client.map(Self)
     }

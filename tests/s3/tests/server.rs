@@ -11,7 +11,7 @@ use object_store::{
     aws::{AmazonS3, AmazonS3Builder},
     path::Path,
 };
-use s3::S3;
+use s3::{Objects, S3};
 
 fn client(s3: &S3, secret_key: &str) -> AmazonS3 {
     // The client wants to know its cryptography also where it uses none. An error says that another test was first.
@@ -67,6 +67,20 @@ async fn who_has_another_secret_is_refused() {
         matches!(error, object_store::Error::PermissionDenied { .. }),
         "{error:?}"
     );
+}
+
+#[tokio::test]
+async fn keys_are_made_and_withdrawn_while_it_serves() {
+    let s3 = S3::start().unwrap();
+    let (access_key, secret_key) = s3.make_keys();
+    let old = Objects::of(&s3, &s3.bucket).unwrap();
+    let new = Objects::with(&s3, &s3.bucket, (&access_key, &secret_key)).unwrap();
+    old.put("a", 1).await.unwrap();
+    assert_eq!(new.keys().await.unwrap(), ["a"]);
+    s3.withdraw_keys(&s3.access_key);
+    let error = old.put("b", 1).await.unwrap_err();
+    assert!(error.to_string().contains("InvalidAccessKeyId"), "{error}");
+    assert_eq!(new.keys().await.unwrap(), ["a"]);
 }
 
 #[tokio::test]
