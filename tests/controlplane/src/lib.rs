@@ -37,7 +37,8 @@
 //! | `objects` | applying objects and definitions, namespaces, tokens |
 //! | `audit` | what was asked of the API server, by whom |
 //! | `helm` | Helm, for the charts |
-//! | `shell` | kubectl and Helm as a reader of documentation types them |
+//! | `jq` | jq, for what documentation does with it |
+//! | `shell` | kubectl, Helm and jq as a reader of documentation types them |
 //! | `operators` | the operators' real CRDs, where somebody has put them |
 //! | `detached` | one for work by hand: `cargo xtask controlplane up` |
 //! | `processes` | what goes on when its command has ended, and how that is ended |
@@ -49,6 +50,7 @@ pub mod detached;
 mod flags;
 mod folder;
 mod helm;
+mod jq;
 mod kubeconfig;
 mod objects;
 mod operators;

@@ -10,9 +10,9 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{binaries, helm, plane::ControlPlane};
+use crate::{binaries, helm, jq, plane::ControlPlane};
 
-/// A shell in which `kubectl` and `helm` are those of the tests, and the cluster is the one of a kubeconfig.
+/// A shell in which `kubectl`, `helm` and `jq` are those of the tests, and the cluster is the one of a kubeconfig.
 ///
 /// It has a home of its own: whoever runs the tests may have settings, plugins and clusters, which are not its business.
 pub struct Shell {
@@ -46,6 +46,7 @@ impl Shell {
         for (name, program) in [
             ("kubectl", binaries::kubectl()?),
             ("helm", helm::program()?),
+            ("jq", jq::program()?),
         ] {
             symlink(program, programs.join(name))
                 .with_context(|| format!("could not link {name}"))?;
@@ -54,6 +55,13 @@ impl Shell {
             home,
             folder: Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."),
         })
+    }
+
+    /// The same shell in another folder: of somebody who keeps files there.
+    #[must_use]
+    pub fn in_folder(mut self, folder: &Path) -> Self {
+        folder.clone_into(&mut self.folder);
+        self
     }
 
     /// Types a command and gives back what it prints.
