@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use backup_engine::cluster::{ApiError, Caller, Cluster};
 use backup_sandbox::contract::ObjectRef;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{
@@ -253,7 +253,7 @@ impl Cnpg {
         let keys = bucket.keys().await;
         let written = keys.iter().filter(|key| key.starts_with(&wals)).count();
         let wal = format!("0000000100000000{:08X}", 3 + written);
-        let id = now.strftime("%Y%m%dT%H%M%S").to_string();
+        let id = free_id(&keys, &archive.folder, now);
         for (file, size_bytes) in [
             (format!("base/{id}/backup.info"), 1_204),
             (format!("base/{id}/data.tar.gz"), 4_194_304),
@@ -270,6 +270,18 @@ impl Cnpg {
             "endWal": wal,
         }))
     }
+}
+
+/// Barman names a base backup after the second in which it was taken. One that is taken within the same second as another is
+/// named after the next.
+fn free_id(keys: &[String], folder: &str, now: Timestamp) -> String {
+    let seconds = (0..).map(|later| now + SignedDuration::from_secs(later));
+    let mut ids = seconds.map(|at| at.strftime("%Y%m%dT%H%M%S").to_string());
+    let is_free = |id: &String| {
+        let taken = format!("{folder}/base/{id}/");
+        !keys.iter().any(|key| key.starts_with(&taken))
+    };
+    ids.find(is_free).unwrap_or_default()
 }
 
 /// Where a plugin's parameters lead.
