@@ -37,7 +37,15 @@ const OTHERS: [&str; 21] = [
 ];
 
 /// Flags that a word of their own follows.
-const WITH_VALUE: [&str; 4] = ["-n", "--namespace", "-o", "--output"];
+const WITH_VALUE: [&str; 7] = [
+    "-n",
+    "--namespace",
+    "-o",
+    "--output",
+    "--filename",
+    "--type",
+    "--patch",
+];
 
 /// The names of the kinds of the chart: plural, singular, short.
 fn known() -> BTreeSet<String> {
