@@ -23,6 +23,18 @@ pub fn bucket_of(s3: &S3, name: &str) -> Arc<S3Bucket> {
     Arc::new(S3Bucket(Objects::of(s3, name).unwrap()))
 }
 
+/// The same with another pair of keys.
+pub fn bucket_with(s3: &S3, name: &str, keys: (&str, &str)) -> Arc<S3Bucket> {
+    Arc::new(S3Bucket(Objects::with(s3, name, keys).unwrap()))
+}
+
+impl S3Bucket {
+    /// Whether the server lets nobody in with these keys.
+    pub async fn refuses(&self) -> bool {
+        self.0.keys().await.is_err()
+    }
+}
+
 impl Bucket for S3Bucket {
     fn put<'a>(&'a self, key: &'a str, size_bytes: u64, _: Timestamp) -> BoxFuture<'a, ()> {
         let size_bytes = usize::try_from(size_bytes).unwrap();

@@ -30,10 +30,12 @@ mod plugins;
 mod policies;
 mod proxy;
 mod rbac;
+mod recovery;
 mod restore_target;
 mod site;
 mod strategies;
 mod takeover;
+mod typed;
 mod walls;
 
 use cluster::{Scene, exclusively};

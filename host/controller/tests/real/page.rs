@@ -23,10 +23,10 @@ use stage::{Bucket as _, Cnpg, DOCUMENTED_JOB, Fate, Workplace};
 use crate::{bucket::bucket_of, cluster::Played, site::Site};
 
 /// The tenant of the page.
-const TENANT: &str = "tenant-acme";
+pub const TENANT: &str = "tenant-acme";
 
 /// Installs as the charts' READMEs say, with nothing but the default values.
-const INSTALLED: [&str; 2] = [
+pub const INSTALLED: [&str; 2] = [
     "helm install backupstrategy-controller charts/backupstrategy-controller --namespace cozy-backup-controller",
     "helm install velero-for-backups charts/velero --namespace cozy-velero",
 ];
@@ -96,7 +96,7 @@ async fn stored(s3: &S3, namespace: &str) -> Vec<String> {
 }
 
 /// A job of a tenant's, as its YAML.
-fn job(name: &str, class: &str, (kind, application): (&str, &str)) -> Value {
+pub fn job(name: &str, class: &str, (kind, application): (&str, &str)) -> Value {
     json!({
         "apiVersion": "backups.cozystack.io/v1alpha1", "kind": "BackupJob",
         "metadata": { "name": name, "namespace": TENANT },
@@ -108,7 +108,7 @@ fn job(name: &str, class: &str, (kind, application): (&str, &str)) -> Value {
 }
 
 /// Waits until a job has ended, and well.
-fn is_ready(shell: &Shell, namespace: &str, job: &str) {
+pub fn is_ready(shell: &Shell, namespace: &str, job: &str) {
     let kubectl = format!("kubectl -n {namespace}");
     let ends =
         format!("{kubectl} wait --for=jsonpath='{{.status.completedAt}}' {job} --timeout=60s");

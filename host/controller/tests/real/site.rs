@@ -20,7 +20,7 @@ use stage::Operator;
 
 use crate::{
     cluster::{
-        BOUND, Played, location_kind, operators, play_in, real_or, resource, vanished, wait,
+        API, BOUND, Played, location_kind, operators, play_in, real_or, resource, vanished, wait,
     },
     installed::namespaces,
     kubelet::Pod,
@@ -145,18 +145,22 @@ impl Site {
     /// Puts objects, and what operators say of them.
     pub async fn put(&self, objects: Vec<Value>) {
         self.plane.apply(&objects).await.unwrap();
-        let cluster = RealCluster::new(self.client.clone());
         for object in objects
             .iter()
             .filter(|object| object.get("status").is_some())
         {
-            let status = json!({ "status": object["status"] });
-            let target = backup_engine::reference(object);
-            cluster
-                .merge(&Caller::host(), "operator", &target, &status, Part::Status)
-                .await
-                .unwrap();
+            self.says(object).await;
         }
+    }
+
+    /// Puts into an object's status what an object of the same name has there.
+    pub async fn says(&self, object: &Value) {
+        let status = json!({ "status": object["status"] });
+        let target = backup_engine::reference(object);
+        RealCluster::new(self.client.clone())
+            .merge(&Caller::host(), "operator", &target, &status, Part::Status)
+            .await
+            .unwrap();
     }
 
     /// Lets an operator play in namespaces.
@@ -188,6 +192,15 @@ impl Site {
         so: impl Fn(&Value) -> bool,
     ) -> Value {
         wait(self.api(namespace, target).await, target.2, so).await
+    }
+
+    /// Waits until a job has ended.
+    pub async fn ended(&self, namespace: &str, kind: &str, name: &str) -> Value {
+        let is_final = |job: &Value| {
+            let phase = job["status"]["phase"].as_str();
+            matches!(phase, Some("Succeeded" | "Failed"))
+        };
+        self.until(namespace, (API, kind, name), is_final).await
     }
 
     /// Waits until some object of a version, kind and namespace is so.

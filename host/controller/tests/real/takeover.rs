@@ -175,7 +175,7 @@ async fn left_jobs_end(site: &Site) {
         ("long-ago", "Failed", "not finished by"),
         ("new", "Succeeded", "BackupCompleted"),
     ] {
-        let job = ended(site, "BackupJob", name).await;
+        let job = site.ended(TENANT, "BackupJob", name).await;
         assert_eq!(job["status"]["phase"], phase, "{job:#}");
         assert!(job["status"].to_string().contains(says), "{job:#}");
     }
@@ -225,7 +225,9 @@ async fn are_restored(site: &Site) {
     });
     site.plane.apply(&jobs.collect::<Vec<_>>()).await.unwrap();
     for written in restored {
-        let job = ended(site, "RestoreJob", &format!("back-{}", written.strategy)).await;
+        let job = site
+            .ended(TENANT, "RestoreJob", &format!("back-{}", written.strategy))
+            .await;
         assert_eq!(job["status"]["phase"], "Succeeded", "{job:#}");
     }
 }
@@ -251,14 +253,6 @@ async fn are_forgotten(site: &Site, s3: &S3, stored: &[String]) {
         left.contains(foreign),
         "the data of a strategy that the host has not stays"
     );
-}
-
-async fn ended(site: &Site, kind: &str, name: &str) -> Value {
-    let is_final = |job: &Value| {
-        let phase = job["status"]["phase"].as_str();
-        matches!(phase, Some("Succeeded" | "Failed"))
-    };
-    site.until(TENANT, (API, kind, name), is_final).await
 }
 
 /// The page may tell more, such as what to look at before.

@@ -1,12 +1,11 @@
 //! A class of one's own, and strategies of one's own, from the documentation alone: `docs/tuning.md` of the chart, whose every
 //! example is applied as it stands.
 
-use charts::HOST;
 use controlplane::Shell;
 use serde_json::Value;
 
 use super::{TENANT, job};
-use crate::site::Site;
+use crate::{site::Site, typed::Page};
 
 /// A part of what the page tells leads to: a job by one of its classes, and what the operator is told then.
 struct Tried {
@@ -34,7 +33,9 @@ const TRIED: [Tried; 2] = [
 
 /// Applies what the page shows, and has a tenant use it.
 pub(super) async fn tuned_by_the_page(site: &Site, tenant: &Shell) {
-    for example in examples() {
+    let examples = Page::of("tuning.md").blocks("yaml");
+    assert!(examples.len() > 2, "the page has its examples");
+    for example in examples {
         site.admin
             .run_on("kubectl apply --filename -", &example)
             .unwrap();
@@ -55,14 +56,4 @@ pub(super) async fn tuned_by_the_page(site: &Site, tenant: &Shell) {
         };
         site.some(tried.orders, is_told).await;
     }
-}
-
-/// The YAML of the page, block by block.
-fn examples() -> Vec<String> {
-    let page = std::fs::read_to_string(HOST.folder().join("docs/tuning.md")).unwrap();
-    let blocks = page.split("```yaml\n").skip(1);
-    let blocks = blocks.filter_map(|block| Some(block.split_once("\n```")?.0.to_owned()));
-    let found: Vec<String> = blocks.collect();
-    assert!(found.len() > 2, "the page has its examples");
-    found
 }
