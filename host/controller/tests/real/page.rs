@@ -56,7 +56,7 @@ async fn the_page_is_true_from_its_first_sentence_to_its_last() {
 
     let pod = vendor::brings_a_strategy(&site, pod, &s3).await;
     let pod = later::is_rolled_back(&site, pod, &tenant, &s3).await;
-    let pod = external::moves_to_another_storage(&site, pod, &tenant).await;
+    let pod = external::moves_to_another_storage(&site, pod, &tenant, &s3).await;
     later::is_removed_and_comes_back(&site, pod, &release).await;
 }
 

@@ -6,7 +6,10 @@ mod lost;
 mod platform;
 mod storage;
 
-use crate::{page::TENANT, typed::Page};
+use crate::{
+    page::TENANT,
+    typed::{Page, desk},
+};
 use backups::{NEIGHBOUR, Operators, ROTATED, TAKEN, are_taken};
 use platform::Platform;
 use storage::Storage;
@@ -14,13 +17,13 @@ use storage::Storage;
 #[tokio::test(flavor = "multi_thread")]
 async fn backups_outlive_their_key_their_namespace_their_bucket_and_their_cluster() {
     let mut storage = Storage::first();
-    let desk = platform::desk();
+    let desk = desk();
     let mut platform = Platform::new(desk.path(), &storage).await;
     storage::is_there(&mut platform).await;
     backups::namespaces(&platform.site, &[TENANT, NEIGHBOUR]).await;
     backups::applications(&platform.site).await;
     let operators = Operators::play(&platform.site, &storage);
-    platform.site.put(vec![backups::plan()]).await;
+    backups::plan_is_applied(&platform.site);
     let (neighbours, others) = TAKEN.split_at(1);
     are_taken(&platform.site, neighbours).await;
 
@@ -56,6 +59,7 @@ fn no_command_of_the_pages_is_left_out() {
     assert_eq!(Page::of("recovery.md").titles(), recovery);
     let storage = [
         "The storage",
+        "The platform's own bucket",
         "An external S3",
         "With a private certificate authority",
         "Rotating the key",

@@ -203,6 +203,18 @@ impl Site {
         self.until(namespace, (API, kind, name), is_final).await
     }
 
+    /// Restores a Backup in its place, at a time of the story, and gives back the job as it has ended.
+    pub async fn restored(&self, namespace: &str, backup: &str, when: &str) -> Value {
+        let job = format!("{backup}-{when}");
+        let restore = json!({
+            "apiVersion": API, "kind": "RestoreJob",
+            "metadata": { "name": job, "namespace": namespace },
+            "spec": { "backupRef": { "name": backup } },
+        });
+        self.plane.apply(&[restore]).await.unwrap();
+        self.ended(namespace, "RestoreJob", &job).await
+    }
+
     /// Waits until some object of a version, kind and namespace is so.
     pub async fn some(&self, of: (&str, &str, &str), so: impl Fn(&Value) -> bool) {
         let api = self.api(of.2, (of.0, of.1, "")).await;

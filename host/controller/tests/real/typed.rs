@@ -1,6 +1,17 @@
 //! Pages of the chart's documentation, section by section: what they tell to type, and what they tell to write into files.
 
+use std::os::unix::fs::symlink;
+
 use charts::HOST;
+use tempfile::TempDir;
+
+/// The folder of whoever administers platforms: it has this repository's charts, and keeps what commands leave there.
+pub fn desk() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let charts = HOST.folder();
+    symlink(charts.parent().unwrap(), folder.path().join("charts")).unwrap();
+    folder
+}
 
 /// A page, or a part of one.
 pub struct Page(String);

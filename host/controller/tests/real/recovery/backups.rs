@@ -81,9 +81,9 @@ pub(super) async fn applications(site: &Site) {
     site.put(objects).await;
 }
 
-/// A Plan with a rule.
-pub(super) fn plan() -> Value {
-    json!({
+/// Has the tenant's Plan, with a rule, as whoever keeps it in a file applies it.
+pub(super) fn plan_is_applied(site: &Site) {
+    let plan = json!({
         "apiVersion": API, "kind": "Plan", "metadata": { "name": PLAN, "namespace": TENANT },
         "spec": {
             "applicationRef": { "kind": POSTGRES.0, "name": POSTGRES.1 },
@@ -91,7 +91,9 @@ pub(super) fn plan() -> Value {
             "schedule": { "cron": "0 3 1 1 *" },
             "retentionPolicy": { "keepLast": 2 },
         },
-    })
+    });
+    let applied = "kubectl apply --filename -";
+    site.admin.run_on(applied, &plan.to_string()).unwrap();
 }
 
 /// Takes Backups. The size of what lies in the storage is known of each: the host has looked there.
@@ -139,17 +141,6 @@ pub(super) async fn is_being_written(site: &Site, storage: &Storage) -> String {
         .put(key, 1, jiff::Timestamp::UNIX_EPOCH)
         .await;
     key.to_owned()
-}
-
-/// A restore of a Backup of the tenant's as it has ended, at a time of the story.
-pub(super) async fn restored(site: &Site, name: &str, when: &str) -> Value {
-    let job = format!("{name}-{when}");
-    let restore = json!({
-        "apiVersion": API, "kind": "RestoreJob", "metadata": { "name": job, "namespace": TENANT },
-        "spec": { "backupRef": { "name": name } },
-    });
-    site.put(vec![restore]).await;
-    site.ended(TENANT, "RestoreJob", &job).await
 }
 
 /// A Backup that has been looked at as it was asked for, and what is known of its data.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     backups::{
         NEIGHBOUR, Operators, PLAN, POSTGRES, ROTATED, TAKEN, applications, looked_at, namespaces,
-        restored,
+        plan_is_applied,
     },
     platform::Platform,
     storage::Storage,
@@ -153,10 +153,10 @@ pub(super) async fn cluster(platform: &mut Platform, unfinished: &str, storage: 
     applications(&platform.site).await;
     let _operators = Operators::play(&platform.site, storage);
     for name in ["yearly-1", "dump"] {
-        let job = restored(&platform.site, name, "again").await;
+        let job = platform.site.restored(TENANT, name, "again").await;
         assert_eq!(job["status"]["phase"], "Succeeded", "{job:#}");
     }
-    let refused = restored(&platform.site, "unfinished", "again").await;
+    let refused = platform.site.restored(TENANT, "unfinished", "again").await;
     let message = refused["status"]["message"].to_string();
     assert!(message.contains("is not Ready"), "{refused:#}");
     plan_wakes(platform, &before).await;
@@ -177,6 +177,9 @@ async fn plan_wakes(platform: &mut Platform, before: &Value) {
     let plan = (API, "Plan", PLAN);
     let woken = platform.site.until(TENANT, plan, is_awake).await;
     assert_eq!(woken["spec"], before["spec"]);
+    plan_is_applied(&platform.site);
+    let applied = platform.site.read(TENANT, plan).await.unwrap();
+    assert_eq!(applied["spec"], before["spec"], "its file says the same");
     assert_eq!(
         woken["status"]["lastScheduleTime"],
         Value::Null,

@@ -1,25 +1,13 @@
 //! A platform, whoever administers it, and Kubernetes as far as the host's Deployment goes.
 
-use std::{
-    os::unix::fs::symlink,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use charts::HOST;
 use controlplane::Shell;
 use serde_json::Value;
-use tempfile::TempDir;
 
 use super::storage::Storage;
-use crate::{kubelet::Pod, page::INSTALLED, site::Site};
-
-/// The folder of whoever administers platforms: it has this repository's charts, and outlives clusters.
-pub(super) fn desk() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let charts = HOST.folder();
-    symlink(charts.parent().unwrap(), folder.path().join("charts")).unwrap();
-    folder
-}
+use crate::{kubelet::Pod, site::Site};
 
 /// A platform with the chart installed, and a Pod of the host's where there is to be one.
 pub(super) struct Platform {
@@ -35,7 +23,6 @@ impl Platform {
     pub(super) async fn new(desk: &Path, storage: &Storage) -> Self {
         let mut site = Site::new().await;
         site.admin = Shell::of(&site.plane).unwrap().in_folder(desk);
-        site.admin.run(INSTALLED[0]).unwrap();
         let mut platform = Self {
             site,
             desk: desk.to_owned(),
@@ -66,7 +53,9 @@ impl Platform {
     /// Has as many Pods as the Deployment wants, up to one, of its template.
     async fn follow(&mut self) {
         let target = ("apps/v1", "Deployment", HOST.name);
-        let deployment = self.site.read(HOST.namespace, target).await.unwrap();
+        let Some(deployment) = self.site.read(HOST.namespace, target).await else {
+            return;
+        };
         let spec = &deployment["spec"];
         let wanted = Some(&spec["template"]).filter(|_| spec["replicas"] != 0);
         if self.pod.as_ref().map(|(_, of)| of) == wanted {

@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use ::s3::S3;
+use controlplane::Shell;
 use data_encoding::BASE64;
-use serde_json::Value;
-use stage::Bucket as _;
+use serde_json::{Value, json};
+use stage::{Bucket as _, Kept, STRATEGIES};
 
 use super::{
-    backups::{Operators, ROTATED, TAKEN, restored},
+    backups::{Operators, ROTATED, TAKEN},
     lost::{bring_back, is_available},
     platform::Platform,
 };
 use crate::{
     bucket::{S3Bucket, bucket_with},
     page::TENANT,
-    typed::Page,
+    typed::{Page, desk},
 };
 
 /// The place of the page's examples, and the one that they move to.
@@ -106,7 +107,7 @@ fn with_keys(command: &str, (access_key, secret_key): &(String, String)) -> Stri
 pub(super) async fn is_there(platform: &mut Platform) {
     let target = ("velero.io/v1", "BackupStorageLocation", "cozy-default");
     platform.site.until("cozy-velero", target, |_| true).await;
-    let commands: [String; 3] = page().section("The storage").commands();
+    let commands: [String; 2] = page().section("The storage").commands();
     for command in commands {
         platform.types(&command).await;
     }
@@ -166,7 +167,7 @@ pub(super) async fn moves(platform: &mut Platform, from: Storage) -> (Storage, O
     }
     let operators = Operators::play(&platform.site, &to);
     for name in ["yearly-1", "dump"] {
-        let job = restored(&platform.site, name, "moved").await;
+        let job = platform.site.restored(TENANT, name, "moved").await;
         assert_eq!(job["status"]["phase"], "Succeeded", "{job:#}");
     }
     assert!(!from.stored().await.is_empty(), "nothing is removed there");
@@ -182,4 +183,35 @@ fn copy(from: &Storage, to: &Storage) {
         .arg(folder(to))
         .status();
     assert!(copied.unwrap().success());
+}
+
+#[test]
+fn what_a_backup_says_of_its_place_is_moved_whatever_its_kind() {
+    let place = ("https://s3.cozy.example", "cozy-backups");
+    let desk = desk();
+    let shell = Shell::with("").unwrap().in_folder(desk.path());
+    let kept = STRATEGIES
+        .iter()
+        .map(|strategy| Kept::of(strategy, "v1").unwrap().backup);
+    let kept: Vec<Value> = kept.collect();
+    let catalogue = json!({ "apiVersion": "v1", "kind": "List", "items": kept }).to_string();
+    std::fs::write(desk.path().join("catalogue.json"), catalogue).unwrap();
+    let page = page().section("Moving the Backups");
+    std::fs::write(desk.path().join("moved.jq"), page.blocks("jq").remove(0)).unwrap();
+    let [_, _, _, old, moved, _, _] = page.commands();
+    for command in [old, moved] {
+        let command = command.replace(FROM.0, place.0).replace(FROM.1, place.1);
+        shell.run(&command).unwrap();
+    }
+    let moved = std::fs::read_to_string(desk.path().join("moved.json")).unwrap();
+    let moved = moved.replace("cozy-backups-creds", "the Secret");
+    for (old, new) in [
+        (place.0, TO.0),
+        ("s3.cozy.example", "s3.example.com"),
+        (place.1, TO.1),
+    ] {
+        assert!(!moved.contains(old) && moved.contains(new), "{moved}");
+    }
+    let moved: Value = serde_json::from_str(&moved).unwrap();
+    assert_eq!(moved["items"].as_array().unwrap().len(), STRATEGIES.len());
 }
