@@ -54,6 +54,8 @@ pub(crate) struct Watched {
     pub api_version: String,
     /// The kind.
     pub kind: String,
+    /// Where; everywhere when absent.
+    pub namespace: Option<String>,
     /// Which objects of the kind.
     pub scope: Scope,
     /// Whether the API server sends the objects, or their metadata only.
@@ -67,9 +69,28 @@ impl Watched {
             account: account.clone(),
             api_version: api_version.to_owned(),
             kind: kind.to_owned(),
+            namespace: None,
             scope: Scope::All,
             is_whole: false,
         }
+    }
+
+    /// The same in one namespace.
+    pub(crate) fn in_namespace(self, namespace: &str) -> Self {
+        Self {
+            namespace: Some(namespace.to_owned()),
+            ..self
+        }
+    }
+
+    /// The same in each of the system namespaces where it is bound to them; otherwise everywhere.
+    pub(crate) fn within(self, is_bound: bool, system_namespaces: &[String]) -> Vec<Self> {
+        if !is_bound {
+            return vec![self];
+        }
+        let each = system_namespaces.iter();
+        each.map(|namespace| self.clone().in_namespace(namespace))
+            .collect()
     }
 
     /// The objects of a kind that are in a scope, under an account.
@@ -87,6 +108,7 @@ impl Watched {
 
     fn view(&self) -> View {
         View {
+            namespace: self.namespace.clone(),
             scope: self.scope.clone(),
             keeps: self.keeps(),
         }
@@ -105,23 +127,20 @@ impl Watched {
         let config = Config::default();
         match &self.scope {
             Scope::All => config,
-            Scope::Named { name, .. } => config.fields(&format!("metadata.name={name}")),
+            Scope::Named(name) => config.fields(&format!("metadata.name={name}")),
             Scope::Live => config.fields(LIVE),
             Scope::Labelled => config.labels(OWNED_BY_UID),
         }
     }
 
-    /// The objects, or their metadata, where the scope has them.
+    /// The objects, or their metadata, where they are watched.
     fn api<K>(&self, client: Client, resource: &ApiResource) -> Api<K>
     where
         K: Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
     {
-        match &self.scope {
-            Scope::Named {
-                namespace: Some(namespace),
-                ..
-            } => Api::namespaced_with(client, namespace, resource),
-            _ => Api::all_with(client, resource),
+        match &self.namespace {
+            Some(namespace) => Api::namespaced_with(client, namespace, resource),
+            None => Api::all_with(client, resource),
         }
     }
 }
