@@ -288,6 +288,7 @@ impl Watch {
         let (of, view) = (watched.of(), watched.view());
         let mut events = std::pin::pin!(watcher(api, watched.config()).default_backoff());
         let mut has_listed = false;
+        let mut has_failed = false;
         while let Some(event) = events.next().await {
             let (object, change) = match event {
                 Ok(Event::Apply(object) | Event::InitApply(object)) => (object, Change::There),
@@ -308,10 +309,12 @@ impl Watch {
                         return;
                     }
                     has_listed = true;
+                    has_failed = false;
                     continue;
                 }
                 Err(error) => {
-                    self.failed(&error);
+                    self.failed(&error, has_failed);
+                    has_failed = true;
                     continue;
                 }
             };
@@ -337,14 +340,18 @@ impl Watch {
         self.changes.send(Changed { object, change }).is_ok()
     }
 
-    /// A watch that fails goes on by itself, with pauses. Until it has seen the cluster again nobody relies on it.
-    fn failed(&self, error: &watcher::Error) {
+    /// A watch that fails goes on by itself, with pauses. Until it has seen the cluster again nobody relies on it. That it
+    /// fails is told once: a plugin that was not given a right may go without it for years.
+    fn failed(&self, error: &watcher::Error, was_told: bool) {
         // A watch that the API server ends in its ordinary way is no failure.
         if !matches!(error, watcher::Error::WatchError(_)) {
             let watched = &self.watched;
             self.seen.store(false, Ordering::Release);
             self.cluster.sight().lost(&watched.of(), &watched.view());
-            tracing::warn!(?watched, %error, "a watch failed and is begun anew");
+            match was_told {
+                false => tracing::warn!(?watched, %error, "a watch failed and is begun anew"),
+                true => tracing::debug!(?watched, %error, "a watch failed again"),
+            }
         }
     }
 

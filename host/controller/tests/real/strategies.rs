@@ -26,6 +26,7 @@ async fn every_strategy_carries_backups_from_end_to_end() {
     let s3 = s3();
     let defaults = stage::defaults(&s3.access_key, &s3.secret_key, STRATEGIES).unwrap();
     platform.put_beside_storage(defaults).await;
+    platform.install_velero().await;
     let first = platform.requests();
     let _host = HostProcess::start(&platform.kubeconfig());
     for strategy in STRATEGIES {
