@@ -149,7 +149,11 @@ impl Work {
         let mut passes: JoinSet<()> = JoinSet::new();
         let (done, mut ended) = unbounded_channel();
         let (found, mut still_held) = unbounded_channel();
-        tokio::spawn(held::tell(self.host.cluster().clone(), found));
+        tokio::spawn(held::tell(
+            self.host.cluster().clone(),
+            self.leads.clone(),
+            found,
+        ));
         let mut stop = std::pin::pin!(stop);
         let seen = Arc::clone(&self.watches.seen);
         loop {

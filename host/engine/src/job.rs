@@ -292,7 +292,7 @@ impl<C: Cluster> Host<C> {
         match job {
             Job::Backup(job) => {
                 if ledger.job.started_at.is_none() {
-                    self.name_is_free(job).await?;
+                    self.name_is_free(job, interest).await?;
                 }
                 self.backup_case(job, interest).await
             }
