@@ -367,6 +367,23 @@ async fn a_job_created_anew_under_an_old_name_starts_anew() {
     assert!(!names.contains(&first));
 }
 
+#[tokio::test]
+async fn a_job_that_another_controller_began_long_ago_ends_before_anything_is_ordered_for_it() {
+    let mut stage = stage();
+    stage.backup_job(TENANT, "ad-hoc", "orders-db").unwrap();
+    let mut job = stage.read("BackupJob", TENANT, "ad-hoc");
+    let begun = Timestamp::from_second(stage.cluster.now() - 25 * 60 * 60).unwrap();
+    job["status"] = json!({ "phase": "Running", "startedAt": begun.to_string() });
+    stage.cluster.put(job).unwrap();
+    stage.runner.settle().await.unwrap();
+    let said = stage.job(TENANT, "ad-hoc");
+    assert!(
+        said.starts_with("Failed BackupFailed: not finished by"),
+        "{said}"
+    );
+    assert!(backups_of_the_operator(&stage).is_empty());
+}
+
 // Defect 5 of the reference: nothing kept two jobs of one application apart.
 #[tokio::test]
 async fn an_application_is_worked_on_by_one_job_at_a_time() {
