@@ -130,11 +130,17 @@ fn manifest<S: Built>() -> Value {
         json!({ "group": group, "kind": kind })
     });
     let reads = S::READS.iter().map(|read| {
-        json!({ "apiVersion": read.api_version, "kind": read.kind, "small": read.small, "logs": read.logs })
+        json!({
+            "apiVersion": read.api_version, "kind": read.kind, "small": read.small, "logs": read.logs,
+            "inSystemNamespaces": read.in_system_namespaces,
+        })
     });
     let writes = S::WRITES.iter().map(|write| {
         let actions: Value = write.actions.iter().map(|action| action.as_str()).collect();
-        json!({ "apiVersion": write.api_version, "kind": write.kind, "actions": actions, "storagePaths": write.storage_paths })
+        json!({
+            "apiVersion": write.api_version, "kind": write.kind, "actions": actions,
+            "storagePaths": write.storage_paths, "inSystemNamespaces": write.in_system_namespaces,
+        })
     });
     let holds = S::HOLDS.iter().map(|held| {
         let (group, kind) = held.kind.rsplit_once('/').unwrap_or(("", held.kind));

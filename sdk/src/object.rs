@@ -43,6 +43,9 @@ pub trait Object: DeserializeOwned {
     const KIND: &'static str;
     /// True for kinds without a namespace.
     const CLUSTER_SCOPED: bool = false;
+    /// True where the strategy reads and writes them in system namespaces only
+    /// ([`Strategy::SYSTEM_NAMESPACES`](crate::Strategy::SYSTEM_NAMESPACES)): its account needs no right elsewhere.
+    const IN_SYSTEM_NAMESPACES: bool = false;
 
     /// An object of this kind, to be created or applied.
     #[must_use]
@@ -183,6 +186,7 @@ pub struct Reads {
     pub(crate) kind: &'static str,
     pub(crate) small: bool,
     pub(crate) logs: bool,
+    pub(crate) in_system_namespaces: bool,
 }
 
 impl Reads {
@@ -194,6 +198,7 @@ impl Reads {
             kind: K::KIND,
             small: false,
             logs: false,
+            in_system_namespaces: K::IN_SYSTEM_NAMESPACES,
         }
     }
 
@@ -244,6 +249,7 @@ pub struct Writes {
     pub(crate) kind: &'static str,
     pub(crate) actions: &'static [Action],
     pub(crate) storage_paths: &'static [&'static str],
+    pub(crate) in_system_namespaces: bool,
 }
 
 impl Writes {
@@ -255,6 +261,7 @@ impl Writes {
             kind: K::KIND,
             actions,
             storage_paths: &[],
+            in_system_namespaces: K::IN_SYSTEM_NAMESPACES,
         }
     }
 

@@ -91,8 +91,9 @@ pub fn texts<'a>(part: &'a Value, pointer: &str) -> Vec<&'a str> {
     items(part, pointer).filter_map(Value::as_str).collect()
 }
 
-/// Makes kinds of objects that are [`Unstructured`]: a name, the API version, the kind, and `true` where it has no
-/// namespace. What one wants to know of them are methods.
+/// Makes kinds of objects that are [`Unstructured`]: a name, the API version, the kind, and where they are, if that is
+/// not in the application's namespace: `CLUSTER_SCOPED` or `IN_SYSTEM_NAMESPACES`, as [`Object`](crate::Object) has
+/// them. What one wants to know of them are methods.
 ///
 /// ```
 /// use backup_strategy::{kinds, prelude::*, text};
@@ -101,7 +102,7 @@ pub fn texts<'a>(part: &'a Value, pointer: &str) -> Vec<&'a str> {
 ///     /// A dump.
 ///     Dump: "example.org/v1" "Dump";
 ///     /// A volume.
-///     Volume: "v1" "PersistentVolume" true;
+///     Volume: "v1" "PersistentVolume" { CLUSTER_SCOPED };
 /// }
 ///
 /// impl Dump {
@@ -118,7 +119,7 @@ pub fn texts<'a>(part: &'a Value, pointer: &str) -> Vec<&'a str> {
 /// ```
 #[macro_export]
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident: $version:literal $kind:literal $($cluster:literal)?;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident: $version:literal $kind:literal $({ $place:ident })?;)*) => {$(
         $(#[$doc])*
         #[derive(Debug, Default)]
         pub struct $name(pub $crate::Unstructured);
@@ -132,7 +133,7 @@ macro_rules! kinds {
         impl $crate::Object for $name {
             const API_VERSION: &'static str = $version;
             const KIND: &'static str = $kind;
-            $(const CLUSTER_SCOPED: bool = $cluster;)?
+            $(const $place: bool = true;)?
         }
 
         impl ::std::ops::Deref for $name {

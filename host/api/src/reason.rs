@@ -24,7 +24,7 @@ pub enum Reason {
     PluginError,
     /// A template of the strategy object cannot be rendered for this application.
     TemplateFailed,
-    /// The strategy waits for a precondition.
+    /// The strategy waits for a precondition, or the job for the end of a Backup that has its name.
     Waiting,
     /// The strategy's work is under way.
     Running,

@@ -63,6 +63,15 @@ pub struct StrategyPluginSpec {
     pub pods: Option<PluginPods>,
 }
 
+impl StrategyPluginSpec {
+    /// Whether a namespace is one of the system namespaces that it may touch.
+    #[must_use]
+    pub fn is_system_namespace(&self, namespace: Option<&str>) -> bool {
+        let mut system = self.system_namespaces.iter();
+        system.any(|system| Some(system.as_str()) == namespace)
+    }
+}
+
 /// What the Pods may do that a strategy has run, by itself or by an operator. None runs under a ServiceAccount other than
 /// `default`, and none has a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -1,7 +1,8 @@
 //! RestoreJobs that have ended and are held all the same.
 //!
 //! The host lets a job go before it ends, and watches none that has ended. The reference's controllers hold a RestoreJob until
-//! it is deleted: one of theirs would never go, nor would its namespace. So they are looked for once, at the start.
+//! it is deleted: one of theirs would never go, nor would its namespace. So they are looked for once, when the host begins to
+//! work.
 
 use backup_api::names::{API_VERSION, FINALIZER, LEGACY_FINALIZER};
 use backup_engine::{Key, cluster::Account};
@@ -11,7 +12,7 @@ use kube::{
     core::{ApiResource, DynamicObject, GroupVersionKind, ObjectMeta},
 };
 use tokio::{
-    sync::mpsc::UnboundedSender,
+    sync::{mpsc::UnboundedSender, watch},
     time::{Duration, sleep},
 };
 
@@ -23,8 +24,16 @@ const PAGE: u32 = 500;
 /// How long to wait before it is tried again. Nothing else waits for it.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
 
-/// Tells of all of them, once.
-pub(crate) async fn tell(cluster: RealCluster, found: UnboundedSender<Key>) {
+/// Tells of all of them, once this host works.
+pub(crate) async fn tell(
+    cluster: RealCluster,
+    mut leads: watch::Receiver<bool>,
+    found: UnboundedSender<Key>,
+) {
+    // The sender goes where the host stops.
+    if leads.wait_for(|leads| *leads).await.is_err() {
+        return;
+    }
     for phase in ["Succeeded", "Failed"] {
         while let Err(error) = tell_of(&cluster, phase, &found).await {
             tracing::warn!(%error, phase, "finished RestoreJobs that are held cannot be looked for");

@@ -8,6 +8,8 @@
 //! | the objects that strategies made, by label | the objects | those are answered; of others the API server is asked |
 //! | all of a kind | the names | absence is answered; what was read once is kept until the watch tells of a change |
 //!
+//! A watch looks into all namespaces, or into one; it answers for no other.
+//!
 //! An answer is never older than what this process has written: what a write gave back is kept in its place, and an
 //! event of an older version does not take it away. Whoever else wrote in between is told of by the watch, which wakes
 //! the job anyway.
@@ -86,7 +88,7 @@ impl Sight {
         self.with(of, view, |store, cache| {
             store.lists();
             if store.validates() {
-                cache.distrust();
+                cache.distrust(&view.namespace);
             }
         });
     }
@@ -96,7 +98,7 @@ impl Sight {
         self.with(of, view, |store, cache| {
             store.listed();
             if store.validates() {
-                cache.trust();
+                cache.trust(&view.namespace);
             }
         });
     }
@@ -106,7 +108,7 @@ impl Sight {
         self.with(of, view, |store, cache| {
             store.lost();
             if store.validates() {
-                cache.distrust();
+                cache.distrust(&view.namespace);
             }
         });
     }

@@ -43,12 +43,15 @@ impl Telemetry {
     }
 }
 
+/// Every attempt of a watch that fails is told here, and by `watches` the first. A filter that names it has its way.
+const QUIET: &str = "kube_runtime::watcher=error";
+
 /// Log lines: for people on a terminal, JSON elsewhere.
 fn lines<S>(options: &Options) -> anyhow::Result<Box<dyn Layer<S> + Send + Sync>>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let filter = EnvFilter::try_new(&options.log_level)?;
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", options.log_level))?;
     let is_terminal = std::io::stderr().is_terminal();
     let is_json = match options.log_format {
         LogFormat::Json => true,

@@ -54,6 +54,8 @@ pub(crate) struct Watched {
     pub api_version: String,
     /// The kind.
     pub kind: String,
+    /// Where; everywhere when absent.
+    pub namespace: Option<String>,
     /// Which objects of the kind.
     pub scope: Scope,
     /// Whether the API server sends the objects, or their metadata only.
@@ -67,9 +69,28 @@ impl Watched {
             account: account.clone(),
             api_version: api_version.to_owned(),
             kind: kind.to_owned(),
+            namespace: None,
             scope: Scope::All,
             is_whole: false,
         }
+    }
+
+    /// The same in one namespace.
+    pub(crate) fn in_namespace(self, namespace: &str) -> Self {
+        Self {
+            namespace: Some(namespace.to_owned()),
+            ..self
+        }
+    }
+
+    /// The same in each of the system namespaces where it is bound to them; otherwise everywhere.
+    pub(crate) fn within(self, is_bound: bool, system_namespaces: &[String]) -> Vec<Self> {
+        if !is_bound {
+            return vec![self];
+        }
+        let each = system_namespaces.iter();
+        each.map(|namespace| self.clone().in_namespace(namespace))
+            .collect()
     }
 
     /// The objects of a kind that are in a scope, under an account.
@@ -87,6 +108,7 @@ impl Watched {
 
     fn view(&self) -> View {
         View {
+            namespace: self.namespace.clone(),
             scope: self.scope.clone(),
             keeps: self.keeps(),
         }
@@ -105,23 +127,20 @@ impl Watched {
         let config = Config::default();
         match &self.scope {
             Scope::All => config,
-            Scope::Named { name, .. } => config.fields(&format!("metadata.name={name}")),
+            Scope::Named(name) => config.fields(&format!("metadata.name={name}")),
             Scope::Live => config.fields(LIVE),
             Scope::Labelled => config.labels(OWNED_BY_UID),
         }
     }
 
-    /// The objects, or their metadata, where the scope has them.
+    /// The objects, or their metadata, where they are watched.
     fn api<K>(&self, client: Client, resource: &ApiResource) -> Api<K>
     where
         K: Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
     {
-        match &self.scope {
-            Scope::Named {
-                namespace: Some(namespace),
-                ..
-            } => Api::namespaced_with(client, namespace, resource),
-            _ => Api::all_with(client, resource),
+        match &self.namespace {
+            Some(namespace) => Api::namespaced_with(client, namespace, resource),
+            None => Api::all_with(client, resource),
         }
     }
 }
@@ -269,6 +288,7 @@ impl Watch {
         let (of, view) = (watched.of(), watched.view());
         let mut events = std::pin::pin!(watcher(api, watched.config()).default_backoff());
         let mut has_listed = false;
+        let mut has_failed = false;
         while let Some(event) = events.next().await {
             let (object, change) = match event {
                 Ok(Event::Apply(object) | Event::InitApply(object)) => (object, Change::There),
@@ -289,10 +309,12 @@ impl Watch {
                         return;
                     }
                     has_listed = true;
+                    has_failed = false;
                     continue;
                 }
                 Err(error) => {
-                    self.failed(&error);
+                    self.failed(&error, has_failed);
+                    has_failed = true;
                     continue;
                 }
             };
@@ -318,14 +340,18 @@ impl Watch {
         self.changes.send(Changed { object, change }).is_ok()
     }
 
-    /// A watch that fails goes on by itself, with pauses. Until it has seen the cluster again nobody relies on it.
-    fn failed(&self, error: &watcher::Error) {
+    /// A watch that fails goes on by itself, with pauses. Until it has seen the cluster again nobody relies on it. That it
+    /// fails is told once: a plugin that was not given a right may go without it for years.
+    fn failed(&self, error: &watcher::Error, was_told: bool) {
         // A watch that the API server ends in its ordinary way is no failure.
         if !matches!(error, watcher::Error::WatchError(_)) {
             let watched = &self.watched;
             self.seen.store(false, Ordering::Release);
             self.cluster.sight().lost(&watched.of(), &watched.view());
-            tracing::warn!(?watched, %error, "a watch failed and is begun anew");
+            match was_told {
+                false => tracing::warn!(?watched, %error, "a watch failed and is begun anew"),
+                true => tracing::debug!(?watched, %error, "a watch failed again"),
+            }
         }
     }
 

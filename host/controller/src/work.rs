@@ -41,16 +41,10 @@ pub(crate) fn own_watches(storage: &StorageSettings) -> Vec<Watched> {
     let whole = |api_version: &str, kind: &str, scope| {
         Watched::whole(&Account::Host, api_version, kind, scope)
     };
-    let named = |name: &str, namespace: Option<&str>| Scope::Named {
-        namespace: namespace.map(ToOwned::to_owned),
-        name: name.to_owned(),
-    };
-    let described = storage.secrets().into_iter().map(|secret| {
-        whole(
-            "v1",
-            "Secret",
-            named(&secret.name, secret.namespace.as_deref()),
-        )
+    let secret = |name: String| whole("v1", "Secret", Scope::Named(name));
+    let described = storage.secrets().into_iter().map(|target| Watched {
+        namespace: target.namespace,
+        ..secret(target.name)
     });
     let kinds =
         kinds_known().map(|(version, kind)| Watched::metadata(&Account::Host, version, kind));
@@ -60,7 +54,7 @@ pub(crate) fn own_watches(storage: &StorageSettings) -> Vec<Watched> {
         whole(API_VERSION, "BackupClass", Scope::All),
         whole(API_VERSION, "Backup", Scope::All),
         whole(API_VERSION, "Plan", Scope::All),
-        whole("v1", "Secret", named(CREDENTIALS_SECRET, None)),
+        secret(CREDENTIALS_SECRET.to_owned()),
     ]
     .into_iter()
     .chain(described)
@@ -71,11 +65,9 @@ pub(crate) fn own_watches(storage: &StorageSettings) -> Vec<Watched> {
 /// Velero's BackupStorageLocation, which the host keeps in step.
 fn storage_location(velero: &VeleroSettings) -> Option<Watched> {
     let (api_version, kind, name) = STORAGE_LOCATION;
-    let scope = Scope::Named {
-        namespace: Some(velero.namespace.clone()),
-        name: name.to_owned(),
-    };
+    let scope = Scope::Named(name.to_owned());
     let location = Watched::whole(&Account::Host, api_version, kind, scope);
+    let location = location.in_namespace(&velero.namespace);
     (!velero.namespace.is_empty()).then_some(location)
 }
 
@@ -83,26 +75,28 @@ fn storage_location(velero: &VeleroSettings) -> Option<Watched> {
 fn watches_of(serving: &Serving) -> Vec<Watched> {
     let account = serving.account();
     let manifest = serving.strategy.manifest();
-    let is_small = |version: &str, kind: &str| {
-        let mut reads = manifest.reads.iter();
-        reads.any(|read| read.small && read.api_version == version && read.kind == kind)
-    };
-    let small = manifest.reads.iter().filter(|read| read.small);
-    let small =
-        small.map(|read| Watched::whole(&account, &read.api_version, &read.kind, Scope::All));
-    let made = manifest
-        .writes
-        .iter()
-        .filter(|written| written.creates() && !is_small(&written.api_version, &written.kind));
-    // By the label the objects themselves, and the names of all: a job that begins knows that its object is not there.
-    let made = made.flat_map(|written| {
+    let system = &serving.grant.system_namespaces;
+    let mut watches = vec![];
+    for read in manifest.reads.iter().filter(|read| read.small) {
+        let watched = Watched::whole(&account, &read.api_version, &read.kind, Scope::All);
+        watches.extend(watched.within(read.in_system_namespaces, system));
+    }
+    for written in manifest.writes.iter().filter(|written| written.creates()) {
         let (version, kind) = (&written.api_version, &written.kind);
-        [
+        let mut small = manifest.reads.iter().filter(|read| read.small);
+        if small.any(|read| read.is(version, kind)) {
+            continue;
+        }
+        // By the label the objects themselves, and the names of all: a job that begins knows that its object is not
+        // there.
+        for watched in [
             Watched::whole(&account, version, kind, Scope::Labelled),
             Watched::metadata(&account, version, kind),
-        ]
-    });
-    small.chain(made).collect()
+        ] {
+            watches.extend(watched.within(written.in_system_namespaces, system));
+        }
+    }
+    watches
 }
 
 /// Makes passes as changes come, until told to stop.
@@ -155,7 +149,11 @@ impl Work {
         let mut passes: JoinSet<()> = JoinSet::new();
         let (done, mut ended) = unbounded_channel();
         let (found, mut still_held) = unbounded_channel();
-        tokio::spawn(held::tell(self.host.cluster().clone(), found));
+        tokio::spawn(held::tell(
+            self.host.cluster().clone(),
+            self.leads.clone(),
+            found,
+        ));
         let mut stop = std::pin::pin!(stop);
         let seen = Arc::clone(&self.watches.seen);
         loop {
@@ -349,14 +347,19 @@ impl Work {
             return true;
         };
         let mut all = true;
-        for (api_version, kind) in kinds {
-            let whole = Watched::whole(account, api_version, kind, Scope::All);
-            if let Some(has_seen) = self.watches.has_seen(&whole) {
-                all &= has_seen;
-            } else {
-                let watched = Watched::metadata(account, api_version, kind);
-                all &= self.watches.ensure(watched);
-            }
+        for read in kinds {
+            let metadata = Watched {
+                namespace: read.namespace.clone(),
+                ..Watched::metadata(account, &read.api_version, &read.kind)
+            };
+            let whole = Watched {
+                is_whole: true,
+                ..metadata.clone()
+            };
+            all &= match self.watches.has_seen(&whole) {
+                Some(has_seen) => has_seen,
+                None => self.watches.ensure(metadata),
+            };
         }
         all
     }

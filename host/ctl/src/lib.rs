@@ -33,7 +33,8 @@ impl Default for HostAccount {
 }
 
 /// The definition of the strategy kind, a StrategyPlugin that grants what the manifest asks for, a ServiceAccount with
-/// the least rights that the manifest asks for, and the host's rights to act as it and to read the strategy kind.
+/// the least rights that the manifest asks for, everywhere or in the system namespaces alone, and the host's rights to
+/// act as it and to read the strategy kind.
 ///
 /// # Errors
 /// Never for a strategy that was loaded.
@@ -46,9 +47,13 @@ pub fn installation(
     let mut grant = proposed_grant(manifest, file, &host.namespace);
     grant.digest = Some(strategy.digest().to_owned());
     let account = grant.service_account.name.clone();
+    let system = grant.system_namespaces.clone();
     let plugin = serde_json::to_value(StrategyPlugin::new(&manifest.name, grant))?;
     let mut documents = vec![strategy_definition(manifest), plugin];
     documents.extend(account_and_rights(manifest, &account, host));
+    documents.extend(rights_in_system_namespaces(
+        manifest, &system, &account, host,
+    ));
     documents.extend(right_to_read(manifest, host));
     Ok(documents)
 }
@@ -64,7 +69,7 @@ fn account_and_rights(manifest: &Manifest, account: &str, host: &HostAccount) ->
         json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": namespaced(account), "automountServiceAccountToken": false }),
         json!({
             "apiVersion": format!("{rbac}/v1"), "kind": "ClusterRole",
-            "metadata": { "name": role }, "rules": rules(manifest),
+            "metadata": { "name": role }, "rules": rules(manifest, Place::Everywhere),
         }),
         json!({
             "apiVersion": format!("{rbac}/v1"), "kind": "ClusterRoleBinding",
@@ -89,6 +94,35 @@ fn account_and_rights(manifest: &Manifest, account: &str, host: &HostAccount) ->
     ]
 }
 
+/// The rights that a strategy needs in system namespaces and nowhere else.
+fn rights_in_system_namespaces(
+    manifest: &Manifest,
+    namespaces: &[String],
+    account: &str,
+    host: &HostAccount,
+) -> Vec<Value> {
+    let rbac = "rbac.authorization.k8s.io";
+    let role = format!("{GROUP}:strategy-{}", manifest.name);
+    let rules = rules(manifest, Place::SystemNamespaces);
+    let namespaces = namespaces.iter().filter(|_| !rules.is_empty());
+    let rights = namespaces.flat_map(|namespace| {
+        let metadata = json!({ "name": role, "namespace": namespace });
+        [
+            json!({
+                "apiVersion": format!("{rbac}/v1"), "kind": "Role",
+                "metadata": metadata, "rules": rules,
+            }),
+            json!({
+                "apiVersion": format!("{rbac}/v1"), "kind": "RoleBinding",
+                "metadata": metadata,
+                "roleRef": { "apiGroup": rbac, "kind": "Role", "name": role },
+                "subjects": [{ "kind": "ServiceAccount", "name": account, "namespace": host.namespace }],
+            }),
+        ]
+    });
+    rights.collect()
+}
+
 /// The host's right to read the strategies of this kind, which it can have for no kind that it does not know.
 fn right_to_read(manifest: &Manifest, host: &HostAccount) -> [Value; 2] {
     let rbac = "rbac.authorization.k8s.io";
@@ -111,28 +145,42 @@ fn right_to_read(manifest: &Manifest, host: &HostAccount) -> [Value; 2] {
     ]
 }
 
-/// The least rights: what the manifest reads and writes, its applications, and their Helm releases by label.
-fn rules(manifest: &Manifest) -> Vec<Value> {
+/// Where rights hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In all namespaces, and in none.
+    Everywhere,
+    /// In the system namespaces, for the kinds that the strategy says it has there only.
+    SystemNamespaces,
+}
+
+/// The least rights: what the manifest reads and writes, and everywhere also its applications and their Helm releases by
+/// label.
+fn rules(manifest: &Manifest, place: Place) -> Vec<Value> {
     let mut rights: BTreeSet<(String, String, String)> = BTreeSet::new();
     let mut grant = |group: &str, resource: &str, verbs: &[&str]| {
         for verb in verbs {
             rights.insert((group.to_owned(), resource.to_owned(), (*verb).to_owned()));
         }
     };
-    for application in &manifest.applications {
-        let kind = GroupVersionKind::gvk(&application.group, "v1alpha1", &application.kind);
+    if place == Place::Everywhere {
+        for application in &manifest.applications {
+            let kind = GroupVersionKind::gvk(&application.group, "v1alpha1", &application.kind);
+            grant(
+                &application.group,
+                &ApiResource::from_gvk(&kind).plural,
+                &["get", "list", "watch"],
+            );
+        }
         grant(
-            &application.group,
-            &ApiResource::from_gvk(&kind).plural,
+            "helm.toolkit.fluxcd.io",
+            "helmreleases",
             &["get", "list", "watch"],
         );
     }
-    grant(
-        "helm.toolkit.fluxcd.io",
-        "helmreleases",
-        &["get", "list", "watch"],
-    );
-    for read in &manifest.reads {
+    let is_here = |is_bound: bool| is_bound == (place == Place::SystemNamespaces);
+    let reads = manifest.reads.iter();
+    for read in reads.filter(|read| is_here(read.in_system_namespaces)) {
         let (group, resource) = resource(&read.api_version, &read.kind);
         grant(&group, &resource, &["get", "list", "watch"]);
         if read.logs {
@@ -140,11 +188,11 @@ fn rules(manifest: &Manifest) -> Vec<Value> {
         }
     }
     // What the host refuses in any case needs no right.
-    let writable = manifest
-        .writes
-        .iter()
+    let writes = manifest.writes.iter();
+    let writes = writes
+        .filter(|written| is_here(written.in_system_namespaces))
         .filter(|written| is_writable(&written.api_version, &written.kind));
-    for written in writable {
+    for written in writes {
         let (group, resource) = resource(&written.api_version, &written.kind);
         for action in &written.actions {
             grant(&group, &resource, verbs(action));

@@ -190,6 +190,43 @@ fn manifests_grant_what_the_manifest_asks_for_and_no_more() {
 }
 
 #[test]
+fn manifests_grant_what_is_in_system_namespaces_there_and_nowhere_else() {
+    let documents = json(&strategyctl(&[
+        "manifests",
+        &built("bundle/velero.wasm"),
+        "-o",
+        "json",
+    ]));
+    let named = |kind: &str| {
+        let mut found = documents.as_array().unwrap().iter().filter(|document| {
+            document["kind"] == kind
+                && document["metadata"]["name"] == "backups.cozystack.io:strategy-velero"
+        });
+        (found.next().unwrap(), found.count())
+    };
+    let (everywhere, _) = named("ClusterRole");
+    let everywhere = everywhere.to_string();
+    for absent in ["configmaps", "velero.io"] {
+        assert!(!everywhere.contains(absent), "{everywhere}");
+    }
+    assert!(everywhere.contains("persistentvolumeclaims"));
+    let (role, others) = named("Role");
+    assert_eq!(
+        (&role["metadata"]["namespace"], others),
+        (&"cozy-velero".into(), 0)
+    );
+    let maps = &role["rules"][0];
+    assert_eq!(maps["resources"], serde_json::json!(["configmaps"]));
+    assert_eq!(
+        maps["verbs"],
+        serde_json::json!(["create", "delete", "get", "list", "watch"])
+    );
+    let (binding, _) = named("RoleBinding");
+    assert_eq!(binding["subjects"][0]["name"], "strategy-velero");
+    assert_eq!(binding["roleRef"]["kind"], "Role");
+}
+
+#[test]
 fn manifests_let_the_host_read_the_kind_that_it_has_not_heard_of() {
     let documents = json(&strategyctl(&["manifests", &cnpg(), "-o", "json"]));
     let named = |kind: &str| {

@@ -143,8 +143,12 @@ impl<C: Cluster> Host<C> {
     }
 
     /// A Backup has its job's name. One that another job left there is not overwritten, and not taken for this
-    /// job's.
-    pub(crate) async fn name_is_free(&self, job: &BackupJob) -> Result<(), Stop> {
+    /// job's; one that is being removed is waited for.
+    pub(crate) async fn name_is_free(
+        &self,
+        job: &BackupJob,
+        interest: &mut Interest,
+    ) -> Result<(), Stop> {
         let name = job.metadata.name.as_deref().unwrap_or_default();
         let target = object::target(
             API_VERSION,
@@ -154,7 +158,8 @@ impl<C: Cluster> Host<C> {
         );
         match self.cluster.get(&Caller::host(), &target).await? {
             Some(found) if object::label(&found, OWNED_BY_UID) != job.metadata.uid.as_deref() => {
-                Err(taken(name))
+                interest.watch(target);
+                Err(taken(name, Some(&found)))
             }
             _ => Ok(()),
         }
@@ -187,11 +192,14 @@ impl<C: Cluster> Host<C> {
         let created = match self.cluster.create(&host, MANAGER, &object, false).await {
             Err(error) if error.reason == ApiReason::AlreadyExists => {
                 let found = self.cluster.get(&host, &object::reference(&object)).await?;
-                found
-                    .filter(|found| {
-                        object::label(found, OWNED_BY_UID) == job.metadata.uid.as_deref()
-                    })
-                    .ok_or_else(|| taken(&name))?
+                match found {
+                    Some(found)
+                        if object::label(&found, OWNED_BY_UID) == job.metadata.uid.as_deref() =>
+                    {
+                        found
+                    }
+                    other => return Err(taken(&name, other.as_ref())),
+                }
             }
             created => created?,
         };
@@ -217,7 +225,15 @@ impl<C: Cluster> Host<C> {
     }
 }
 
-fn taken(name: &str) -> Stop {
+/// What becomes of a job whose Backup's name another Backup has.
+fn taken(name: &str, by: Option<&Value>) -> Stop {
+    if by.is_some_and(object::is_deleting) {
+        return Stop::Wait {
+            reason: Reason::Waiting,
+            message: format!("a Backup named {name}, of another job, is being removed"),
+            give_up_after: None,
+        };
+    }
     Stop::fail(format!(
         "a Backup named {name} exists already, of another job; create the BackupJob under another name"
     ))

@@ -39,6 +39,10 @@ impl<C: Cluster> Host<C> {
             }
         };
         let mut interest = Interest::of(target);
+        // Parameters are held against the platform's keys, which may become others.
+        for secret in self.settings.storage.secrets() {
+            interest.watch(secret);
+        }
         let mut strategies = vec![];
         let mut bound = BTreeSet::new();
         for binding in &class.spec.strategies {
@@ -121,7 +125,13 @@ impl<C: Cluster> Host<C> {
                 &application.kind,
             )
             .await?;
-        if let Some(problem) = secrets::in_parameters(&binding.parameters) {
+        let mut problem = secrets::in_parameters(&binding.parameters);
+        // Without keys nothing is held against them. Jobs say that they are missing.
+        if let (None, Ok(credentials)) = (&problem, self.credentials().await) {
+            let keys = self.platform_keys(&credentials);
+            problem = secrets::platform_keys_in_parameters(&keys, &binding.parameters);
+        }
+        if let Some(problem) = problem {
             return Err(Stop::setback(Reason::ParametersInvalid, problem));
         }
         if let Some(problem) = parameters::problem(&serving, &strategy, binding) {

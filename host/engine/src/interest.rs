@@ -18,13 +18,34 @@ use crate::{
     settings::StorageSettings,
 };
 
+/// A kind that a strategy read.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KindRead {
+    /// `group/version`, or `v1`.
+    pub api_version: String,
+    /// The kind.
+    pub kind: String,
+    /// Where alone the strategy's account can be trusted to see it; none where that is everywhere.
+    pub namespace: Option<String>,
+}
+
 /// The objects that a pass depended on. A change to any of them is a reason for another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interest {
     objects: Vec<ObjectRef>,
     selectors: Vec<Selector>,
     /// What the strategy read, as whom: kinds to be watched under that account.
-    read_as: Option<(Account, BTreeSet<(String, String)>)>,
+    read_as: Option<(Account, BTreeSet<KindRead>)>,
+}
+
+impl KindRead {
+    fn everywhere(api_version: &str, kind: &str) -> Self {
+        Self {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            namespace: None,
+        }
+    }
 }
 
 impl Interest {
@@ -71,7 +92,7 @@ impl Interest {
 
     /// One more object, of a kind to be watched under an account.
     pub(crate) fn watch_as(&mut self, account: Account, target: ObjectRef) {
-        let kind = (target.api_version.clone(), target.kind.clone());
+        let kind = KindRead::everywhere(&target.api_version, &target.kind);
         self.read_as = Some((account, BTreeSet::from([kind])));
         self.objects.push(target);
     }
@@ -115,22 +136,37 @@ impl Interest {
     /// What the strategy read.
     pub(crate) fn reads(&mut self, case: &Case, reads: &[Read]) {
         let account = case.caller.account.clone();
+        let manifest = case.binding.serving.strategy.manifest();
+        let kind_of = |api_version: &str, kind: &str, namespace: &Option<String>| KindRead {
+            namespace: namespace
+                .clone()
+                .filter(|_| manifest.is_in_system_namespaces(api_version, kind)),
+            ..KindRead::everywhere(api_version, kind)
+        };
         let (_, kinds) = self
             .read_as
             .get_or_insert_with(|| (account, BTreeSet::new()));
         for read in reads {
             match read {
                 Read::Object(target) => {
-                    kinds.insert((target.api_version.clone(), target.kind.clone()));
+                    kinds.insert(kind_of(
+                        &target.api_version,
+                        &target.kind,
+                        &target.namespace,
+                    ));
                     self.objects.push(target.clone());
                 }
                 Read::Objects(matching) => {
-                    kinds.insert((matching.api_version.clone(), matching.kind.clone()));
+                    kinds.insert(kind_of(
+                        &matching.api_version,
+                        &matching.kind,
+                        &matching.namespace,
+                    ));
                     self.selectors.push(matching.clone());
                 }
                 Read::Application | Read::Spec(_) => {
                     let target = object::application_target(&case.request.subject);
-                    kinds.insert((target.api_version.clone(), target.kind.clone()));
+                    kinds.insert(KindRead::everywhere(&target.api_version, &target.kind));
                     self.objects.push(target);
                 }
                 Read::Serves { .. } => {
@@ -145,7 +181,7 @@ impl Interest {
                 // Nobody waits for a release. Its kind is watched, so that it need not be looked for again.
                 Read::Release(_) => {
                     let (api_version, kind) = HELM_RELEASE;
-                    kinds.insert((api_version.to_owned(), kind.to_owned()));
+                    kinds.insert(KindRead::everywhere(api_version, kind));
                 }
                 // Logs and stored objects cannot be watched.
                 Read::LogTail { .. } | Read::Bucket | Read::CaKey | Read::StoredObjects { .. } => {}
@@ -154,12 +190,10 @@ impl Interest {
     }
 
     /// The kinds that the strategy read, and as whom: to be watched under that account.
-    pub fn read_as(&self) -> Option<(&Account, impl Iterator<Item = (&str, &str)>)> {
-        let (account, kinds) = self.read_as.as_ref()?;
-        let kinds = kinds
-            .iter()
-            .map(|(api_version, kind)| (api_version.as_str(), kind.as_str()));
-        Some((account, kinds))
+    pub fn read_as(&self) -> Option<(&Account, &BTreeSet<KindRead>)> {
+        self.read_as
+            .as_ref()
+            .map(|(account, kinds)| (account, kinds))
     }
 
     /// Whether a change of an object is a reason for another pass.

@@ -232,6 +232,13 @@ impl<C: Cluster> Host<C> {
     ) -> Result<Pass, Stop> {
         let question = job.question();
         let case = self.case(job, ledger, interest).await?;
+        let late = ledger.deadline_of_another(case.binding.job_deadline);
+        if let Some(at) = late.filter(|at| self.now() >= *at) {
+            // To begin with it now would order something that is taken back a moment later.
+            return Err(Stop::fail(format!(
+                "not finished by {at}; another controller began it, and this one has done nothing for it"
+            )));
+        }
         let applications = self.applications_of(&case, ledger).await?;
         if let Err(busy) = self.take_applications(&applications, job, ledger).await {
             interest.other_jobs(Some(&case.request.subject.namespace));
@@ -292,7 +299,7 @@ impl<C: Cluster> Host<C> {
         match job {
             Job::Backup(job) => {
                 if ledger.job.started_at.is_none() {
-                    self.name_is_free(job).await?;
+                    self.name_is_free(job, interest).await?;
                 }
                 self.backup_case(job, interest).await
             }

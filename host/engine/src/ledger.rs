@@ -156,6 +156,16 @@ impl Ledger {
         Some(deadline.0)
     }
 
+    /// By when a job must have ended that another controller has begun, and for which this host has done nothing.
+    pub(crate) fn deadline_of_another(&self, deadline: Duration) -> Option<Timestamp> {
+        let strategy = self.job.strategy.as_ref();
+        if strategy.is_some_and(|strategy| strategy.plugin.is_some()) {
+            return None;
+        }
+        let started_at = self.job.started_at.as_ref()?;
+        Some(later(started_at.0, deadline))
+    }
+
     /// Sets the host's own condition, with the message for the tenant. Once work has begun the phase does not go
     /// back.
     pub(crate) fn ready(&mut self, phase: JobPhase, reason: Reason, message: &str) {

@@ -62,7 +62,7 @@ pub use credentials::{Credentials, ProjectionCounts, ProjectionError, STORAGE_LO
 pub use definition::strategy_definition;
 pub use guard::is_writable;
 pub use host::{Clock, Evaluator, Host};
-pub use interest::{Interest, Next, kinds_known};
+pub use interest::{Interest, KindRead, Next, kinds_known};
 pub use object::{has_ended, reference};
 pub use observe::{
     BackupOf, BackupState, Evaluated, JobEnd, Nobody, Observer, PlanOf, PlanSeen, PluginOf, Removed,

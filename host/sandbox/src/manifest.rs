@@ -131,6 +131,9 @@ pub struct ReadKind {
     /// Whether logs of these Pods are read.
     #[serde(default)]
     pub logs: bool,
+    /// Whether they are read in system namespaces only.
+    #[serde(default)]
+    pub in_system_namespaces: bool,
 }
 
 /// A kind that a strategy writes.
@@ -146,9 +149,26 @@ pub struct WrittenKind {
     /// JSON pointers to places in object storage.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub storage_paths: Vec<String>,
+    /// Whether they are written in system namespaces only.
+    #[serde(default)]
+    pub in_system_namespaces: bool,
+}
+
+impl ReadKind {
+    /// Whether this is what it says of a kind.
+    #[must_use]
+    pub fn is(&self, api_version: &str, kind: &str) -> bool {
+        self.api_version == api_version && self.kind == kind
+    }
 }
 
 impl WrittenKind {
+    /// Whether this is what it says of a kind.
+    #[must_use]
+    pub fn is(&self, api_version: &str, kind: &str) -> bool {
+        self.api_version == api_version && self.kind == kind
+    }
+
     /// Whether objects of the kind are created for jobs, with their labels.
     #[must_use]
     pub fn creates(&self) -> bool {
@@ -157,6 +177,28 @@ impl WrittenKind {
 }
 
 impl Manifest {
+    /// Whether objects of a kind are read and written in system namespaces only.
+    #[must_use]
+    pub fn is_in_system_namespaces(&self, api_version: &str, kind: &str) -> bool {
+        self.mentions(api_version, kind)
+            .any(|in_system_namespaces| in_system_namespaces)
+    }
+
+    /// What each mention of a kind says of where it is.
+    fn mentions<'a>(
+        &'a self,
+        api_version: &'a str,
+        kind: &'a str,
+    ) -> impl Iterator<Item = bool> + 'a {
+        let reads = self.reads.iter();
+        let reads = reads.filter(move |read| read.is(api_version, kind));
+        let writes = self.writes.iter();
+        let writes = writes.filter(move |written| written.is(api_version, kind));
+        reads
+            .map(|read| read.in_system_namespaces)
+            .chain(writes.map(|written| written.in_system_namespaces))
+    }
+
     /// Reads what a strategy answered to `describe`, and checks it by the schema and by what a schema cannot say.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let document: Value =
@@ -185,6 +227,20 @@ impl Manifest {
             ));
         }
         for (at, written) in self.writes.iter().enumerate() {
+            let WrittenKind {
+                api_version,
+                kind,
+                in_system_namespaces,
+                ..
+            } = written;
+            if self
+                .mentions(api_version, kind)
+                .any(|other| other != *in_system_namespaces)
+            {
+                return Err(format!(
+                    "/writes/{at}/inSystemNamespaces: what else is said of {kind} differs"
+                ));
+            }
             if let Some(odd) = written.storage_paths.iter().find(|path| !is_pointer(path)) {
                 return Err(format!(
                     "/writes/{at}/storagePaths: {odd:?} is not a JSON pointer"

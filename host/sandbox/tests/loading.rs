@@ -217,6 +217,13 @@ fn a_manifest_is_a_document_of_the_schema() {
             r#""writes": [{ "apiVersion": "v1", "kind": "A", "actions": ["create"], "storagePaths": ["/a~2"] }], "version""#,
             "is not a JSON pointer",
         ),
+        (
+            r#""version""#,
+            r#""reads": [{ "apiVersion": "v1", "kind": "A" }], "writes": [
+                { "apiVersion": "v1", "kind": "A", "actions": ["create"], "inSystemNamespaces": true }
+            ], "version""#,
+            "/writes/0/inSystemNamespaces: what else is said of A differs",
+        ),
     ] {
         let manifest = MANIFEST.replacen(from, to, 1);
         let error = load(Guest::default().manifest(&manifest)).expect_err(problem);

@@ -40,7 +40,7 @@ kinds! {
     /// A claim on a volume.
     Claim: "v1" "PersistentVolumeClaim";
     /// A volume.
-    Volume: "v1" "PersistentVolume" true;
+    Volume: "v1" "PersistentVolume" { CLUSTER_SCOPED };
     /// A Pod.
     Pod: "v1" "Pod";
 }

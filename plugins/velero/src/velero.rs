@@ -27,17 +27,17 @@ pub fn name(cx: &Context<Velero>, role: &str) -> String {
 
 kinds! {
     /// A backup of Velero's.
-    Backup: "velero.io/v1" "Backup";
+    Backup: "velero.io/v1" "Backup" { IN_SYSTEM_NAMESPACES };
     /// A restore of Velero's.
-    Restore: "velero.io/v1" "Restore";
+    Restore: "velero.io/v1" "Restore" { IN_SYSTEM_NAMESPACES };
     /// Moves the data of a volume into the bucket.
-    DataUpload: "velero.io/v2alpha1" "DataUpload";
+    DataUpload: "velero.io/v2alpha1" "DataUpload" { IN_SYSTEM_NAMESPACES };
     /// Moves the data of a volume out of the bucket.
-    DataDownload: "velero.io/v2alpha1" "DataDownload";
+    DataDownload: "velero.io/v2alpha1" "DataDownload" { IN_SYSTEM_NAMESPACES };
     /// Asks Velero to remove a backup with all that it stored.
-    DeleteBackupRequest: "velero.io/v1" "DeleteBackupRequest";
+    DeleteBackupRequest: "velero.io/v1" "DeleteBackupRequest" { IN_SYSTEM_NAMESPACES };
     /// Changes objects while they are restored.
-    ConfigMap: "v1" "ConfigMap";
+    ConfigMap: "v1" "ConfigMap" { IN_SYSTEM_NAMESPACES };
 }
 
 /// How far Velero is.

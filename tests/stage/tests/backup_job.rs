@@ -12,9 +12,10 @@ use std::sync::{
 };
 
 use backup_engine::cluster::{
-    ApiError, ApiReason,
+    ApiError, ApiReason, Caller, Cluster as _, Part,
     memory::{Operation, Verb, Verdict},
 };
+use backup_sandbox::contract::ObjectRef;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use stage::{Cnpg, Fate, Operator as _, Stage};
@@ -333,10 +334,28 @@ async fn a_job_created_anew_under_an_old_name_starts_anew() {
     assert_eq!(backups_of_the_operator(&stage).len(), 1);
 
     stage.delete("BackupJob", TENANT, "ad-hoc").await.unwrap();
+    // The first Backup's data goes first. Until then its name is taken.
+    let mut held = stage.read("Backup", TENANT, "ad-hoc");
+    let finalizers = held["metadata"]["finalizers"].as_array_mut().unwrap();
+    finalizers.push(json!("example.org/hold"));
+    stage.cluster.put(held).unwrap();
     stage.delete("Backup", TENANT, "ad-hoc").await.unwrap();
-    // Its data goes first. Until then its name is taken.
-    stage.runner.settle().await.unwrap();
     stage.backup_job(TENANT, "ad-hoc", "orders-db").unwrap();
+    stage.runner.settle().await.unwrap();
+    assert_eq!(
+        stage.job(TENANT, "ad-hoc"),
+        "Pending Waiting: a Backup named ad-hoc, of another job, is being removed"
+    );
+    let target = ObjectRef {
+        api_version: backup_api::names::API_VERSION.to_owned(),
+        kind: "Backup".to_owned(),
+        namespace: Some(TENANT.to_owned()),
+        name: "ad-hoc".to_owned(),
+    };
+    let let_go = json!({ "metadata": { "finalizers": null } });
+    let (user, part) = (Caller::host(), Part::Main);
+    let merged = stage.cluster.merge(&user, "test", &target, &let_go, part);
+    merged.await.unwrap();
     let said = play(&mut stage, &operator, "ad-hoc").await;
     assert!(said.starts_with("Succeeded"), "{said}");
     let names: Vec<Value> = backups_of_the_operator(&stage)
@@ -346,6 +365,23 @@ async fn a_job_created_anew_under_an_old_name_starts_anew() {
     // What belonged to the first Backup went with it.
     assert_eq!(names.len(), 1);
     assert!(!names.contains(&first));
+}
+
+#[tokio::test]
+async fn a_job_that_another_controller_began_long_ago_ends_before_anything_is_ordered_for_it() {
+    let mut stage = stage();
+    stage.backup_job(TENANT, "ad-hoc", "orders-db").unwrap();
+    let mut job = stage.read("BackupJob", TENANT, "ad-hoc");
+    let begun = Timestamp::from_second(stage.cluster.now() - 25 * 60 * 60).unwrap();
+    job["status"] = json!({ "phase": "Running", "startedAt": begun.to_string() });
+    stage.cluster.put(job).unwrap();
+    stage.runner.settle().await.unwrap();
+    let said = stage.job(TENANT, "ad-hoc");
+    assert!(
+        said.starts_with("Failed BackupFailed: not finished by"),
+        "{said}"
+    );
+    assert!(backups_of_the_operator(&stage).is_empty());
 }
 
 // Defect 5 of the reference: nothing kept two jobs of one application apart.

@@ -136,6 +136,33 @@ async fn what_the_strategy_finds_wrong_is_told() {
 }
 
 #[tokio::test]
+async fn the_platforms_keys_in_a_parameter_of_any_name_are_told_and_so_are_those_that_come_later() {
+    let mut stage = stage();
+    let key = stage.secret_key.clone();
+    change(&stage, |class| {
+        class["spec"]["strategies"][0]["parameters"] =
+            json!({ "note": key, "other": "new-key-of-later" });
+    });
+    let (_, bindings) = said(&mut stage).await;
+    let message = bindings[0]["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("parameter note holds the platform's own credentials"),
+        "{message}"
+    );
+    let (namespace, name) = ("cozy-backup-controller", "cozy-backups-system-credentials");
+    let secret = stage.cluster.read("v1", "Secret", Some(namespace), name);
+    let mut secret = secret.unwrap();
+    secret["stringData"] = json!({ "secretKey": "new-key-of-later" });
+    stage.cluster.put(secret).unwrap();
+    let (_, bindings) = said(&mut stage).await;
+    let message = bindings[0]["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("parameter other holds the platform's own credentials"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
 async fn credentials_in_parameters_are_told_before_a_job_meets_them() {
     let mut stage = stage();
     change(&stage, |class| {

@@ -39,8 +39,8 @@ enum Answer {
 
 #[derive(Default)]
 pub(super) struct Cache {
-    /// Whether a watch tells of every change.
-    is_trusted: bool,
+    /// Where a watch tells of every change: in a namespace, or everywhere.
+    trusted: Vec<Option<String>>,
     answers: HashMap<Question, Answer>,
     /// Questions that the API server is answering, with the ticket that was given last.
     pending: HashMap<Question, u64>,
@@ -48,18 +48,19 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    /// From now on a watch tells of every change. It began to list before: what was asked until now may be older.
-    pub(super) fn trust(&mut self) {
-        self.clear();
-        self.is_trusted = true;
+    /// From now on a watch tells of every change in a namespace, or everywhere. It began to list before: what was asked
+    /// until now may be older.
+    pub(super) fn trust(&mut self, within: &Option<String>) {
+        self.distrust(within);
+        self.trusted.push(within.clone());
     }
 
-    pub(super) fn distrust(&mut self) {
+    pub(super) fn distrust(&mut self, within: &Option<String>) {
         self.clear();
-        self.is_trusted = false;
+        self.trusted.retain(|trusted| trusted != within);
     }
 
-    pub(super) fn clear(&mut self) {
+    fn clear(&mut self) {
         self.answers.clear();
         self.pending.clear();
     }
@@ -86,7 +87,9 @@ impl Cache {
     }
 
     fn ticket(&mut self, question: Question) -> Option<Ticket> {
-        if !self.is_trusted {
+        let asked = question.namespace();
+        let mut trusted = self.trusted.iter();
+        if !trusted.any(|within| within.is_none() || within.as_deref() == asked) {
             return None;
         }
         if self.answers.len() >= MOST {
@@ -176,6 +179,11 @@ impl Cache {
 impl Question {
     fn of(target: &ObjectRef) -> Self {
         Self::One(target.namespace.clone(), target.name.clone())
+    }
+
+    fn namespace(&self) -> Option<&str> {
+        let (Self::One(namespace, _) | Self::All(namespace, _)) = self;
+        namespace.as_deref()
     }
 
     /// Whether the object could be in the answer.

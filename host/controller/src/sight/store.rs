@@ -17,11 +17,8 @@ use super::{is_as_new, metadata};
 pub(crate) enum Scope {
     /// All.
     All,
-    /// Those of one name, in all namespaces or in one.
-    Named {
-        namespace: Option<String>,
-        name: String,
-    },
+    /// Those of one name.
+    Named(String),
     /// Jobs that have not ended.
     Live,
     /// Those that carry a job's label.
@@ -40,6 +37,8 @@ pub(crate) enum Keeps {
 /// What a watch sees and what is kept of it: by this the watches of a kind are told apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct View {
+    /// Where; everywhere when absent.
+    pub namespace: Option<String>,
     /// Which objects.
     pub scope: Scope,
     /// What of them.
@@ -101,7 +100,8 @@ impl Store {
         self.objects.len()
     }
 
-    /// Whether it tells of every change of the kind, so that what was read once can be kept until then.
+    /// Whether it tells of every change of the kind where it looks, so that what was read there once can be kept until
+    /// then.
     pub(super) fn validates(&self) -> bool {
         self.view.scope == Scope::All && self.view.keeps != Keeps::Objects
     }
@@ -194,13 +194,20 @@ impl Store {
         }
     }
 
+    /// Whether the watch looks into a namespace, or into all where it is absent.
+    fn reaches(&self, namespace: Option<&str>) -> bool {
+        let within = self.view.namespace.as_deref();
+        within.is_none() || within == namespace
+    }
+
     /// Whether an object is one that the watch sees.
     fn covers(&self, target: &ObjectRef, object: &Value) -> bool {
+        if !self.reaches(target.namespace.as_deref()) {
+            return false;
+        }
         match &self.view.scope {
             Scope::All => true,
-            Scope::Named { namespace, name } => {
-                target.name == *name && (namespace.is_none() || *namespace == target.namespace)
-            }
+            Scope::Named(name) => target.name == *name,
             Scope::Live => !has_ended(object),
             Scope::Labelled => object["metadata"]["labels"][OWNED_BY_UID].is_string(),
         }
@@ -219,13 +226,12 @@ impl Store {
     }
 
     fn knows_absence(&self, target: &ObjectRef) -> bool {
-        match &self.view.scope {
+        let sees = match &self.view.scope {
             Scope::All => true,
-            Scope::Named { namespace, name } => {
-                target.name == *name && (namespace.is_none() || *namespace == target.namespace)
-            }
+            Scope::Named(name) => target.name == *name,
             Scope::Live | Scope::Labelled => false,
-        }
+        };
+        sees && self.reaches(target.namespace.as_deref())
     }
 
     /// The objects that a selector names; nothing where not all of them are seen here.
@@ -237,9 +243,9 @@ impl Store {
         let sees_all = match self.view.scope {
             Scope::All => true,
             Scope::Labelled => by_job,
-            Scope::Live | Scope::Named { .. } => false,
+            Scope::Live | Scope::Named(_) => false,
         };
-        if !sees_all {
+        if !sees_all || !self.reaches(matching.namespace.as_deref()) {
             return None;
         }
         let entries = self.entries_of(matching.namespace.as_deref())?;
@@ -257,7 +263,7 @@ impl Store {
     /// The first object of a kind in a namespace, or of all; nothing where that is not known here.
     pub(super) fn first(&self, matching: &Selector) -> Option<Option<ObjectRef>> {
         let sees_all = self.view.scope == Scope::All && matching.labels.is_empty();
-        if !self.in_sync || !sees_all {
+        if !self.in_sync || !sees_all || !self.reaches(matching.namespace.as_deref()) {
             return None;
         }
         let mut entries = self.range(matching.namespace.as_deref()).peekable();
@@ -276,7 +282,7 @@ impl Store {
 
     /// The jobs of a namespace, or of all, that have not ended.
     pub(super) fn live(&self, namespace: Option<&str>) -> Option<Vec<Arc<Value>>> {
-        if self.view.scope != Scope::Live {
+        if self.view.scope != Scope::Live || !self.reaches(namespace) {
             return None;
         }
         let entries = self.entries_of(namespace)?;

@@ -37,18 +37,22 @@ fn selector(labels: &[(&str, &str)]) -> Selector {
 }
 
 const WHOLE: View = View {
+    namespace: None,
     scope: Scope::All,
     keeps: Keeps::Objects,
 };
 const NAMES: View = View {
+    namespace: None,
     scope: Scope::All,
     keeps: Keeps::Names,
 };
 const LIVE: View = View {
+    namespace: None,
     scope: Scope::Live,
     keeps: Keeps::Objects,
 };
 const LABELLED: View = View {
+    namespace: None,
     scope: Scope::Labelled,
     keeps: Keeps::Objects,
 };
@@ -349,4 +353,61 @@ fn of_one_that_was_deleted_it_is_not_sure_until_the_watch_tells() {
     gone(&sight, &NAMES, &job("two", 3, ""));
     gone(&sight, &NAMES, &job("one", 4, ""));
     assert_eq!(first(&sight), Some(None));
+}
+
+/// The same view of one namespace.
+fn within(namespace: &str, view: &View) -> View {
+    View {
+        namespace: Some(namespace.to_owned()),
+        ..view.clone()
+    }
+}
+
+#[test]
+fn a_watch_of_one_namespace_answers_for_no_other() {
+    for view in [&WHOLE, &NAMES] {
+        let own = watching(&within("a", view), &[]);
+        assert_eq!(get(&own, "one"), Sighting::Known(None));
+        assert_eq!(first(&own), Some(None));
+        let other = watching(&within("b", view), &[]);
+        assert!(asks(&get(&other, "one")));
+        assert_eq!(first(&other), None);
+        let mut everywhere = selector(&[]);
+        everywhere.namespace = None;
+        assert!(asks(&own.list(&Account::Host, &everywhere)));
+        assert_eq!(own.first(&Account::Host, &everywhere), None);
+    }
+    let labelled = watching(&within("b", &LABELLED), &[]);
+    assert!(asks(&labelled.list(
+        &Account::Host,
+        &selector(&[(backup_api::names::OWNED_BY_UID, "1")])
+    )));
+}
+
+#[test]
+fn what_was_read_once_is_kept_only_where_a_watch_tells_of_changes() {
+    let view = within("b", &NAMES);
+    let sight = watching(&view, &[]);
+    assert_eq!(get(&sight, "one"), Sighting::Ask(None));
+    let mut elsewhere = target("one");
+    elsewhere.namespace = Some("b".to_owned());
+    show(&sight, &view, &{
+        let mut one = job("one", 1, "");
+        one["metadata"]["namespace"] = json!("b");
+        one
+    });
+    let asked = sight.get(&Account::Host, &elsewhere);
+    assert!(matches!(asked, Sighting::Ask(Some(_))), "{asked:?}");
+    // Another watch that begins anew takes nothing away from this one.
+    let other = within("a", &NAMES);
+    sight.begin(&jobs(), &other);
+    sight.lists(&jobs(), &other);
+    let asked = sight.get(&Account::Host, &elsewhere);
+    assert!(matches!(asked, Sighting::Ask(Some(_))), "{asked:?}");
+    sight.lost(&jobs(), &view);
+    assert_eq!(
+        sight.get(&Account::Host, &elsewhere),
+        Sighting::Ask(None),
+        "changes may be missed"
+    );
 }

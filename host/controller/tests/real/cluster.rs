@@ -31,7 +31,7 @@ use tokio::{
 
 use crate::{
     bucket::bucket,
-    installed::{Installed, installed},
+    installed::{Installed, beside_velero, installed},
 };
 
 /// Longer than anything here takes on a slow machine. A bound for what hangs, not a measure.
@@ -434,22 +434,13 @@ impl Scene {
             .unwrap();
     }
 
-    /// Velero's namespace with a BackupStorageLocation that the host has made, of the real kind where somebody has put
-    /// its definition.
+    /// Velero's namespace with what the host needs beside Velero, from its chart. The kind of its location is the real one
+    /// where somebody has put that.
     pub async fn install_velero(&self) {
         let real = controlplane::operator_crds().unwrap();
         let definition = real_or(&real, location_kind());
         self.plane.apply(&[definition]).await.unwrap();
-        let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "cozy-velero" } });
-        let location = json!({
-            "apiVersion": "velero.io/v1", "kind": "BackupStorageLocation",
-            "metadata": {
-                "namespace": "cozy-velero", "name": "cozy-default",
-                "labels": { "apps.cozystack.io/managed-by": "cozystack-backups" },
-            },
-            "spec": { "provider": "aws", "objectStorage": { "bucket": "as-it-was" } },
-        });
-        self.plane.apply(&[namespace, location]).await.unwrap();
+        beside_velero(self.plane).await;
     }
 
     /// Takes the rights on a resource out of a ClusterRole. Gives back the rules that were there.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use charts::HOST;
+use charts::{HOST, VELERO};
 use controlplane::{ControlPlane, Helm};
 use kube::{
     Api, Client,
@@ -58,6 +58,23 @@ pub async fn installed(plane: &'static ControlPlane) -> &'static Installed {
             host
         })
         .await
+}
+
+/// The chart of what the host needs beside Velero, installed by the first who asks. The kind of Velero's location must be
+/// there.
+pub async fn beside_velero(plane: &'static ControlPlane) {
+    static INSTALLED: OnceCell<()> = OnceCell::const_new();
+    INSTALLED
+        .get_or_init(async || {
+            tokio::task::spawn_blocking(|| {
+                VELERO
+                    .install(&Helm::of(plane).unwrap(), &json!({}))
+                    .unwrap();
+            })
+            .await
+            .unwrap();
+        })
+        .await;
 }
 
 /// Done once the API server has heard of rights and policies.

@@ -110,16 +110,8 @@ async fn the_host_acts_as_the_accounts_of_its_plugins_and_as_no_other() {
     let scene = Scene::new().await;
     let pods = format!("/api/v1/namespaces/{}/pods", scene.namespace());
     let client = scene.host_client().await;
-    let as_user = async |user: &str| {
-        let request = http::Request::get(&pods).header("impersonate-user", user);
-        let request = request.body(kube::client::Body::empty()).unwrap();
-        client.send(request).await.unwrap().status().as_u16()
-    };
-    let account = |namespace: &str, name: &str| format!("system:serviceaccount:{namespace}:{name}");
-    assert_eq!(
-        as_user(&account(HOST.namespace, "strategy-cnpg")).await,
-        200
-    );
+    let cnpg = account(HOST.namespace, "strategy-cnpg");
+    assert_eq!(answered_as(&client, &cnpg, &pods).await, 200);
     for user in [
         account(HOST.namespace, "default"),
         account(scene.namespace(), "strategy-cnpg"),
@@ -127,6 +119,50 @@ async fn the_host_acts_as_the_accounts_of_its_plugins_and_as_no_other() {
         "admin".to_owned(),
         "system:admin".to_owned(),
     ] {
-        assert_eq!(as_user(&user).await, 403, "{user}");
+        let answer = answered_as(&client, &user, &pods).await;
+        assert_eq!(answer, 403, "{user}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strategy_has_in_system_namespaces_what_it_says_is_there_and_nowhere_else() {
+    let _alone = exclusively().await;
+    let scene = Scene::new().await;
+    scene.install_velero().await;
+    let client = scene.host_client().await;
+    let velero = account(HOST.namespace, "strategy-velero");
+    for (path, answer) in [
+        ("api/v1/namespaces/cozy-velero/configmaps".to_owned(), 200),
+        (
+            "apis/velero.io/v1/namespaces/cozy-velero/backups".to_owned(),
+            200,
+        ),
+        ("api/v1/namespaces/cozy-velero/secrets".to_owned(), 403),
+        (
+            format!("api/v1/namespaces/{}/configmaps", scene.namespace()),
+            403,
+        ),
+        (
+            format!("api/v1/namespaces/{}/configmaps", HOST.namespace),
+            403,
+        ),
+        ("api/v1/configmaps".to_owned(), 403),
+        ("apis/velero.io/v1/backups".to_owned(), 403),
+        ("api/v1/persistentvolumeclaims".to_owned(), 200),
+    ] {
+        let answered = answered_as(&client, &velero, &format!("/{path}")).await;
+        assert_eq!(answered, answer, "{path}");
+    }
+}
+
+/// What the API server answers to a read of the host's in another's name: an HTTP status.
+async fn answered_as(client: &Client, user: &str, path: &str) -> u16 {
+    let request = http::Request::get(path).header("impersonate-user", user);
+    let request = request.body(kube::client::Body::empty()).unwrap();
+    client.send(request).await.unwrap().status().as_u16()
+}
+
+/// The name of a ServiceAccount, as the API server has it.
+fn account(namespace: &str, name: &str) -> String {
+    format!("system:serviceaccount:{namespace}:{name}")
 }

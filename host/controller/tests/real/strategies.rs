@@ -26,6 +26,8 @@ async fn every_strategy_carries_backups_from_end_to_end() {
     let s3 = s3();
     let defaults = stage::defaults(&s3.access_key, &s3.secret_key, STRATEGIES).unwrap();
     platform.put_beside_storage(defaults).await;
+    platform.install_velero().await;
+    let first = platform.requests();
     let _host = HostProcess::start(&platform.kubeconfig());
     for strategy in STRATEGIES {
         platform.plugin_is_ready(strategy).await;
@@ -39,4 +41,8 @@ async fn every_strategy_carries_backups_from_end_to_end() {
         velero::story().boxed_local(),
     ])
     .await;
+    let mut refusals = platform.refusals_since(first);
+    // The host asks whether a restore into another namespace would be refused, and is told that.
+    refusals.retain(|refused| !refused.user_agent.contains("restore-target-probe"));
+    assert!(refusals.is_empty(), "{refusals:#?}");
 }

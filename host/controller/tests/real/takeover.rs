@@ -27,7 +27,7 @@ const ROOT: &str = "tenant-root";
 const BUCKET: &str = "cozy-backups";
 
 /// What an administrator types: `charts/backupstrategy-controller/docs/migration.md` says why. Names are Cozystack's.
-const HANDED_OVER: [&str; 7] = [
+const HANDED_OVER: [&str; 8] = [
     "kubectl --namespace cozy-backup-controller delete deployment backup-controller backupstrategy-controller",
     // The definitions are the new chart's from now on. An upgrade alone does not bring new kinds.
     "kubectl apply --server-side --force-conflicts --filename charts/backupstrategy-controller/crds/",
@@ -40,6 +40,8 @@ const HANDED_OVER: [&str; 7] = [
     // Helm forgets the release that had the definitions. Uninstalled, it would take them along, and with them every Backup.
     "kubectl --namespace cozy-backup-controller delete secret --selector owner=helm,name=backup-controller",
     "kubectl delete clusterrole,clusterrolebinding backups.cozystack.io:core-controller",
+    // What the strategy for virtual machines may do in Velero's namespace is here, and in no ClusterRole.
+    "helm install velero-for-backups charts/velero --namespace cozy-velero",
     "helm upgrade backupstrategy-controller charts/backupstrategy-controller --namespace cozy-backup-controller \
      --values charts/backupstrategy-controller/values-cozystack.yaml --take-ownership",
 ];

@@ -19,8 +19,8 @@ use backup_sandbox::{
 use serde_json::{Value, json};
 
 use super::{
-    rejected,
-    target::{Place, outside, owner_namespace, owner_pointer, place},
+    all_of, rejected,
+    target::{Place, in_its_place, outside, owner_namespace, owner_pointer, place},
 };
 use crate::{
     admit::{Case, permission},
@@ -41,12 +41,7 @@ impl<C: Cluster> Host<C> {
         case: &Case,
         target: &ObjectRef,
     ) -> Result<Option<Value>, Stop> {
-        let place = place(case, target.namespace.as_deref()).ok_or_else(|| {
-            rejected(
-                case,
-                &format!("a read {}", outside(case, &object::describe(target))),
-            )
-        })?;
+        let place = readable(case, target)?;
         let found = self.cluster.get(&case.caller, target).await;
         let found = found.map_err(|error| permission(&error))?;
         let mut open = self.open(case, place, found.into_iter().collect()).await?;
@@ -59,11 +54,7 @@ impl<C: Cluster> Host<C> {
         case: &Case,
         matching: &Selector,
     ) -> Result<Vec<Value>, Stop> {
-        let place = place(case, matching.namespace.as_deref()).ok_or_else(|| {
-            let namespace = matching.namespace.as_deref().unwrap_or_default();
-            let name = format!("{} in {namespace}", matching.kind);
-            rejected(case, &format!("a read {}", outside(case, &name)))
-        })?;
+        let place = readable(case, &all_of(matching))?;
         let found = self.cluster.list(&case.caller, matching).await;
         let found = found.map_err(|error| permission(&error))?;
         self.open(case, place, found).await
@@ -273,6 +264,18 @@ impl<C: Cluster> Host<C> {
         }
         Ok(found)
     }
+}
+
+/// Where a read goes.
+///
+/// # Errors
+/// `PlanRejected` where the strategy has no business there.
+fn readable(case: &Case, target: &ObjectRef) -> Result<Place, Stop> {
+    let refused = |rule: String| rejected(case, &format!("a read {rule}"));
+    let place = place(case, target.namespace.as_deref())
+        .ok_or_else(|| refused(outside(case, &object::describe(target))))?;
+    in_its_place(case, target).map_err(refused)?;
+    Ok(place)
 }
 
 /// The object that an action changes or deletes by its name. What is created must not be there.

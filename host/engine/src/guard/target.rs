@@ -51,15 +51,16 @@ pub(crate) fn place(case: &Case, namespace: Option<&str>) -> Option<Place> {
     let Some(namespace) = namespace else {
         return Some(Place::Cluster);
     };
-    let is = |allowed: &String| allowed == namespace;
-    if case.allowed_namespaces.iter().any(is) {
+    if case
+        .allowed_namespaces
+        .iter()
+        .any(|allowed| allowed == namespace)
+    {
         return Some(Place::Own);
     }
     let grant = &case.binding.serving.grant;
     grant
-        .system_namespaces
-        .iter()
-        .any(is)
+        .is_system_namespace(Some(namespace))
         .then_some(Place::System)
 }
 
@@ -103,9 +104,28 @@ pub(super) fn check<'a>(
     match place(case, target.namespace.as_deref()) {
         None => return Err(outside(case, &name)),
         Some(Place::Cluster) => cluster_scoped(verb, target, &name)?,
-        Some(Place::Own | Place::System) => {}
+        Some(Place::Own | Place::System) => in_its_place(case, target)?,
     }
     written(case, verb, target)
+}
+
+/// A kind that the strategy says it has in system namespaces only stays there: its account has no right elsewhere, and
+/// a job that waited for one would wait in vain.
+pub(super) fn in_its_place(case: &Case, target: &ObjectRef) -> Result<(), String> {
+    let serving = &case.binding.serving;
+    let manifest = serving.strategy.manifest();
+    let is_bound = manifest.is_in_system_namespaces(&target.api_version, &target.kind);
+    if !is_bound
+        || serving
+            .grant
+            .is_system_namespace(target.namespace.as_deref())
+    {
+        return Ok(());
+    }
+    Err(format!(
+        "names {}, of a kind that its manifest says it has in system namespaces only",
+        object::describe(target)
+    ))
 }
 
 /// The kind of a target alone: no grant and no setting makes another one fit.
@@ -120,7 +140,7 @@ pub(super) fn written<'a>(
     manifest
         .writes
         .iter()
-        .find(|written| written.api_version == target.api_version && written.kind == target.kind)
+        .find(|written| written.is(&target.api_version, &target.kind))
         .filter(|written| written.actions.iter().any(|action| action == verb))
         .ok_or_else(|| {
             format!(

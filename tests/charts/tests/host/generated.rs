@@ -1,40 +1,74 @@
-//! The files that are made from the code: the definitions, and what installs the plugins of the bundle.
+//! The files that are made from the code: the definitions, and what installs the plugins of the bundle. What a plugin
+//! may do in a system namespace is in the chart of whoever is there.
 
 use std::collections::BTreeMap;
 
-use charts::{HOST, UPDATE};
+use charts::{Chart, HOST, UPDATE, VELERO};
 use serde_json::{Value, json};
 use stage::Stage;
 use strategyctl::{HostAccount, installation};
 
 /// The folders that hold made files and nothing else.
-const FOLDERS: [&str; 2] = ["crds", "templates/plugins"];
+const FOLDERS: [(Chart, &str); 3] = [
+    (HOST, "crds"),
+    (HOST, "templates/plugins"),
+    (VELERO, "templates/plugins"),
+];
 
-/// The made files by their names in the chart.
-fn files() -> BTreeMap<String, String> {
-    let definitions = backup_api::definitions();
-    let definitions = definitions.iter().map(serde_json::to_value);
-    let mut files: BTreeMap<_, _> = definitions
-        .map(|definition| definition_file("the types of host/api", definition.unwrap()))
-        .collect();
+/// The made files, each by its chart's name and its own.
+type Files = BTreeMap<(&'static str, String), String>;
+
+fn files() -> Files {
+    let mut files = Files::new();
+    for definition in backup_api::definitions() {
+        let definition = serde_json::to_value(definition).unwrap();
+        files.extend([definition_file("the types of host/api", definition)]);
+    }
     for component in components() {
         let from = format!("the manifest of {component}");
-        let (definitions, others): (Vec<_>, Vec<_>) = installed(&component)
-            .into_iter()
-            .partition(|object| object["kind"] == "CustomResourceDefinition");
-        files.extend(
-            definitions
-                .into_iter()
-                .map(|definition| definition_file(&from, definition)),
+        let file = format!(
+            "templates/plugins/{}.yaml",
+            component.trim_end_matches(".wasm")
         );
-        let documents: Vec<String> = others.iter().map(yaml).collect();
-        let name = component.trim_end_matches(".wasm");
-        files.insert(
-            format!("templates/plugins/{name}.yaml"),
-            format!("{}{}", note(&from), documents.join("---\n")),
-        );
+        let mut of_the_host = vec![];
+        for object in installed(&component, "{{ .Release.Namespace }}") {
+            if object["kind"] == "CustomResourceDefinition" {
+                files.extend([definition_file(&from, object)]);
+            } else if !is_in_a_system_namespace(&object) {
+                of_the_host.push(yaml(&object));
+            }
+        }
+        let text = format!("{}{}", note(&from), of_the_host.join("---\n"));
+        files.insert((HOST.name, file.clone()), text);
+        let beside = installed(&component, "{{ .Values.host.namespace }}");
+        let beside: Vec<String> = beside.iter().filter_map(beside_the_operator).collect();
+        if !beside.is_empty() {
+            let text = format!("{}{}", note(&from), beside.join("---\n"));
+            files.insert((VELERO.name, file), text);
+        }
     }
     files
+}
+
+/// Whether an object lies in a namespace that is not the host's.
+fn is_in_a_system_namespace(object: &Value) -> bool {
+    let namespace = object["metadata"]["namespace"].as_str();
+    namespace.is_some_and(|namespace| !namespace.starts_with("{{"))
+}
+
+/// An object in the namespace of an operator, as the chart beside that operator has it.
+fn beside_the_operator(object: &Value) -> Option<String> {
+    let namespace = object["metadata"]["namespace"].as_str()?;
+    if !is_in_a_system_namespace(object) {
+        return None;
+    }
+    assert_eq!(
+        namespace, VELERO.namespace,
+        "no chart is for that namespace"
+    );
+    let mut object = object.clone();
+    object["metadata"]["namespace"] = json!("{{ .Release.Namespace }}");
+    Some(yaml(&object))
 }
 
 /// The file names of the bundle's components.
@@ -46,11 +80,11 @@ fn components() -> Vec<String> {
     names
 }
 
-/// What `strategyctl manifests` prints for a component of the bundle, for the release's namespace, and without a digest:
-/// the image holds the component, and of an upgrade's two versions of the image each has its own.
-fn installed(component: &str) -> Vec<Value> {
+/// What `strategyctl manifests` prints for a component of the bundle and a namespace of the host, without a digest: the
+/// image holds the component, and of an upgrade's two versions of the image each has its own.
+fn installed(component: &str, namespace: &str) -> Vec<Value> {
     let host = HostAccount {
-        namespace: "{{ .Release.Namespace }}".to_owned(),
+        namespace: namespace.to_owned(),
         name: HOST.name.to_owned(),
     };
     let strategy = Stage::bundled(component).unwrap();
@@ -64,7 +98,7 @@ fn installed(component: &str) -> Vec<Value> {
 }
 
 /// A definition that an upgrade of the release changes, and that an uninstall leaves: `templates/crds.yaml` tells why.
-fn definition_file(from: &str, mut definition: Value) -> (String, String) {
+fn definition_file(from: &str, mut definition: Value) -> ((&'static str, String), String) {
     let metadata = definition["metadata"].as_object_mut().unwrap();
     let mut set = |member: &str, key: &str, value: &str| {
         let entry = metadata.entry(member).or_insert_with(|| json!({}));
@@ -80,7 +114,7 @@ fn definition_file(from: &str, mut definition: Value) -> (String, String) {
     set("annotations", "helm.sh/resource-policy", "keep");
     let name = definition["metadata"]["name"].as_str().unwrap();
     (
-        format!("crds/{name}.yaml"),
+        (HOST.name, format!("crds/{name}.yaml")),
         format!("{}{}", note(from), yaml(&definition)),
     )
 }
@@ -97,18 +131,23 @@ fn yaml(object: &Value) -> String {
 fn the_definitions_and_the_plugins_are_what_the_code_says() {
     let files = files();
     assert!(files.len() >= 6 + 2 * 2, "{:?}", files.keys());
-    for folder in FOLDERS {
-        for entry in std::fs::read_dir(HOST.folder().join(folder)).unwrap() {
+    for (chart, folder) in FOLDERS {
+        for entry in std::fs::read_dir(chart.folder().join(folder)).unwrap() {
             let path = entry.unwrap().path();
-            let name = format!("{folder}/{}", path.file_name().unwrap().display());
-            if !files.contains_key(&name) && std::env::var_os(UPDATE).is_some() {
-                std::fs::remove_file(&path).unwrap();
+            let file = format!("{folder}/{}", path.file_name().unwrap().display());
+            if files.contains_key(&(chart.name, file.clone())) {
                 continue;
             }
-            assert!(files.contains_key(&name), "nothing makes {name} any more");
+            assert!(
+                std::env::var_os(UPDATE).is_some(),
+                "nothing makes {file} of {} any more",
+                chart.name
+            );
+            std::fs::remove_file(&path).unwrap();
         }
     }
-    for (file, text) in &files {
-        HOST.has_file(file, text).unwrap();
+    for ((chart, file), text) in &files {
+        let chart = if *chart == HOST.name { HOST } else { VELERO };
+        chart.has_file(file, text).unwrap();
     }
 }

@@ -14,7 +14,6 @@ const RELEASE: (&str, &str) = ("helm.toolkit.fluxcd.io/v2", "HelmRelease");
 pub async fn story() {
     let scene = Scene::empty().await;
     let copies = Scene::empty().await;
-    scene.install_velero().await;
     let location = ("velero.io/v1", "BackupStorageLocation", "cozy-default");
     scene
         .until_in(VELERO, location, |location| {
