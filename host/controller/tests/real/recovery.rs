@@ -39,7 +39,7 @@ async fn backups_outlive_their_key_their_namespace_their_bucket_and_their_cluste
     lost::namespace_is_back(&mut platform).await;
     drop(operators);
 
-    let (storage, mut operators) = storage::moves(&mut platform, storage).await;
+    let (storage, mut operators) = storage::moves(&mut platform, &storage).await;
     lost::by_mistake(&mut platform, &mut operators, &storage).await;
     let unfinished = backups::is_being_written(&platform.site, &storage).await;
     lost::could_not_be_looked_at(&platform).await;

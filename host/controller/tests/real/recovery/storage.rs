@@ -33,7 +33,7 @@ pub(super) struct Storage {
     keys: (String, String),
 }
 
-pub(super) fn page() -> Page {
+fn page() -> Page {
     Page::of("storage.md")
 }
 
@@ -144,15 +144,15 @@ fn failures(platform: &Platform) -> Vec<String> {
 
 /// "Moving the Backups": to another bucket of another server, where they are found and can be restored. Gives back the new
 /// storage.
-pub(super) async fn moves(platform: &mut Platform, from: Storage) -> (Storage, Operators) {
+pub(super) async fn moves(platform: &mut Platform, from: &Storage) -> (Storage, Operators) {
     let to = Storage::new(TO.1);
-    copy(&from, &to);
+    copy(from, &to);
     let page = page().section("Moving the Backups");
     let [keys, upgrade, list, old, moved, retain, delete] = page.commands();
     to.is_in_the_values(platform, TO);
     platform.types(&with_keys(&keys, &to.keys)).await;
     platform.types(&upgrade).await;
-    copy(&from, &to);
+    copy(from, &to);
     platform.writes("moved.jq", &page.blocks("jq").remove(0));
     platform.types(&list).await;
     for command in [old, moved] {
