@@ -53,24 +53,40 @@ fn kinds_before_the_host() -> Vec<Value> {
     let real = controlplane::operator_crds().unwrap();
     let mut kinds = operators();
     kinds.push(real_or(&real, location_kind()));
-    kinds.extend(BESIDE.map(|(group, version, kind, plural)| {
-        stage::crd(&stage::Kind {
-            group,
-            version,
-            kind,
-            plural,
-        })
-    }));
+    kinds.extend(beside());
     kinds.extend(real);
     let mut names = BTreeSet::new();
     kinds.retain(|kind| names.insert(kind["metadata"]["name"].to_string()));
     kinds
 }
 
+fn beside() -> [Value; 2] {
+    BESIDE.map(|(group, version, kind, plural)| {
+        stage::crd(&stage::Kind {
+            group,
+            version,
+            kind,
+            plural,
+        })
+    })
+}
+
 impl Site {
     /// A platform without the host.
     pub async fn new() -> Self {
-        let plane = ControlPlane::start(&kinds_before_the_host()).unwrap();
+        Self::with(&kinds_before_the_host()).await
+    }
+
+    /// The same with stand-ins of the operators' kinds, which cost the API server a fraction.
+    pub async fn light() -> Self {
+        let mut kinds: Vec<Value> = stage::kinds().iter().map(stage::crd).collect();
+        kinds.push(location_kind());
+        kinds.extend(beside());
+        Self::with(&kinds).await
+    }
+
+    async fn with(kinds: &[Value]) -> Self {
+        let plane = ControlPlane::start(kinds).unwrap();
         plane.apply(&namespaces()).await.unwrap();
         Self {
             helm: Helm::of(&plane).unwrap(),

@@ -21,7 +21,7 @@ pub(super) struct Platform {
 impl Platform {
     /// A new cluster, with the chart installed for a storage, and the host at work.
     pub(super) async fn new(desk: &Path, storage: &Storage) -> Self {
-        let mut site = Site::new().await;
+        let mut site = Site::light().await;
         site.admin = Shell::of(&site.plane).unwrap().in_folder(desk);
         let mut platform = Self {
             site,
