@@ -64,7 +64,7 @@ impl Metrics {
         let inventory = Inventory {
             cluster,
             strategies,
-            leads,
+            leads: leads.clone(),
         };
         registry.register_collector(Box::new(inventory));
         registry.register_collector(Box::new(projections));
@@ -72,7 +72,7 @@ impl Metrics {
             passes: Passes::register(&mut registry, workers),
             strategies: StrategyCosts::register(&mut registry),
             jobs: Jobs::register(&mut registry),
-            backups: Backups::register(&mut registry),
+            backups: Backups::register(&mut registry, leads),
             registry: Arc::new(registry),
         }
     }

@@ -125,13 +125,7 @@ impl<C: Cluster> Host<C> {
                 &application.kind,
             )
             .await?;
-        let mut problem = secrets::in_parameters(&binding.parameters);
-        // Without keys nothing is held against them. Jobs say that they are missing.
-        if let (None, Ok(credentials)) = (&problem, self.credentials().await) {
-            let keys = self.platform_keys(&credentials);
-            problem = secrets::platform_keys_in_parameters(&keys, &binding.parameters);
-        }
-        if let Some(problem) = problem {
+        if let Some(problem) = self.credentials_in_parameters(binding).await {
             return Err(Stop::setback(Reason::ParametersInvalid, problem));
         }
         if let Some(problem) = parameters::problem(&serving, &strategy, binding) {
@@ -139,6 +133,20 @@ impl<C: Cluster> Host<C> {
         }
         self.documents.compiled(&strategy)?;
         self.validate(&serving, &strategy, binding).await
+    }
+
+    /// Why the parameters of a binding are no secret's place, where one stands in them.
+    async fn credentials_in_parameters(&self, binding: &StrategyBinding) -> Option<String> {
+        let parameters = &binding.parameters;
+        if parameters.is_empty() {
+            return None;
+        }
+        if let Some(problem) = secrets::in_parameters(parameters) {
+            return Some(problem);
+        }
+        // Where there are no keys there is nothing to look for. Jobs say that they are missing.
+        let credentials = self.credentials().await.ok()?;
+        secrets::platform_keys_in_parameters(&self.platform_keys(&credentials), parameters)
     }
 
     /// Asks the strategy itself.

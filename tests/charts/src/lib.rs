@@ -2,6 +2,7 @@
 
 mod page;
 mod reference;
+mod snapshot;
 
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,7 @@ use controlplane::Helm;
 use serde_json::Value;
 
 pub use page::{UPDATE, row};
+pub use snapshot::id;
 
 /// A chart, with the release name and the namespace that its README gives.
 #[derive(Clone, Copy, Debug)]

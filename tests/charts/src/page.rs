@@ -1,5 +1,7 @@
 //! Pages of a chart whose tables are what the code says.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
@@ -14,16 +16,7 @@ impl Chart {
     /// # Errors
     /// When it is not.
     pub fn has_file(&self, file: &str, text: &str) -> Result<()> {
-        let path = self.folder().join(file);
-        if std::env::var_os(UPDATE).is_some() {
-            std::fs::write(&path, text).with_context(|| path.display().to_string())?;
-        }
-        let found = std::fs::read_to_string(&path).unwrap_or_default();
-        ensure!(
-            found == text,
-            "{file} of the chart is not what the code says: run this test once with {UPDATE}=1"
-        );
-        Ok(())
+        is_so(&self.folder().join(file), file, text)
     }
 
     /// A page has a table between two lines that name it; the first row is the head.
@@ -71,6 +64,19 @@ impl Chart {
         }
         self.has_table("README.md", "values", &rows)
     }
+}
+
+/// A file is so; it is made so where that is asked for.
+pub(crate) fn is_so(path: &Path, name: &str, text: &str) -> Result<()> {
+    if std::env::var_os(UPDATE).is_some() {
+        std::fs::write(path, text).with_context(|| path.display().to_string())?;
+    }
+    let found = std::fs::read_to_string(path).unwrap_or_default();
+    ensure!(
+        found == text,
+        "{name} of the chart is not what the code says: run this test once with {UPDATE}=1, and look at the change"
+    );
+    Ok(())
 }
 
 /// A row of a table.

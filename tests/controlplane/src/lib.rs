@@ -40,6 +40,7 @@
 //! | `jq` | jq, for what documentation does with it |
 //! | `shell` | kubectl, Helm and jq as a reader of documentation types them |
 //! | `operators` | the operators' real CRDs, where somebody has put them |
+//! | `watching` | waiting for an object |
 //! | `detached` | one for work by hand: `cargo xtask controlplane up` |
 //! | `processes` | what goes on when its command has ended, and how that is ended |
 
@@ -59,6 +60,7 @@ mod processes;
 mod programs;
 mod server;
 mod shell;
+mod watching;
 
 pub use audit::AuditEntry;
 pub use binaries::{Binaries, kubectl};
@@ -67,3 +69,4 @@ pub use operators::operator_crds;
 pub use plane::{ControlPlane, shared};
 pub use processes::{Process, Processes};
 pub use shell::Shell;
+pub use watching::{resource, until, until_gone};

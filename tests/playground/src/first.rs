@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
+use controlplane::until;
 use kube::{Client, api::PostParams};
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ use crate::{
     play::client,
     tenants::TENANTS,
     told,
-    watching::{api, is_true, until},
+    watching::{api, is_true},
 };
 
 const API: &str = "backups.cozystack.io/v1alpha1";

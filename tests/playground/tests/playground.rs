@@ -9,22 +9,17 @@
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
-    time::Duration,
 };
 
 use controlplane::Processes;
-use futures::{StreamExt as _, future::join_all};
+use futures::future::join_all;
 use kube::{
     Api, Client, Config,
     api::{ListParams, PostParams},
     config::{KubeConfigOptions, Kubeconfig},
     core::{ApiResource, DynamicObject, GroupVersionKind},
-    runtime::{WatchStreamExt as _, watcher},
 };
 use serde_json::{Value, json};
-
-/// Longer than anything takes here. A bound for what hangs, not a measure.
-const BOUND: Duration = Duration::from_secs(120);
 
 /// The tenant for whom nothing was done yet.
 const TENANT: &str = "tenant-umbrella";
@@ -100,23 +95,14 @@ async fn succeeds(client: &Client, kind: &str, name: &str, spec: &Value) {
     });
     let job = serde_json::from_value(job).unwrap();
     api.create(&PostParams::default(), &job).await.unwrap();
-    let mut last = Value::Null;
-    let ends = async {
-        let mut states = std::pin::pin!(watcher::watch_object(api, name).default_backoff());
-        while let Some(state) = states.next().await {
-            if let Ok(Some(job)) = state {
-                last = job.data["status"].clone();
-                if matches!(last["phase"].as_str(), Some("Succeeded" | "Failed")) {
-                    return;
-                }
-            }
-        }
+    let has_ended = |job: &Value| {
+        matches!(
+            job["status"]["phase"].as_str(),
+            Some("Succeeded" | "Failed")
+        )
     };
-    let ended = tokio::time::timeout(BOUND, ends).await;
-    assert!(
-        ended.is_ok() && last["phase"] == "Succeeded",
-        "{name}: {last:#}"
-    );
+    let job = controlplane::until(api, name, has_ended).await.unwrap();
+    assert_eq!(job["status"]["phase"], "Succeeded", "{job:#}");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Backups that somebody has to look after: their data is lost, or is being removed.
 //!
-//! Each Backup is looked at once a day, and at once when it is deleted. So a host that has just begun to work knows of lost
-//! ones within a day.
+//! A Backup says of itself what was found when it was last looked at. So a host knows of lost ones as soon as it has seen
+//! them; it tells while it works, since a host that stands by makes no passes and would keep those that are gone.
 
 use std::{
     collections::BTreeMap,
@@ -16,6 +16,7 @@ use prometheus_client::{
     metrics::{MetricType, counter::Counter, family::Family, gauge::ConstGauge},
     registry::Registry,
 };
+use tokio::sync::watch;
 
 /// What became of the data of Backups that were deleted.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -47,20 +48,27 @@ pub(super) struct Backups {
 type Known = BTreeMap<(String, String), (String, BackupState)>;
 
 /// The Backups that are lost or being removed. Of all others nothing is kept.
-#[derive(Clone, Debug, Default)]
-struct Troubled(Arc<Mutex<Known>>);
+#[derive(Clone, Debug)]
+struct Troubled {
+    known: Arc<Mutex<Known>>,
+    /// Whether this host works.
+    leads: watch::Receiver<bool>,
+}
 
 impl Troubled {
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Backups {
     /// Counts from nothing.
-    pub(super) fn register(registry: &mut Registry) -> Self {
+    pub(super) fn register(registry: &mut Registry, leads: watch::Receiver<bool>) -> Self {
         let backups = Self {
-            troubled: Troubled::default(),
+            troubled: Troubled {
+                known: Arc::default(),
+                leads,
+            },
             removals: Family::default(),
         };
         registry.register(
@@ -107,6 +115,9 @@ fn removal(backup: &BackupOf<'_>, outcome: Removed) -> Removal {
 
 impl Collector for Troubled {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        if !*self.leads.borrow() {
+            return Ok(());
+        }
         let mut lost = BTreeMap::<Place, i64>::new();
         let mut oldest = BTreeMap::<String, i64>::new();
         for ((namespace, _), (strategy_kind, state)) in self.known().iter() {

@@ -60,13 +60,18 @@ impl Page {
 }
 
 fn metrics() -> Metrics {
+    metrics_where(true)
+}
+
+/// Of a host that works, or stands by.
+fn metrics_where(leads: bool) -> Metrics {
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
     // Nobody is asked.
     let config = Config::new("http://127.0.0.1:1".parse().unwrap());
     let cluster = RealCluster::new(Client::try_from(config).unwrap());
-    let (_, leads) = watch::channel(true);
+    let (_, leads) = watch::channel(leads);
     let requests = Requests::default();
     requests.count("GET", "200".to_owned());
     Metrics::new(
@@ -252,6 +257,13 @@ async fn a_lost_backup_is_counted_until_it_is_found_again_or_removed() {
     assert_eq!(told(lost), Some(1.0));
     metrics.backup_seen(&BACKUP, BackupState::InOrder);
     assert_eq!(told(lost), None);
+}
+
+#[tokio::test]
+async fn a_host_that_stands_by_tells_of_no_backup() {
+    let metrics = metrics_where(false);
+    metrics.backup_seen(&BACKUP, BackupState::Lost);
+    assert!(!metrics.text().contains("cozystack_backup_lost{"));
 }
 
 #[tokio::test]

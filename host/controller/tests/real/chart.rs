@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use charts::HOST;
-use controlplane::{ControlPlane, Helm};
+use controlplane::{ControlPlane, Helm, resource};
 use kube::{
     Api, Client,
     api::{DynamicObject, ListParams, PostParams},
@@ -11,7 +11,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::{cluster::resource, installed::namespaces};
+use crate::installed::namespaces;
 
 const API: &str = "backups.cozystack.io/v1alpha1";
 
@@ -138,6 +138,13 @@ async fn the_chart_is_installed_upgraded_and_removed_and_no_backup_is_lost() {
     let again = backups.list(&ListParams::default()).await.unwrap();
     assert_eq!(again.items[0].metadata.uid, kept.items[0].metadata.uid);
     assert_eq!(self::bucket(&client).await, bucket, "it is taken over");
+
+    HOST.upgrade_to(folder.path(), &helm, &external).unwrap();
+    HOST.uninstall(&helm).unwrap();
+    assert_eq!(read(&client, rbac, "ClusterRole", role).await, None);
+    let still = backups.list(&ListParams::default()).await.unwrap();
+    assert_eq!(still.items[0].metadata.uid, kept.items[0].metadata.uid);
+    assert_eq!(self::bucket(&client).await, bucket);
 }
 
 /// The definition of Buckets that the platform has before the chart.

@@ -14,12 +14,12 @@ use backup_api::names::CHECK_REQUESTED;
 use backup_engine::cluster::{ApiError, Caller, Cluster, DeleteOptions, Part};
 use backup_sandbox::contract::{ObjectRef, Selector};
 use backupstrategy_controller::RealCluster;
-use controlplane::{AuditEntry, ControlPlane};
+use controlplane::{AuditEntry, ControlPlane, resource};
 use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use kube::{
     Api, Client,
-    core::{ApiResource, DynamicObject, GroupVersionKind},
+    core::DynamicObject,
     runtime::{WatchStreamExt as _, watcher},
 };
 use serde_json::{Value, json};
@@ -552,45 +552,12 @@ fn cluster_role(name: &str) -> ObjectRef {
     }
 }
 
-/// How a kind is addressed.
-pub fn resource(api_version: &str, kind: &str) -> ApiResource {
-    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
-}
-
-/// Waits by a watch until an object is gone.
+/// Waits until an object is gone.
 pub async fn vanished(api: Api<DynamicObject>, name: &str) {
-    let mut last = Value::Null;
-    let gone = async {
-        let mut states = std::pin::pin!(watcher::watch_object(api, name));
-        while let Some(state) = states.next().await {
-            match state {
-                Ok(Some(object)) => last = serde_json::to_value(object).unwrap(),
-                Ok(None) => return,
-                // It is watched anew.
-                Err(_) => {}
-            }
-        }
-    };
-    let waited = tokio::time::timeout(BOUND, gone).await;
-    assert!(waited.is_ok(), "{name} never went; it is {last}");
+    controlplane::until_gone(api, name).await.unwrap();
 }
 
-/// Waits for an object by a watch.
+/// Waits until an object is so.
 pub async fn wait(api: Api<DynamicObject>, name: &str, so: impl Fn(&Value) -> bool) -> Value {
-    let mut last = Value::Null;
-    let found = async {
-        let mut states = std::pin::pin!(watcher::watch_object(api, name));
-        while let Some(state) = states.next().await {
-            if let Ok(Some(object)) = state {
-                last = serde_json::to_value(object).unwrap();
-                if so(&last) {
-                    break;
-                }
-            }
-        }
-    };
-    let waited = tokio::time::timeout(BOUND, found).await;
-    assert!(waited.is_ok(), "{name} never was as awaited; it is {last}");
-    last
+    controlplane::until(api, name, so).await.unwrap()
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use charts::{HOST, VELERO};
-use controlplane::{ControlPlane, Helm};
+use controlplane::{ControlPlane, Helm, resource};
 use kube::{
     Api, Client,
     api::{DynamicObject, PostParams},
@@ -11,7 +11,7 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::cluster::{BOUND, resource};
+use crate::cluster::BOUND;
 
 /// The host's account.
 pub struct Installed {

@@ -1,13 +1,14 @@
 //! The policies of the chart, attacked: as the host's own account, and as an administrator who errs.
 
 use charts::HOST;
+use controlplane::resource;
 use kube::{
     Api, Client,
     api::{DeleteParams, DynamicObject, ObjectMeta, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 
-use crate::cluster::{BOUND, Scene, exclusively, resource};
+use crate::cluster::{BOUND, Scene, exclusively};
 
 /// What the API server says to a creation that has no effect.
 async fn created(client: &Client, object: Value) -> kube::Result<DynamicObject> {

@@ -1,6 +1,7 @@
 //! The host's own rights: enough for all that it does, and not for more.
 
 use charts::HOST;
+use controlplane::resource;
 use kube::{
     Api, Client,
     api::{DynamicObject, ListParams, Patch, PatchParams},
@@ -8,7 +9,7 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::{
-    cluster::{Scene, exclusively, resource},
+    cluster::{Scene, exclusively},
     host::HostProcess,
 };
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use backup_engine::cluster::{Caller, Cluster as _, Part};
 use backupstrategy_controller::RealCluster;
 use charts::HOST;
-use controlplane::{ControlPlane, Helm, Shell};
+use controlplane::{ControlPlane, Helm, Shell, resource};
 use futures::StreamExt as _;
 use kube::{
     Api, Client,
@@ -19,9 +19,7 @@ use serde_json::{Value, json};
 use stage::Operator;
 
 use crate::{
-    cluster::{
-        API, BOUND, Played, location_kind, operators, play_in, real_or, resource, vanished, wait,
-    },
+    cluster::{API, BOUND, Played, location_kind, operators, play_in, real_or, vanished, wait},
     installed::namespaces,
     kubelet::Pod,
 };

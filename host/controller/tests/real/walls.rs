@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 
+use controlplane::resource;
 use data_encoding::{BASE64, HEXLOWER};
 use futures::{StreamExt as _, stream};
 use kube::{
@@ -18,7 +19,7 @@ use stage::Stage;
 use strategyctl::{HostAccount, installation};
 
 use crate::{
-    cluster::{API, Scene, exclusively, resource, s3},
+    cluster::{API, Scene, exclusively, s3},
     host::HostProcess,
 };
 

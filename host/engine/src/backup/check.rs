@@ -76,7 +76,7 @@ impl<C: Cluster> Host<C> {
         let asked = requested_check(found)
             .filter(|asked| status.last_check_request.as_deref() != Some(*asked));
         if !is_due && !is_retried && asked.is_none() {
-            self.tell_of_data(found, &ledger.job.conditions);
+            self.tell_of_data(found, says_lost(&ledger.job.conditions));
             return Ok(next(slots, &status, now));
         }
         let sight = match self.look(&backup, &ledger).await {
@@ -86,7 +86,7 @@ impl<C: Cluster> Host<C> {
         // What is kept of a Backup between two looks would be kept of all of them.
         self.forget_job(uid);
         note(&mut ledger, sight, now);
-        self.tell_of_data(found, &ledger.job.conditions);
+        self.tell_of_data(found, says_lost(&ledger.job.conditions));
         self.notice_data(found, &ledger.job.conditions).await?;
         let status = ledger.backup().map(|status| {
             if let Some(asked) = asked {
@@ -98,11 +98,9 @@ impl<C: Cluster> Host<C> {
         Ok(next(slots, &status.unwrap_or_default(), now))
     }
 
-    /// Tells what the conditions say of a Backup's data.
-    fn tell_of_data(&self, found: &Value, conditions: &[Condition]) {
-        let is_lost =
-            |condition: &Condition| condition.type_ == AVAILABLE && condition.status == "False";
-        let state = match conditions.iter().any(is_lost) {
+    /// Tells what is known of a Backup's data.
+    pub(super) fn tell_of_data(&self, found: &Value, is_lost: bool) {
+        let state = match is_lost {
             true => BackupState::Lost,
             false => BackupState::InOrder,
         };
@@ -182,6 +180,19 @@ fn merged(seen: BackupArtifact, known: Option<&BackupArtifact>) -> BackupArtifac
             .or(known.and_then(|known| known.checksum.clone())),
         uri: seen.uri,
     }
+}
+
+/// Whether conditions say that a Backup's data is lost.
+fn says_lost(conditions: &[Condition]) -> bool {
+    let mut conditions = conditions.iter();
+    conditions.any(|condition| condition.type_ == AVAILABLE && condition.status == "False")
+}
+
+/// Whether a Backup, as it was seen, says that its data is lost.
+pub(super) fn is_lost(seen: &Value) -> bool {
+    let conditions = seen.pointer("/status/conditions").and_then(Value::as_array);
+    let mut conditions = conditions.into_iter().flatten();
+    conditions.any(|condition| condition["type"] == AVAILABLE && condition["status"] == "False")
 }
 
 /// Notes in the status what a look led to.

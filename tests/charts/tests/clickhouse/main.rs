@@ -180,6 +180,35 @@ fn without_backups_there_is_no_sidecar_and_nothing_of_it() {
 }
 
 #[test]
+fn the_chart_makes_what_is_kept_in_each_mode() {
+    for (name, backup) in [
+        ("system", json!({ "useSystemBucket": true })),
+        (
+            "own",
+            json!({ "s3Bucket": "mine", "s3AccessKey": "a", "s3SecretKey": "b" }),
+        ),
+        (
+            "named",
+            json!({ "s3CredentialsSecret": { "name": "mine" } }),
+        ),
+    ] {
+        let mut objects = render(backup);
+        for secret in objects
+            .iter_mut()
+            .filter(|object| object["kind"] == "Secret")
+        {
+            // One password in it is another with each rendering.
+            for member in ["data", "stringData"] {
+                let keys = secret.get_mut(member).and_then(Value::as_object_mut);
+                let values = keys.into_iter().flat_map(|keys| keys.values_mut());
+                values.for_each(|value| *value = json!("…"));
+            }
+        }
+        CLICKHOUSE.makes(name, &objects).unwrap();
+    }
+}
+
+#[test]
 fn helm_finds_nothing_to_complain_about() {
     let folder = CLICKHOUSE.folder();
     helm()

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::render;
 
-fn values() -> Value {
+pub fn values() -> Value {
     let path = HOST.folder().join("values-cozystack.yaml");
     serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }

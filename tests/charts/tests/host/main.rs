@@ -15,6 +15,7 @@ mod image;
 mod monitoring;
 mod plugins;
 mod rendered;
+mod snapshots;
 mod storage;
 mod tenants;
 

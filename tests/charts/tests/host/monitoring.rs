@@ -102,7 +102,6 @@ const LANGUAGE: &[&str] = &[
     "histogram_quantile",
     "increase",
     "max",
-    "max_over_time",
     "min",
     "or",
     "rate",

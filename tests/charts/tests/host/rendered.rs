@@ -146,7 +146,10 @@ fn each_policy_fails_closed_and_is_bound() {
 
 #[test]
 fn the_host_knows_each_flag_and_variable_that_the_deployment_sets() {
-    let objects = render(&json!({ "backupStorage": { "caSecret": { "name": "private-ca" } } }));
+    let objects = render(&json!({
+        "backupStorage": { "caSecret": { "name": "private-ca" } },
+        "monitoring": { "traces": { "endpoint": "http://collector:4318" } },
+    }));
     let deployment = objects
         .iter()
         .find(|object| object["kind"] == "Deployment")

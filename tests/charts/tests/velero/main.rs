@@ -83,6 +83,12 @@ fn a_location_without_a_bucket_is_refused() {
 }
 
 #[test]
+fn the_chart_makes_what_is_kept() {
+    let objects = VELERO.render(&Helm::offline().unwrap(), &json!({}));
+    VELERO.makes("default", &objects.unwrap()).unwrap();
+}
+
+#[test]
 fn helm_finds_nothing_to_complain_about() {
     let folder = VELERO.folder();
     let helm = Helm::offline().unwrap();

@@ -66,6 +66,16 @@ async fn a_loss_is_told_as_long_as_it_lasts_and_so_is_a_removal() {
 }
 
 #[tokio::test]
+async fn a_host_that_has_just_begun_knows_what_was_found_before() {
+    let mut stage = etcd().await;
+    let key = stage.storage.keys()[0].clone();
+    stage.storage.remove(&key);
+    ask(&mut stage, "ad-hoc", "now").await;
+    let (_stage, recorder) = observed(stage);
+    assert_eq!(recorder.said(), ["Etcd ad-hoc: lost"]);
+}
+
+#[tokio::test]
 async fn data_that_stays_though_it_should_not_is_told_apart() {
     let (mut stage, recorder) = observed(guest(answering().on("forget", "(return @failed)")));
     delete(&mut stage, "mine").await;

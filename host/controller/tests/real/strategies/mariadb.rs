@@ -117,7 +117,7 @@ async fn goes_wrong(scene: &Scene, operator: &MariaDbOperator) {
 /// What the definitions do not accept: a strategy with two places, and a volume of a size that is none.
 async fn is_refused(scene: &Scene) {
     let client = scene.client();
-    let strategies = crate::cluster::resource("strategy.backups.cozystack.io/v1alpha1", "MariaDB");
+    let strategies = controlplane::resource("strategy.backups.cozystack.io/v1alpha1", "MariaDB");
     let api: kube::Api<kube::api::DynamicObject> = kube::Api::all_with(client, &strategies);
     let name = format!("{}-volumes", scene.namespace());
     let strategy = |storage: Value| {
