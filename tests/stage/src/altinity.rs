@@ -62,8 +62,8 @@ impl Operator for ClickHouse {
 
     async fn step<C: Cluster>(&self, cluster: &C, now: Timestamp) -> Result<Vec<String>, ApiError> {
         let mut steps = vec![];
-        let pods = self.all(cluster, ("v1", "Pod")).await?;
-        for installation in self.all(cluster, INSTALLATION).await? {
+        let pods = self.place.all(cluster, ("v1", "Pod")).await?;
+        for installation in self.place.all(cluster, INSTALLATION).await? {
             for pod in clickhouse_pods(&installation, &now.to_string()) {
                 if find(&pods, &pod).is_none() {
                     put_pod(cluster, &pod).await?;
@@ -71,7 +71,7 @@ impl Operator for ClickHouse {
                 }
             }
         }
-        for job in self.all(cluster, JOB).await? {
+        for job in self.place.all(cluster, JOB).await? {
             let labels = job.pointer("/metadata/labels");
             let is_of_strategy = labels.is_some_and(|labels| labels.get(MODE).is_some());
             if is_of_strategy
@@ -118,17 +118,6 @@ impl ClickHouse {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
-    }
-
-    /// The objects of a kind where it looks.
-    async fn all<C: Cluster>(
-        &self,
-        cluster: &C,
-        (api_version, kind): (&str, &str),
-    ) -> Result<Vec<Value>, ApiError> {
-        let mut found = all(cluster, api_version, kind).await?;
-        found.retain(|object| self.place.covers(object));
-        Ok(found)
     }
 
     /// Takes a Job one step further: its Pod, its start, its end.

@@ -61,24 +61,29 @@ impl Operator for Cnpg {
     async fn step<C: Cluster>(&self, cluster: &C, now: Timestamp) -> Result<Vec<String>, ApiError> {
         let mut steps = vec![];
         for release in self
-            .all(cluster, "helm.toolkit.fluxcd.io/v2", "HelmRelease")
+            .place
+            .all(cluster, ("helm.toolkit.fluxcd.io/v2", "HelmRelease"))
             .await?
         {
             steps.extend(helm::render(cluster, &release).await?);
         }
-        for pod in self.all(cluster, "v1", "Pod").await? {
+        for pod in self.place.all(cluster, ("v1", "Pod")).await? {
             steps.extend(instances::stop(cluster, &pod).await?);
         }
-        for volume in self.all(cluster, "v1", "PersistentVolumeClaim").await? {
+        for volume in self
+            .place
+            .all(cluster, ("v1", "PersistentVolumeClaim"))
+            .await?
+        {
             let is_ours = !text(&volume, CLUSTER_LABEL).is_empty();
             if is_ours && self.fate != Fate::VolumesStay {
                 steps.extend(let_go(cluster, MANAGER, &volume, VOLUME_FINALIZER).await?);
             }
         }
-        for found in self.all(cluster, API_VERSION, "Cluster").await? {
+        for found in self.place.all(cluster, (API_VERSION, "Cluster")).await? {
             steps.extend(self.run(cluster, &found).await?);
         }
-        for found in self.all(cluster, API_VERSION, "Backup").await? {
+        for found in self.place.all(cluster, (API_VERSION, "Backup")).await? {
             steps.extend(self.back_up(cluster, &found, now).await?);
         }
         Ok(steps)
@@ -96,18 +101,6 @@ impl Cnpg {
     #[must_use]
     pub fn at(place: Workplace, fate: Fate) -> Self {
         Self { place, fate }
-    }
-
-    /// The objects of a kind where it looks.
-    async fn all<C: Cluster>(
-        &self,
-        cluster: &C,
-        api_version: &str,
-        kind: &str,
-    ) -> Result<Vec<Value>, ApiError> {
-        let mut found = all(cluster, api_version, kind).await?;
-        found.retain(|object| self.place.covers(object));
-        Ok(found)
     }
 
     /// Takes a Cluster one step further.

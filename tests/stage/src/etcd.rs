@@ -60,23 +60,36 @@ impl Operator for EtcdOperator {
     async fn step<C: Cluster>(&self, cluster: &C, now: Timestamp) -> Result<Vec<String>, ApiError> {
         let mut steps = vec![];
         for release in self
-            .all(cluster, "helm.toolkit.fluxcd.io/v2", "HelmRelease")
+            .place
+            .all(cluster, ("helm.toolkit.fluxcd.io/v2", "HelmRelease"))
             .await?
         {
             steps.extend(render(cluster, &release).await?);
         }
-        for volume in self.all(cluster, "v1", "PersistentVolumeClaim").await? {
+        for volume in self
+            .place
+            .all(cluster, ("v1", "PersistentVolumeClaim"))
+            .await?
+        {
             steps.extend(let_go(cluster, MANAGER, &volume, VOLUME_FINALIZER).await?);
         }
         if self.fate != EtcdFate::MembersStay {
-            for member in self.all(cluster, API_VERSION, "EtcdMember").await? {
+            for member in self.place.all(cluster, (API_VERSION, "EtcdMember")).await? {
                 steps.extend(let_go(cluster, MANAGER, &member, MEMBER_FINALIZER).await?);
             }
         }
-        for found in self.all(cluster, API_VERSION, "EtcdCluster").await? {
+        for found in self
+            .place
+            .all(cluster, (API_VERSION, "EtcdCluster"))
+            .await?
+        {
             steps.extend(self.bring_up(cluster, &found, now).await?);
         }
-        for found in self.all(cluster, API_VERSION, "EtcdSnapshot").await? {
+        for found in self
+            .place
+            .all(cluster, (API_VERSION, "EtcdSnapshot"))
+            .await?
+        {
             steps.extend(self.take(cluster, &found, now).await?);
         }
         Ok(steps)
@@ -94,18 +107,6 @@ impl EtcdOperator {
     #[must_use]
     pub fn at(place: Workplace, fate: EtcdFate) -> Self {
         Self { place, fate }
-    }
-
-    /// The objects of a kind where it looks.
-    async fn all<C: Cluster>(
-        &self,
-        cluster: &C,
-        api_version: &str,
-        kind: &str,
-    ) -> Result<Vec<Value>, ApiError> {
-        let mut found = all(cluster, api_version, kind).await?;
-        found.retain(|object| self.place.covers(object));
-        Ok(found)
     }
 
     /// Takes a snapshot one step further.

@@ -70,14 +70,26 @@ impl Operator for FoundationDbOperator {
 
     async fn step<C: Cluster>(&self, cluster: &C, now: Timestamp) -> Result<Vec<String>, ApiError> {
         let mut steps = vec![];
-        for found in self.all(cluster, "FoundationDBCluster").await? {
+        for found in self
+            .place
+            .all(cluster, (API_VERSION, "FoundationDBCluster"))
+            .await?
+        {
             steps.extend(self.bring_up(cluster, &found).await?);
         }
-        for found in self.all(cluster, "FoundationDBBackup").await? {
+        for found in self
+            .place
+            .all(cluster, (API_VERSION, "FoundationDBBackup"))
+            .await?
+        {
             steps.extend(self.store(cluster, &found, now).await?);
             steps.extend(self.back_up(cluster, &found).await?);
         }
-        for found in self.all(cluster, "FoundationDBRestore").await? {
+        for found in self
+            .place
+            .all(cluster, (API_VERSION, "FoundationDBRestore"))
+            .await?
+        {
             steps.extend(self.restore(cluster, &found).await?);
         }
         Ok(steps)
@@ -122,12 +134,6 @@ impl FoundationDbOperator {
         Self { place, fate }
     }
 
-    async fn all<C: Cluster>(&self, cluster: &C, kind: &str) -> Result<Vec<Value>, ApiError> {
-        let mut found = all(cluster, API_VERSION, kind).await?;
-        found.retain(|object| self.place.covers(object));
-        Ok(found)
-    }
-
     /// The cluster that an object is about.
     async fn cluster_of<C: Cluster>(
         &self,
@@ -135,7 +141,10 @@ impl FoundationDbOperator {
         object: &Value,
         pointer: &str,
     ) -> Result<Option<Value>, ApiError> {
-        let mut clusters = self.all(cluster, "FoundationDBCluster").await?;
+        let mut clusters = self
+            .place
+            .all(cluster, (API_VERSION, "FoundationDBCluster"))
+            .await?;
         clusters.retain(|found| {
             text(found, "/metadata/namespace") == text(object, "/metadata/namespace")
                 && text(found, "/metadata/name") == text(object, pointer)
@@ -255,7 +264,11 @@ impl FoundationDbOperator {
     /// # Errors
     /// What the cluster refuses.
     pub async fn stream<C: Cluster>(&self, cluster: &C, now: Timestamp) -> Result<(), ApiError> {
-        for backup in self.all(cluster, "FoundationDBBackup").await? {
+        for backup in self
+            .place
+            .all(cluster, (API_VERSION, "FoundationDBBackup"))
+            .await?
+        {
             let found = self
                 .cluster_of(cluster, &backup, "/spec/clusterName")
                 .await?;
@@ -500,7 +513,10 @@ impl FoundationDbOperator {
 
     /// Whether a cluster has agents: what is restored, they write.
     async fn has_agents<C: Cluster>(&self, cluster: &C, restore: &Value) -> Result<bool, ApiError> {
-        let backups = self.all(cluster, "FoundationDBBackup").await?;
+        let backups = self
+            .place
+            .all(cluster, (API_VERSION, "FoundationDBBackup"))
+            .await?;
         Ok(backups.iter().any(|backup| {
             text(backup, "/spec/clusterName") == text(restore, "/spec/destinationClusterName")
                 && text(backup, "/metadata/namespace") == text(restore, "/metadata/namespace")

@@ -91,13 +91,13 @@ impl Operator for MariaDbOperator {
         if self.fate == MariaDbFate::Absent {
             return Ok(steps);
         }
-        for found in self.all(cluster, API_VERSION, "MariaDB").await? {
+        for found in self.place.all(cluster, (API_VERSION, "MariaDB")).await? {
             steps.extend(bring_up(cluster, &found, now).await?);
         }
-        for found in self.all(cluster, API_VERSION, "Backup").await? {
+        for found in self.place.all(cluster, (API_VERSION, "Backup")).await? {
             steps.extend(self.dump(cluster, &found, now).await?);
         }
-        for found in self.all(cluster, API_VERSION, "Restore").await? {
+        for found in self.place.all(cluster, (API_VERSION, "Restore")).await? {
             steps.extend(self.restore(cluster, &found, now).await?);
         }
         Ok(steps)
@@ -138,17 +138,6 @@ impl MariaDbOperator {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
-    }
-
-    async fn all<C: Cluster>(
-        &self,
-        cluster: &C,
-        api_version: &str,
-        kind: &str,
-    ) -> Result<Vec<Value>, ApiError> {
-        let mut found = all(cluster, api_version, kind).await?;
-        found.retain(|object| self.place.covers(object));
-        Ok(found)
     }
 
     /// Takes a dump one step further.
@@ -280,7 +269,10 @@ impl MariaDbOperator {
         let claim = text(restore, "/spec/volume/persistentVolumeClaim/claimName");
         if !claim.is_empty() {
             let namespace = text(restore, "/metadata/namespace");
-            let claims = self.all(cluster, "v1", "PersistentVolumeClaim").await?;
+            let claims = self
+                .place
+                .all(cluster, ("v1", "PersistentVolumeClaim"))
+                .await?;
             let is_there = claims.iter().any(|found| {
                 text(found, "/metadata/namespace") == namespace
                     && text(found, "/metadata/name") == claim

@@ -6,7 +6,10 @@ use backup_engine::cluster::{ApiError, Cluster};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{Bucket, play::text};
+use crate::{
+    Bucket,
+    play::{all, text},
+};
 
 /// An operator that is played: it looks at the cluster and does its part, one step at a time.
 pub trait Operator: Send + Sync {
@@ -72,5 +75,19 @@ impl Workplace {
         self.namespace
             .as_deref()
             .is_none_or(|looked_at| looked_at == namespace)
+    }
+
+    /// The objects of a kind where it looks.
+    ///
+    /// # Errors
+    /// A request that failed.
+    pub(crate) async fn all<C: Cluster>(
+        &self,
+        cluster: &C,
+        (api_version, kind): (&str, &str),
+    ) -> Result<Vec<Value>, ApiError> {
+        let mut found = all(cluster, api_version, kind).await?;
+        found.retain(|object| self.covers(object));
+        Ok(found)
     }
 }
