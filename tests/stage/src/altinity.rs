@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Bucket, Operator, Stage, Workplace,
-    play::{all, set_status, text},
+    play::{set_status, text},
 };
 
 const INSTALLATION: (&str, &str) = ("clickhouse.altinity.com/v1", "ClickHouseInstallation");

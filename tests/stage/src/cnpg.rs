@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Bucket, Operator, Stage, Workplace,
-    play::{VOLUME_FINALIZER, all, let_go, set_status, text},
+    play::{VOLUME_FINALIZER, let_go, set_status, text},
 };
 
 /// Of the operator's kinds.
