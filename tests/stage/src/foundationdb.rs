@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Bucket, Operator, Stage, Workplace,
-    play::{all, set_status, text},
+    play::{set_status, text},
 };
 
 /// Of the operator's kinds.
