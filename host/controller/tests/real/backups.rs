@@ -3,15 +3,12 @@
 use backup_engine::cluster::ApiReason;
 use serde_json::json;
 
-use crate::{
-    cluster::{Scene, exclusively},
-    host::HostProcess,
-};
+use crate::{cluster::Scene, host::HostProcess, installed::exclusively};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_cannot_be_changed_is_looked_at_and_goes_with_its_snapshot() {
-    let _alone = exclusively().await;
-    let (scene, _operator) = Scene::with_etcd().await;
+    let alone = exclusively().await;
+    let (scene, _operator) = Scene::with_etcd(&alone).await;
     let _host = HostProcess::start(&scene.kubeconfig());
     scene.plugin_is_ready("etcd").await;
     scene.etcd_backup_job("ad-hoc").await;

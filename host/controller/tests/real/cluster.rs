@@ -14,7 +14,7 @@ use backup_api::names::CHECK_REQUESTED;
 use backup_engine::cluster::{ApiError, Caller, Cluster, DeleteOptions, Part};
 use backup_sandbox::contract::{ObjectRef, Selector};
 use backupstrategy_controller::RealCluster;
-use controlplane::{AuditEntry, ControlPlane, resource};
+use controlplane::{AuditEntry, resource};
 use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use kube::{
@@ -24,14 +24,11 @@ use kube::{
 };
 use serde_json::{Value, json};
 use stage::{Cnpg, EtcdFate, EtcdOperator, Fate, Operator, Workplace};
-use tokio::{
-    sync::{Mutex, MutexGuard},
-    task::JoinHandle,
-};
+use tokio::task::JoinHandle;
 
 use crate::{
     bucket::bucket,
-    installed::{Installed, beside_velero, installed},
+    installed::{Alone, Ground},
 };
 
 /// Longer than anything here takes on a slow machine. A bound for what hangs, not a measure.
@@ -39,16 +36,9 @@ pub const BOUND: Duration = Duration::from_secs(60);
 
 pub const API: &str = "backups.cozystack.io/v1alpha1";
 
-/// One host at a time works on the shared cluster.
-pub async fn exclusively() -> MutexGuard<'static, ()> {
-    static ALONE: OnceLock<Mutex<()>> = OnceLock::new();
-    ALONE.get_or_init(Mutex::default).lock().await
-}
-
 /// A tenant with a database. What it leaves behind is removed with the control plane.
 pub struct Scene {
-    plane: &'static ControlPlane,
-    host: &'static Installed,
+    ground: &'static Ground,
     client: Client,
     cluster: RealCluster,
     namespace: String,
@@ -96,8 +86,8 @@ pub fn location_kind() -> Value {
 
 impl Scene {
     /// A platform with the CNPG plugin and storage that answers, and a new tenant with a database.
-    pub async fn new() -> Self {
-        let scene = Self::with_storage().await;
+    pub async fn new(alone: &Alone) -> Self {
+        let scene = Self::with_storage(alone).await;
         let s3 = s3();
         let platform = stage::platform_objects(&s3.access_key, &s3.secret_key);
         scene.put_beside_storage(platform.unwrap()).await;
@@ -107,21 +97,20 @@ impl Scene {
     }
 
     /// What the chart installs, and a new tenant's namespace.
-    pub async fn empty() -> Self {
-        let plane = controlplane::shared(&definitions()).unwrap();
-        let client = plane.client().await.unwrap();
+    pub async fn empty(alone: &Alone) -> Self {
+        let ground = alone.ground;
+        let client = ground.plane.client().await.unwrap();
         Self {
-            plane,
-            host: installed(plane).await,
+            ground,
             cluster: RealCluster::new(client.clone()),
-            namespace: plane.namespace("tenant-acme").await.unwrap(),
+            namespace: ground.plane.namespace("tenant-acme").await.unwrap(),
             client,
         }
     }
 
     /// Puts objects, and what operators say of them.
     pub async fn put_with_status(&self, objects: Vec<Value>) {
-        self.plane.apply(&objects).await.unwrap();
+        self.ground.plane.apply(&objects).await.unwrap();
         for object in objects
             .iter()
             .filter(|object| object.get("status").is_some())
@@ -137,8 +126,8 @@ impl Scene {
     }
 
     /// A platform with the Etcd plugin and storage that answers, and a new tenant with an etcd that has come up.
-    pub async fn with_etcd() -> (Self, Played) {
-        let scene = Self::with_storage().await;
+    pub async fn with_etcd(alone: &Alone) -> (Self, Played) {
+        let scene = Self::with_storage(alone).await;
         let s3 = s3();
         let platform = stage::platform_etcd_objects(&s3.access_key, &s3.secret_key);
         scene.put_beside_storage(platform.unwrap()).await;
@@ -153,12 +142,12 @@ impl Scene {
     /// Puts a platform's objects but for the Secret of its storage: the one that is there is of a storage that answers.
     pub async fn put_beside_storage(&self, mut platform: Vec<Value>) {
         platform.retain(|object| object["kind"] != "Secret");
-        self.plane.apply(&platform).await.unwrap();
+        self.ground.plane.apply(&platform).await.unwrap();
     }
 
     /// A platform with storage that answers and nothing else, and a new tenant.
-    pub async fn with_storage() -> Self {
-        let scene = Self::empty().await;
+    pub async fn with_storage(alone: &Alone) -> Self {
+        let scene = Self::empty(alone).await;
         let s3 = s3();
         let objects = stage::platform_objects(&s3.access_key, &s3.secret_key).unwrap();
         let mut secrets = objects
@@ -224,7 +213,7 @@ impl Scene {
             "metadata": { "name": name, "namespace": self.namespace },
             "spec": spec,
         });
-        self.plane.apply(&[job]).await.unwrap();
+        self.ground.plane.apply(&[job]).await.unwrap();
     }
 
     /// Has a Backup looked at: its data is there. Gives back the Backup as it is then.
@@ -250,12 +239,12 @@ impl Scene {
 
     /// The kubeconfig of the host's own account.
     pub fn kubeconfig(&self) -> PathBuf {
-        self.host.kubeconfig.clone()
+        self.ground.host.kubeconfig.clone()
     }
 
     /// A client of the host's own account.
     pub async fn host_client(&self) -> Client {
-        self.host.client(self.plane).await
+        self.ground.host.client(&self.ground.plane).await
     }
 
     /// A client of the administrator's.
@@ -325,7 +314,7 @@ impl Scene {
     pub fn requests_of_the_host(&self, job: &str) -> usize {
         let purpose = format!("{}/{job}", self.namespace);
         let path = format!("/namespaces/{}/", self.namespace);
-        let entries = self.plane.audit().unwrap();
+        let entries = self.ground.plane.audit().unwrap();
         let by_host = entries
             .iter()
             .filter(|entry| entry.user_agent.starts_with("backupstrategy-controller"));
@@ -339,20 +328,20 @@ impl Scene {
 
     /// How many requests there were so far.
     pub fn requests(&self) -> usize {
-        self.plane.audit().unwrap().len()
+        self.ground.plane.audit().unwrap().len()
     }
 
     /// What was refused to the host, or to a strategy that it acted for, from one request on.
     pub fn refusals_since(&self, first: usize) -> Vec<AuditEntry> {
-        let entries = self.plane.audit().unwrap().into_iter().skip(first);
+        let entries = self.ground.plane.audit().unwrap().into_iter().skip(first);
         entries
-            .filter(|entry| entry.user == self.host.user && entry.code == Some(403))
+            .filter(|entry| entry.user == self.ground.host.user && entry.code == Some(403))
             .collect()
     }
 
     /// An object.
     pub async fn put(&self, object: Value) {
-        self.plane.apply(&[object]).await.unwrap();
+        self.ground.plane.apply(&[object]).await.unwrap();
     }
 
     /// Something that is nobody's business.
@@ -365,7 +354,7 @@ impl Scene {
         let object = json!({
             "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name, "namespace": self.namespace },
         });
-        self.plane.apply(&[object]).await.unwrap();
+        self.ground.plane.apply(&[object]).await.unwrap();
     }
 
     /// An object of the tenant's.
@@ -439,8 +428,8 @@ impl Scene {
     pub async fn install_velero(&self) {
         let real = controlplane::operator_crds().unwrap();
         let definition = real_or(&real, location_kind());
-        self.plane.apply(&[definition]).await.unwrap();
-        beside_velero(self.plane).await;
+        self.ground.plane.apply(&[definition]).await.unwrap();
+        self.ground.beside_velero().await;
     }
 
     /// Takes the rights on a resource out of a ClusterRole. Gives back the rules that were there.
@@ -490,13 +479,13 @@ impl Scene {
 
     /// A new tenant beside this one.
     pub async fn other_namespace(&self) -> String {
-        self.plane.namespace("tenant-other").await.unwrap()
+        self.ground.plane.namespace("tenant-other").await.unwrap()
     }
 
     /// A user's client.
     pub async fn client_as(&self, user: &str) -> Client {
         let groups = ["system:authenticated"];
-        self.plane.client_as(user, &groups).await.unwrap()
+        self.ground.plane.client_as(user, &groups).await.unwrap()
     }
 }
 

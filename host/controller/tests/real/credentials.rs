@@ -4,10 +4,7 @@ use data_encoding::BASE64;
 use serde_json::{Value, json};
 use stage::Fate;
 
-use crate::{
-    cluster::{Scene, exclusively},
-    host::HostProcess,
-};
+use crate::{cluster::Scene, host::HostProcess, installed::exclusively};
 
 const COPY: &str = "cozy-backups-creds";
 const SOURCE: (&str, &str) = ("cozy-backup-controller", "cozy-backups-system-credentials");
@@ -18,8 +15,8 @@ fn encoded(text: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rotated_keys_and_another_bucket_reach_copies_and_velero_at_once() {
-    let _alone = exclusively().await;
-    let scene = Scene::new().await;
+    let alone = exclusively().await;
+    let scene = Scene::new(&alone).await;
     let _operator = scene.play_cnpg(Fate::Completes);
     scene.install_velero().await;
     let host = HostProcess::start(&scene.kubeconfig());

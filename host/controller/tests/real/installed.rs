@@ -1,4 +1,4 @@
-//! The chart on the shared control plane, and the account that it makes for the host.
+//! The clusters that tests share, with the chart, and the account that it makes for the host.
 
 use std::path::PathBuf;
 
@@ -9,9 +9,9 @@ use kube::{
     api::{DynamicObject, PostParams},
 };
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
-use crate::cluster::BOUND;
+use crate::cluster::{BOUND, definitions};
 
 /// The host's account.
 pub struct Installed {
@@ -35,46 +35,84 @@ pub fn namespaces() -> Vec<Value> {
     vec![namespace(HOST.namespace), namespace("cozy-velero")]
 }
 
-/// The chart, installed by the first who asks and for all who share the control plane.
-pub async fn installed(plane: &'static ControlPlane) -> &'static Installed {
-    static INSTALLED: OnceCell<Installed> = OnceCell::const_new();
-    INSTALLED
-        .get_or_init(async || {
-            plane.apply(&namespaces()).await.unwrap();
-            tokio::task::spawn_blocking(|| {
-                HOST.install(&Helm::of(plane).unwrap(), &json!({})).unwrap();
-            })
-            .await
-            .unwrap();
-            let token = plane.token(HOST.namespace, HOST.name).await.unwrap();
-            let kubeconfig = plane.folder().join("host.kubeconfig");
-            std::fs::write(&kubeconfig, plane.kubeconfig_with(&token)).unwrap();
-            let host = Installed {
-                user: format!("system:serviceaccount:{}:{}", HOST.namespace, HOST.name),
-                kubeconfig,
-                token,
-            };
-            is_bounded(host.client(plane).await).await;
-            host
-        })
-        .await
+/// Clusters that tests share.
+struct Shared {
+    alone: Mutex<()>,
+    begun: OnceCell<Ground>,
 }
 
-/// The chart of what the host needs beside Velero, installed by the first who asks. The kind of Velero's location must be
-/// there.
-pub async fn beside_velero(plane: &'static ControlPlane) {
-    static INSTALLED: OnceCell<()> = OnceCell::const_new();
-    INSTALLED
-        .get_or_init(async || {
-            tokio::task::spawn_blocking(|| {
-                VELERO
-                    .install(&Helm::of(plane).unwrap(), &json!({}))
-                    .unwrap();
-            })
-            .await
+impl Shared {
+    const fn new() -> Self {
+        Self {
+            alone: Mutex::const_new(()),
+            begun: OnceCell::const_new(),
+        }
+    }
+}
+
+/// A cluster with the chart.
+pub struct Ground {
+    /// The cluster.
+    pub plane: ControlPlane,
+    /// The host's account.
+    pub host: Installed,
+    beside_velero: OnceCell<()>,
+}
+
+/// A cluster for oneself, until it is dropped.
+pub struct Alone {
+    /// The cluster.
+    pub ground: &'static Ground,
+    _guard: MutexGuard<'static, ()>,
+}
+
+/// One host at a time works on a cluster. There are two, since a test waits more than it works; the second is begun when
+/// somebody needs it.
+pub async fn exclusively() -> Alone {
+    static SHARED: [Shared; 2] = [Shared::new(), Shared::new()];
+    let [first, second] = &SHARED;
+    let (shared, guard) = tokio::select! {
+        biased;
+        guard = first.alone.lock() => (first, guard),
+        guard = second.alone.lock() => (second, guard),
+    };
+    Alone {
+        ground: shared.begun.get_or_init(Ground::begin).await,
+        _guard: guard,
+    }
+}
+
+impl Ground {
+    async fn begin() -> Self {
+        let plane = ControlPlane::start(&definitions()).unwrap();
+        plane.apply(&namespaces()).await.unwrap();
+        HOST.install(&Helm::of(&plane).unwrap(), &json!({}))
             .unwrap();
-        })
-        .await;
+        let token = plane.token(HOST.namespace, HOST.name).await.unwrap();
+        let kubeconfig = plane.folder().join("host.kubeconfig");
+        std::fs::write(&kubeconfig, plane.kubeconfig_with(&token)).unwrap();
+        let host = Installed {
+            user: format!("system:serviceaccount:{}:{}", HOST.namespace, HOST.name),
+            kubeconfig,
+            token,
+        };
+        is_bounded(host.client(&plane).await).await;
+        Self {
+            plane,
+            host,
+            beside_velero: OnceCell::new(),
+        }
+    }
+
+    /// The chart of what the host needs beside Velero, installed by the first who asks. The kind of Velero's location must be
+    /// there.
+    pub async fn beside_velero(&self) {
+        let install = async || {
+            let helm = Helm::of(&self.plane).unwrap();
+            VELERO.install(&helm, &json!({})).unwrap();
+        };
+        self.beside_velero.get_or_init(install).await;
+    }
 }
 
 /// Done once the API server has heard of rights and policies.

@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use stage::Fate;
 
 use crate::{
-    cluster::{Scene, exclusively},
+    cluster::Scene,
     host::HostProcess,
+    installed::{Alone, exclusively},
 };
 
 const LEASE: &str = "backupstrategy-controller.backups.cozystack.io";
@@ -30,8 +31,8 @@ fn replica(scene: &Scene, name: &str, flags: &[&str]) -> HostProcess {
 }
 
 /// A platform whose hosts are at home in the tenant's namespace.
-async fn scene() -> Scene {
-    let scene = Scene::new().await;
+async fn scene(alone: &Alone) -> Scene {
+    let scene = Scene::new(alone).await;
     let rbac = "rbac.authorization.k8s.io";
     let metadata = json!({ "name": "host", "namespace": scene.namespace() });
     scene
@@ -69,8 +70,8 @@ fn has_written(host: &HostProcess) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_is_killed_is_followed_and_nothing_is_done_twice() {
-    let _alone = exclusively().await;
-    let scene = scene().await;
+    let alone = exclusively().await;
+    let scene = scene(&alone).await;
     let terms = [
         "--leader-elect-lease-duration=5s",
         "--leader-elect-renew-deadline=4s",
@@ -106,8 +107,8 @@ async fn a_leader_that_is_killed_is_followed_and_nothing_is_done_twice() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_stops_hands_over_and_one_that_loses_the_lease_ends() {
-    let _alone = exclusively().await;
-    let scene = scene().await;
+    let alone = exclusively().await;
+    let scene = scene(&alone).await;
     // Nobody could wait for these to run out.
     let terms = [
         "--leader-elect-lease-duration=10h",
@@ -137,8 +138,8 @@ async fn a_leader_that_stops_hands_over_and_one_that_loses_the_lease_ends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_stops_leaves_a_lease_that_nobody_holds() {
-    let _alone = exclusively().await;
-    let scene = scene().await;
+    let alone = exclusively().await;
+    let scene = scene(&alone).await;
     let host = replica(&scene, "only", &[]);
     scene.plugin_is_ready("cnpg").await;
     assert!(holder(&scene).await.unwrap().starts_with("only_"));

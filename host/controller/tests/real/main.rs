@@ -38,16 +38,17 @@ mod takeover;
 mod typed;
 mod walls;
 
-use cluster::{Scene, exclusively};
+use cluster::Scene;
 use host::HostProcess;
+use installed::{Alone, exclusively};
 use proxy::{At, Proxy};
 use serde_json::{Value, json};
 use stage::Fate;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_documented_job_succeeds() {
-    let _alone = exclusively().await;
-    let scene = Scene::new().await;
+    let alone = exclusively().await;
+    let scene = Scene::new(&alone).await;
     let _operator = scene.play_cnpg(Fate::Completes);
     let first = scene.requests();
     let _host = HostProcess::start(&scene.kubeconfig());
@@ -96,8 +97,8 @@ async fn looked_at(scene: &Scene, name: &str) {
 // Defect 18 of the reference: every job asked every few seconds.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_waiting_job_costs_no_requests() {
-    let _alone = exclusively().await;
-    let scene = Scene::new().await;
+    let alone = exclusively().await;
+    let scene = Scene::new(&alone).await;
     let _operator = scene.play_cnpg(Fate::Stalls);
     let _host = HostProcess::start(&scene.kubeconfig());
     scene.plugin_is_ready("cnpg").await;
@@ -127,8 +128,8 @@ async fn a_waiting_job_costs_no_requests() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn probes_and_metrics_answer() {
-    let _alone = exclusively().await;
-    let scene = Scene::new().await;
+    let alone = exclusively().await;
+    let scene = Scene::new(&alone).await;
     let _operator = scene.play_cnpg(Fate::Completes);
     let host = HostProcess::start(&scene.kubeconfig());
     assert!(host.probe("/healthz").starts_with("HTTP/1.0 200"));
@@ -153,8 +154,8 @@ async fn probes_and_metrics_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_is_asked_to_stop_ends_well_and_the_next_goes_on() {
-    let _alone = exclusively().await;
-    let scene = Scene::new().await;
+    let alone = exclusively().await;
+    let scene = Scene::new(&alone).await;
     let host = HostProcess::start(&scene.kubeconfig());
     scene.plugin_is_ready("cnpg").await;
     scene.backup_job("ad-hoc").await;
@@ -192,8 +193,8 @@ async fn ended_in_spite(
 }
 
 /// Runs the job with the host killed at each of its writes, and started again.
-async fn killed_at_each_write(at: At) {
-    let scene = Scene::new().await;
+async fn killed_at_each_write(alone: &Alone, at: At) {
+    let scene = Scene::new(alone).await;
     let _operator = scene.play_cnpg(Fate::Completes);
     let proxy = Proxy::start(scene.host_client().await, at).await;
     let host = HostProcess::start(&proxy.kubeconfig());
@@ -211,15 +212,15 @@ async fn killed_at_each_write(at: At) {
 // One kill at a time, at every place, is what the tests of each strategy try on the cluster in memory (`crashes.rs`).
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_is_killed_at_each_of_its_writes_ends_the_same_way() {
-    let _alone = exclusively().await;
-    killed_at_each_write(At::Before).await;
-    killed_at_each_write(At::Behind).await;
+    let alone = exclusively().await;
+    killed_at_each_write(&alone, At::Before).await;
+    killed_at_each_write(&alone, At::Behind).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_right_is_named() {
-    let _alone = exclusively().await;
-    let scene = Scene::new().await;
+    let alone = exclusively().await;
+    let scene = Scene::new(&alone).await;
     let _operator = scene.play_cnpg(Fate::Completes);
     let role = "backups.cozystack.io:strategy-cnpg";
     let rules = scene.take_rights(role, "backups").await;
@@ -252,8 +253,8 @@ async fn a_missing_right_is_named() {
 // Defect 12 of the reference: specs could be changed while a job ran.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_started_job_cannot_be_changed() {
-    let _alone = exclusively().await;
-    let scene = Scene::new().await;
+    let alone = exclusively().await;
+    let scene = Scene::new(&alone).await;
     let _operator = scene.play_cnpg(Fate::Stalls);
     let _host = HostProcess::start(&scene.kubeconfig());
     scene.plugin_is_ready("cnpg").await;
@@ -279,8 +280,8 @@ async fn a_started_job_cannot_be_changed() {
 // Defect 11 of the reference: what the job had ordered ran on.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_is_deleted_is_undone_and_gone() {
-    let _alone = exclusively().await;
-    let scene = Scene::new().await;
+    let alone = exclusively().await;
+    let scene = Scene::new(&alone).await;
     let _operator = scene.play_cnpg(Fate::Stalls);
     let _host = HostProcess::start(&scene.kubeconfig());
     scene.plugin_is_ready("cnpg").await;
@@ -303,8 +304,8 @@ async fn a_job_that_is_deleted_is_undone_and_gone() {
 }
 
 /// Restores an etcd in place with the host killed at each write of the restore.
-async fn restore_killed_at_each_write(at: At) {
-    let (scene, _operator) = Scene::with_etcd().await;
+async fn restore_killed_at_each_write(alone: &Alone, at: At) {
+    let (scene, _operator) = Scene::with_etcd(alone).await;
     let proxy = Proxy::start(scene.host_client().await, at).await;
     let host = HostProcess::start(&proxy.kubeconfig());
     scene.plugin_is_ready("etcd").await;
@@ -344,7 +345,7 @@ async fn restore_killed_at_each_write(at: At) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restore_in_place_survives_a_kill_at_each_write() {
-    let _alone = exclusively().await;
-    restore_killed_at_each_write(At::Before).await;
-    restore_killed_at_each_write(At::Behind).await;
+    let alone = exclusively().await;
+    restore_killed_at_each_write(&alone, At::Before).await;
+    restore_killed_at_each_write(&alone, At::Behind).await;
 }

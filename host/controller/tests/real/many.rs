@@ -1,18 +1,14 @@
 //! Many jobs at once, and a host that dies in the middle of them.
 
-use crate::{
-    cluster::{definitions, exclusively},
-    installed::installed,
-    platform::Platform,
-};
+use crate::{installed::exclusively, platform::Platform};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_jobs_over_twenty_namespaces_all_end_in_spite_of_a_kill() {
     const EACH: usize = 5;
-    let _alone = exclusively().await;
-    let plane = controlplane::shared(&definitions()).unwrap();
-    let host = installed(plane).await;
-    let platform = Platform::on(plane).await.with_host(host.kubeconfig.clone());
+    let alone = exclusively().await;
+    let ground = alone.ground;
+    let platform = Platform::on(&ground.plane).await;
+    let platform = platform.with_host(ground.host.kubeconfig.clone());
     let mut namespaces = vec![];
     for _ in 0..20 {
         namespaces.push(platform.tenant(EACH).await);

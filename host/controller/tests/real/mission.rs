@@ -16,8 +16,9 @@ use kube::Client;
 use serde_json::{Value, json};
 
 use crate::{
-    cluster::{API, Scene, changes_in, exclusively, s3},
+    cluster::{API, Scene, changes_in, s3},
     host::HostProcess,
+    installed::exclusively,
 };
 
 /// The ledger operator's group.
@@ -25,8 +26,8 @@ const OPERATOR: &str = "ledgers.vendor.example/v1";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_strategy_that_the_host_has_never_heard_of_is_added_while_it_runs() {
-    let _alone = exclusively().await;
-    let scene = Scene::with_storage().await;
+    let alone = exclusively().await;
+    let scene = Scene::with_storage(&alone).await;
     let plugins = tempfile::tempdir().unwrap();
     for file in std::fs::read_dir(stage::bundle().unwrap()).unwrap() {
         let file = file.unwrap();

@@ -13,7 +13,7 @@ use backupstrategy_controller::RealCluster;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::cluster::{Scene, exclusively};
+use crate::{cluster::Scene, installed::exclusively};
 
 const HOUR: i64 = 60 * 60;
 const DAY: i64 = 24 * HOUR;
@@ -104,8 +104,8 @@ impl Simulated {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_keeps_what_its_policy_says_over_simulated_weeks() {
-    let _alone = exclusively().await;
-    let scene = Scene::new().await;
+    let alone = exclusively().await;
+    let scene = Scene::new(&alone).await;
     let first = scene.requests();
     scene
         .put(json!({

@@ -2,20 +2,16 @@
 
 use std::fs;
 
-use crate::{
-    cluster::{definitions, exclusively},
-    installed::installed,
-    platform::Platform,
-};
+use crate::{installed::exclusively, platform::Platform};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_that_is_replaced_in_the_middle_of_a_hundred_jobs_ends_each_on_one_component() {
     const NAMESPACES: usize = 10;
     const EACH: usize = 5;
-    let _alone = exclusively().await;
-    let plane = controlplane::shared(&definitions()).unwrap();
-    let host = installed(plane).await;
-    let platform = Platform::on(plane).await.with_host(host.kubeconfig.clone());
+    let alone = exclusively().await;
+    let ground = alone.ground;
+    let platform = Platform::on(&ground.plane).await;
+    let platform = platform.with_host(ground.host.kubeconfig.clone());
     platform.accept_any_digest().await;
     let folder = tempfile::tempdir().unwrap();
     let put = |version: &str| {

@@ -8,7 +8,10 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::cluster::{BOUND, Scene, exclusively};
+use crate::{
+    cluster::{BOUND, Scene},
+    installed::exclusively,
+};
 
 /// What the API server says to a creation that has no effect.
 async fn created(client: &Client, object: Value) -> kube::Result<DynamicObject> {
@@ -57,8 +60,8 @@ fn secret(namespace: &str, name: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_host_writes_no_secret_but_the_copies_of_the_credentials() {
-    let _alone = exclusively().await;
-    let scene = Scene::new().await;
+    let alone = exclusively().await;
+    let scene = Scene::new(&alone).await;
     let host = scene.host_client().await;
     let (namespace, name) = (scene.namespace(), "cozy-backups-creds");
     created(&host, secret(namespace, name)).await.unwrap();
@@ -91,8 +94,8 @@ async fn the_host_writes_no_secret_but_the_copies_of_the_credentials() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_host_asks_for_as_a_strategy_is_bounded_by_the_strategys_rights_alone() {
-    let _alone = exclusively().await;
-    let scene = Scene::new().await;
+    let alone = exclusively().await;
+    let scene = Scene::new(&alone).await;
     let namespace = scene.namespace();
     let metadata = json!({ "name": "makes-secrets", "namespace": namespace });
     let rbac = "rbac.authorization.k8s.io";
@@ -130,8 +133,8 @@ async fn what_the_host_asks_for_as_a_strategy_is_bounded_by_the_strategys_rights
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_host_changes_nothing_of_a_release_but_whether_it_is_suspended() {
-    let _alone = exclusively().await;
-    let (scene, _operator) = Scene::with_etcd().await;
+    let alone = exclusively().await;
+    let (scene, _operator) = Scene::with_etcd(&alone).await;
     let of = |client: Client| -> Api<DynamicObject> {
         let kind = resource("helm.toolkit.fluxcd.io/v2", "HelmRelease");
         Api::namespaced_with(client, scene.namespace(), &kind)
@@ -190,8 +193,8 @@ fn definition(group: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_host_defines_kinds_of_strategies_and_no_others() {
-    let _alone = exclusively().await;
-    let scene = Scene::new().await;
+    let alone = exclusively().await;
+    let scene = Scene::new(&alone).await;
     let host = scene.host_client().await;
     let group = "strategy.backups.cozystack.io";
     created(&host, definition(group)).await.unwrap();
@@ -222,8 +225,8 @@ async fn the_host_defines_kinds_of_strategies_and_no_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_class_with_credentials_among_its_parameters_is_refused() {
-    let _alone = exclusively().await;
-    let scene = Scene::new().await;
+    let alone = exclusively().await;
+    let scene = Scene::new(&alone).await;
     let class = |key: &str, value: &str| {
         json!({
             "apiVersion": "backups.cozystack.io/v1alpha1", "kind": "BackupClass",
@@ -270,8 +273,8 @@ async fn warnings(client: &Client, plugin: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_deletes_a_plugin_that_is_needed_is_warned() {
-    let _alone = exclusively().await;
-    let scene = Scene::new().await;
+    let alone = exclusively().await;
+    let scene = Scene::new(&alone).await;
     let admin = scene.client();
     let plugins: Api<DynamicObject> = Api::all_with(
         admin.clone(),

@@ -8,15 +8,12 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::{
-    cluster::{Scene, exclusively},
-    host::HostProcess,
-};
+use crate::{cluster::Scene, host::HostProcess, installed::exclusively};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_life_of_a_backup_asks_for_nothing_that_the_accounts_may_not() {
-    let _alone = exclusively().await;
-    let (scene, _operator) = Scene::with_etcd().await;
+    let alone = exclusively().await;
+    let (scene, _operator) = Scene::with_etcd(&alone).await;
     let first = scene.requests();
     let host = HostProcess::start(&scene.kubeconfig());
     scene.plugin_is_ready("cnpg").await;
@@ -73,8 +70,8 @@ fn is_forbidden<T: std::fmt::Debug>(answer: kube::Result<T>) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_host_reads_its_secrets_by_name_and_no_others() {
-    let _alone = exclusively().await;
-    let scene = Scene::new().await;
+    let alone = exclusively().await;
+    let scene = Scene::new(&alone).await;
     let client = scene.host_client().await;
     let other = json!({
         "apiVersion": "v1", "kind": "Secret", "stringData": { "password": "a-password" },
@@ -107,8 +104,8 @@ async fn the_host_reads_its_secrets_by_name_and_no_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_host_acts_as_the_accounts_of_its_plugins_and_as_no_other() {
-    let _alone = exclusively().await;
-    let scene = Scene::new().await;
+    let alone = exclusively().await;
+    let scene = Scene::new(&alone).await;
     let pods = format!("/api/v1/namespaces/{}/pods", scene.namespace());
     let client = scene.host_client().await;
     let cnpg = account(HOST.namespace, "strategy-cnpg");
@@ -127,8 +124,8 @@ async fn the_host_acts_as_the_accounts_of_its_plugins_and_as_no_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_strategy_has_in_system_namespaces_what_it_says_is_there_and_nowhere_else() {
-    let _alone = exclusively().await;
-    let scene = Scene::new().await;
+    let alone = exclusively().await;
+    let scene = Scene::new(&alone).await;
     scene.install_velero().await;
     let client = scene.host_client().await;
     let velero = account(HOST.namespace, "strategy-velero");

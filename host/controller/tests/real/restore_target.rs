@@ -15,8 +15,9 @@ use stage::{RESTORE_POLICY, Stage, restore_policy};
 use strategyctl::{HostAccount, installation};
 
 use crate::{
-    cluster::{API, BOUND, Scene, exclusively},
+    cluster::{API, BOUND, Scene},
     guest::Guest,
+    installed::{Alone, exclusively},
 };
 
 const POLICY_API: &str = "admissionregistration.k8s.io/v1";
@@ -47,8 +48,8 @@ struct Copies {
 }
 
 impl Copies {
-    async fn new() -> Self {
-        let scene = Scene::with_storage().await;
+    async fn new(alone: &Alone) -> Self {
+        let scene = Scene::with_storage(alone).await;
         let other = scene.other_namespace().await;
         let map = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "restored", "namespace": other } });
         let body = format!("(call $plan.create '{map}' (i32.const 1))");
@@ -268,8 +269,8 @@ const NOT_ALLOWED: &str = "Failed: TargetNamespaceNotAllowed: ";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restore_goes_only_where_its_author_may_create_restores() {
-    let _alone = exclusively().await;
-    let copies = Copies::new().await;
+    let alone = exclusively().await;
+    let copies = Copies::new(&alone).await;
 
     // Without the policy anybody can write such a job, and the host carries none of them out.
     copies.policy_goes().await;
@@ -324,8 +325,8 @@ async fn a_restore_goes_only_where_its_author_may_create_restores() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_that_was_away_is_not_relied_on() {
-    let _alone = exclusively().await;
-    let copies = Copies::new().await;
+    let alone = exclusively().await;
+    let copies = Copies::new(&alone).await;
     copies.policy_comes().await;
     for kind in [POLICY, BINDING] {
         for name in ["gone", "anew"] {

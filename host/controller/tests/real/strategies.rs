@@ -15,14 +15,15 @@ use futures::FutureExt as _;
 use stage::STRATEGIES;
 
 use crate::{
-    cluster::{Scene, exclusively, s3},
+    cluster::{Scene, s3},
     host::HostProcess,
+    installed::exclusively,
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_strategy_carries_backups_from_end_to_end() {
-    let _alone = exclusively().await;
-    let platform = Scene::with_storage().await;
+    let alone = exclusively().await;
+    let platform = Scene::with_storage(&alone).await;
     let s3 = s3();
     let defaults = stage::defaults(&s3.access_key, &s3.secret_key, STRATEGIES).unwrap();
     platform.put_beside_storage(defaults).await;
@@ -33,12 +34,12 @@ async fn every_strategy_carries_backups_from_end_to_end() {
         platform.plugin_is_ready(strategy).await;
     }
     futures::future::join_all([
-        altinity::story().boxed_local(),
-        cnpg::story().boxed_local(),
-        etcd::story().boxed_local(),
-        foundationdb::story().boxed_local(),
-        mariadb::story().boxed_local(),
-        velero::story().boxed_local(),
+        altinity::story(&alone).boxed_local(),
+        cnpg::story(&alone).boxed_local(),
+        etcd::story(&alone).boxed_local(),
+        foundationdb::story(&alone).boxed_local(),
+        mariadb::story(&alone).boxed_local(),
+        velero::story(&alone).boxed_local(),
     ])
     .await;
     let mut refusals = platform.refusals_since(first);

@@ -19,8 +19,9 @@ use stage::Stage;
 use strategyctl::{HostAccount, installation};
 
 use crate::{
-    cluster::{API, Scene, exclusively, s3},
+    cluster::{API, Scene, s3},
     host::HostProcess,
+    installed::exclusively,
 };
 
 const OTHER: &str = "tenant-other";
@@ -269,8 +270,8 @@ async fn nothing_is_known(scene: &Scene) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_attack_from_inside_is_refused_and_changes_and_shows_nothing() {
-    let _alone = exclusively().await;
-    let scene = Scene::with_storage().await;
+    let alone = exclusively().await;
+    let scene = Scene::with_storage(&alone).await;
     install(&scene).await;
     put_victims(&scene).await;
     let before = world(&scene).await;

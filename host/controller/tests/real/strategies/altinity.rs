@@ -6,6 +6,7 @@ use stage::{AltinityFate, ClickHouse, Workplace};
 use crate::{
     bucket::bucket,
     cluster::{API, Scene},
+    installed::Alone,
 };
 
 const INSTALLATION: &str = "clickhouse.altinity.com/v1";
@@ -32,8 +33,8 @@ async fn archives(scene: &Scene) -> usize {
 }
 
 /// A tenant's ClickHouse, from its backup on.
-pub async fn story() {
-    let scene = Scene::empty().await;
+pub async fn story(alone: &Alone) {
+    let scene = Scene::empty(alone).await;
     let played = scene.play(around(&scene, AltinityFate::Completes));
     for name in ["events", "copy"] {
         let objects = stage::clickhouse_objects(scene.namespace(), name, (1, 1)).unwrap();

@@ -6,6 +6,7 @@ use stage::{Bucket as _, Cnpg, Fate, Workplace};
 use crate::{
     bucket::bucket,
     cluster::{API, Scene},
+    installed::Alone,
 };
 
 const OPERATOR: &str = "postgresql.cnpg.io/v1";
@@ -13,8 +14,8 @@ const APPS: &str = "apps.cozystack.io/v1alpha1";
 const HELM: &str = "helm.toolkit.fluxcd.io/v2";
 
 /// A tenant's database, and another one that takes its data, from the first backup to the last.
-pub async fn story() {
-    let scene = Scene::empty().await;
+pub async fn story(alone: &Alone) {
+    let scene = Scene::empty(alone).await;
     for name in ["orders-db", "copy"] {
         let database = stage::postgres_objects(scene.namespace(), name, "a-password");
         scene.put_with_status(database.unwrap()).await;

@@ -6,6 +6,7 @@ use stage::{Bucket as _, EtcdFate, EtcdOperator, Workplace};
 use crate::{
     bucket::bucket,
     cluster::{Played, Scene},
+    installed::Alone,
 };
 
 const OPERATOR: &str = "etcd-operator.cozystack.io/v1alpha2";
@@ -13,8 +14,8 @@ const CLUSTER: (&str, &str, &str) = (OPERATOR, "EtcdCluster", "etcd");
 const RELEASE: (&str, &str, &str) = ("helm.toolkit.fluxcd.io/v2", "HelmRelease", "etcd");
 
 /// Two tenants' etcds: a backup, its restore into either, what is called off, what is refused, and the end of the Backup.
-pub async fn story() {
-    let scene = Scene::empty().await;
+pub async fn story(alone: &Alone) {
+    let scene = Scene::empty(alone).await;
     let own = scene.namespace().to_owned();
     etcd(&scene, &own, &json!({})).await;
     let operator = operator(&scene, &own, EtcdFate::Completes);

@@ -6,13 +6,14 @@ use stage::{FoundationDbFate, FoundationDbOperator, Workplace};
 use crate::{
     bucket::bucket,
     cluster::{Played, Scene},
+    installed::Alone,
 };
 
 const OPERATOR: &str = "apps.foundationdb.org/v1beta2";
 
 /// A tenant's databases, from a backup to its removal.
-pub async fn story() {
-    let scene = Scene::empty().await;
+pub async fn story(alone: &Alone) {
+    let scene = Scene::empty(alone).await;
     for name in ["fdb", "copy", "third"] {
         let objects = stage::foundationdb_objects(scene.namespace(), name).unwrap();
         scene.put_with_status(objects).await;

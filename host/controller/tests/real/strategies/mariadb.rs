@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 use stage::{MariaDbFate, MariaDbOperator, Workplace};
 
-use crate::{bucket::bucket, cluster::Scene};
+use crate::{bucket::bucket, cluster::Scene, installed::Alone};
 
 const API: &str = "backups.cozystack.io/v1alpha1";
 const OPERATOR: &str = "k8s.mariadb.com/v1alpha1";
 
 /// A tenant's database, from its first backup to the removal of its last.
-pub async fn story() {
-    let scene = Scene::empty().await;
+pub async fn story(alone: &Alone) {
+    let scene = Scene::empty(alone).await;
     for application in ["orders", "copy"] {
         let objects = stage::mariadb_objects(scene.namespace(), application, "a-password");
         scene.put_with_status(objects.unwrap()).await;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use stage::{VeleroFate, VeleroServer, Workplace};
 
-use crate::{bucket::bucket, cluster::Scene};
+use crate::{bucket::bucket, cluster::Scene, installed::Alone};
 
 const VELERO: &str = "cozy-velero";
 const CLAIM: (&str, &str) = ("v1", "PersistentVolumeClaim");
@@ -11,9 +11,9 @@ const MACHINE: (&str, &str) = ("kubevirt.io/v1", "VirtualMachineInstance");
 const RELEASE: (&str, &str) = ("helm.toolkit.fluxcd.io/v2", "HelmRelease");
 
 /// A tenant's virtual machine, from its backup on.
-pub async fn story() {
-    let scene = Scene::empty().await;
-    let copies = Scene::empty().await;
+pub async fn story(alone: &Alone) {
+    let scene = Scene::empty(alone).await;
+    let copies = Scene::empty(alone).await;
     let location = ("velero.io/v1", "BackupStorageLocation", "cozy-default");
     scene
         .until_in(VELERO, location, |location| {
