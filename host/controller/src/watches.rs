@@ -7,7 +7,7 @@
 
 use std::{
     collections::HashMap,
-    fmt::Debug,
+    fmt::{self, Debug},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -145,6 +145,29 @@ impl Watched {
     }
 }
 
+impl fmt::Display for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.kind, self.api_version)?;
+        if let Some(namespace) = &self.namespace {
+            write!(f, " in {namespace}")?;
+        }
+        match &self.account {
+            Account::Host => Ok(()),
+            Account::Strategy { name, .. } => write!(f, ", as {name}"),
+        }
+    }
+}
+
+/// What the API server says, or what went wrong on the way to it.
+fn words(error: &watcher::Error) -> String {
+    use kube::Error::Api;
+    match error {
+        watcher::Error::InitialListFailed(Api(status))
+        | watcher::Error::WatchStartFailed(Api(status)) => status.message.clone(),
+        other => other.to_string(),
+    }
+}
+
 /// Something changed.
 #[derive(Debug)]
 pub(crate) struct Changed {
@@ -264,7 +287,7 @@ impl Watch {
             {
                 Ok(Some(resource)) => return resource.plural,
                 Ok(None) => {}
-                Err(error) => tracing::warn!(?watched, %error, "a kind cannot be looked up"),
+                Err(error) => tracing::warn!(%watched, %error, "a kind cannot be looked up"),
             }
             // The sender lives as long as the cluster, which this watch holds.
             tokio::select! {
@@ -348,9 +371,10 @@ impl Watch {
             let watched = &self.watched;
             self.seen.store(false, Ordering::Release);
             self.cluster.sight().lost(&watched.of(), &watched.view());
+            let error = words(error);
             match was_told {
-                false => tracing::warn!(?watched, %error, "a watch failed and is begun anew"),
-                true => tracing::debug!(?watched, %error, "a watch failed again"),
+                false => tracing::warn!(%watched, error, "a watch failed and is begun anew"),
+                true => tracing::debug!(%watched, error, "a watch failed again"),
             }
         }
     }

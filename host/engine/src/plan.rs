@@ -231,14 +231,17 @@ impl<C: Cluster> Host<C> {
             ..own("Backup", pass.plan.metadata.namespace.as_deref(), "")
         };
         let name = pass.name();
+        // All jobs, not only the Plan's: somebody may have made one by hand in its name. Looked up first: of a Backup that
+        // is then found half written, the job is still there.
+        let live = self
+            .cluster
+            .live_jobs("BackupJob", matching.namespace.as_deref());
+        let live = live.await?;
+        let is_live = |job: &str| live.iter().any(|live| object::reference(live).name == job);
         let mut shelf = Shelf::default();
         for backup in self.cluster.list(&Caller::host(), &matching).await? {
             if is_of(&backup, &name) {
-                shelf.put(&backup, |job| {
-                    pass.jobs
-                        .iter()
-                        .any(|made| made.name == job && made.is_live())
-                });
+                shelf.put(&backup, is_live);
             }
         }
         Ok(shelf)

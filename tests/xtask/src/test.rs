@@ -83,6 +83,9 @@ impl Step {
     fn environment(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Docs => &[("RUSTDOCFLAGS", "-D warnings")],
+            Self::Tests if has_few_processors() => {
+                &[("EMITTED_OBJECTS", EMITTED), ("RUST_TEST_THREADS", "4")]
+            }
             Self::Tests | Self::Emitted => &[("EMITTED_OBJECTS", EMITTED)],
             _ => &[],
         }
@@ -190,6 +193,13 @@ pub(crate) fn run(options: &Options) -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// Whether there are too few processors to have one for each test at a time: a test on a real API server waits for half of
+/// its time. Who has said how many go at a time knows better.
+fn has_few_processors() -> bool {
+    let processors = std::thread::available_parallelism();
+    std::env::var_os("RUST_TEST_THREADS").is_none() && processors.is_ok_and(|count| count.get() < 4)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use backup_engine::cluster::memory::Verb;
 use serde_json::{Value, json};
 
-use crate::world::{DAY, Fate, HOUR, World, names, slot};
+use crate::world::{DAY, Fate, HOUR, TENANT, World, names, slot};
 
 fn keep(policy: &Value) -> Value {
     json!({ "retentionPolicy": policy })
@@ -86,6 +86,31 @@ async fn failed_jobs_push_no_backup_out() {
     assert_eq!(kept(&world), ["25 14:00", "25 15:00"]);
 }
 
+// Whoever creates such a job by hand sets no label of the host's: it is not among the jobs that the Plan makes.
+#[tokio::test]
+async fn a_backup_that_a_job_by_hand_is_writing_in_the_plans_name_is_left_alone() {
+    let mut world = World::new();
+    world.plan("hourly", "@hourly", &keep(&json!({ "keepLast": 1 })));
+    world.fate = Fate::Lasts;
+    world.stage.backup_job(TENANT, "mine", "orders-db").unwrap();
+    let mut job = world.stage.read("BackupJob", TENANT, "mine");
+    job["spec"]["planRef"] = json!({ "name": "hourly" });
+    world.stage.cluster.put(job.clone()).unwrap();
+    world.backup("mine", &job["spec"]);
+    let mut written = world.stage.read("Backup", TENANT, "mine");
+    written.as_object_mut().unwrap().remove("status");
+    written["metadata"]["labels"][backup_api::names::OWNED_BY_UID] = job["metadata"]["uid"].clone();
+    world.stage.cluster.put(written).unwrap();
+    world.pass(1).await;
+    world.backup("newer", &job["spec"]);
+    world.settle().await;
+    assert_eq!(names(&world.objects("Backup")), ["mine", "newer"]);
+    // Nobody writes it any more.
+    world.end(&job, Fate::Fails);
+    world.pass(2 * HOUR).await;
+    assert_eq!(names(&world.objects("Backup")), ["newer"]);
+}
+
 #[tokio::test]
 async fn only_backups_of_the_plan_go() {
     let mut world = World::new();
@@ -93,7 +118,7 @@ async fn only_backups_of_the_plan_go() {
     world.plan("hourly-2", "30 * * * *", &json!({}));
     world
         .stage
-        .backup_job(crate::world::TENANT, "ad-hoc", "orders-db")
+        .backup_job(TENANT, "ad-hoc", "orders-db")
         .unwrap();
     world.pass(3 * HOUR).await;
     let left = names(&world.objects("Backup"));
