@@ -423,13 +423,12 @@ impl Scene {
             .unwrap();
     }
 
-    /// Velero's namespace with what the host needs beside Velero, from its chart. The kind of its location is the real one
-    /// where somebody has put that.
+    /// The place where Velero keeps backups, from its chart. The kind is the real one where somebody has put that.
     pub async fn install_velero(&self) {
         let real = controlplane::operator_crds().unwrap();
         let definition = real_or(&real, location_kind());
         self.ground.plane.apply(&[definition]).await.unwrap();
-        self.ground.beside_velero().await;
+        self.ground.has_location().await;
     }
 
     /// Takes the rights on a resource out of a ClusterRole. Gives back the rules that were there.

@@ -56,7 +56,7 @@ pub struct Ground {
     pub plane: ControlPlane,
     /// The host's account.
     pub host: Installed,
-    beside_velero: OnceCell<()>,
+    has_location: OnceCell<()>,
 }
 
 /// A cluster for oneself, until it is dropped.
@@ -86,8 +86,11 @@ impl Ground {
     async fn begin() -> Self {
         let plane = ControlPlane::start(&definitions()).unwrap();
         plane.apply(&namespaces()).await.unwrap();
-        HOST.install(&Helm::of(&plane).unwrap(), &json!({}))
-            .unwrap();
+        let helm = Helm::of(&plane).unwrap();
+        HOST.install(&helm, &json!({})).unwrap();
+        // Rights beside Velero, whether or not it is there.
+        let nowhere = json!({ "configuration": { "backupStorageLocation": [] } });
+        VELERO.install(&helm, &nowhere).unwrap();
         let token = plane.token(HOST.namespace, HOST.name).await.unwrap();
         let kubeconfig = plane.folder().join("host.kubeconfig");
         std::fs::write(&kubeconfig, plane.kubeconfig_with(&token)).unwrap();
@@ -100,18 +103,20 @@ impl Ground {
         Self {
             plane,
             host,
-            beside_velero: OnceCell::new(),
+            has_location: OnceCell::new(),
         }
     }
 
-    /// The chart of what the host needs beside Velero, installed by the first who asks. The kind of Velero's location must be
-    /// there.
-    pub async fn beside_velero(&self) {
-        let install = async || {
+    /// Where Velero keeps backups, put there by the first who asks. Its kind must be there.
+    pub async fn has_location(&self) {
+        let upgrade = async || {
             let helm = Helm::of(&self.plane).unwrap();
-            VELERO.install(&helm, &json!({})).unwrap();
+            // An upgrade without values has those of before.
+            let values = json!({ "host": { "namespace": HOST.namespace } });
+            let upgraded = VELERO.upgrade_to(&VELERO.folder(), &helm, &values);
+            upgraded.unwrap();
         };
-        self.beside_velero.get_or_init(install).await;
+        self.has_location.get_or_init(upgrade).await;
     }
 }
 
