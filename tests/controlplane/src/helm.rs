@@ -126,11 +126,6 @@ mod tests {
 
     #[test]
     fn the_cache_is_named_after_the_version_that_the_module_pins() {
-        let text = std::fs::read_to_string(module().path().join("go.mod")).unwrap();
-        let version = CACHED_AS.trim_start_matches("helm-");
-        assert!(
-            text.contains(&format!("helm.sh/helm/v4 {version}")),
-            "{text}"
-        );
+        assert!(module().is_named_after("helm.sh/helm/v4"));
     }
 }

@@ -35,11 +35,6 @@ mod tests {
 
     #[test]
     fn the_cache_is_named_after_the_version_that_the_module_pins() {
-        let text = std::fs::read_to_string(module().path().join("go.mod")).unwrap();
-        let version = CACHED_AS.trim_start_matches("jq-");
-        assert!(
-            text.contains(&format!("github.com/itchyny/gojq {version}")),
-            "{text}"
-        );
+        assert!(module().is_named_after("github.com/itchyny/gojq"));
     }
 }

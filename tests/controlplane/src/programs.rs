@@ -35,6 +35,15 @@ pub(crate) struct Module {
 }
 
 impl Module {
+    /// Whether its cache folder is named after the version that it pins of a Go module.
+    #[cfg(test)]
+    pub(crate) fn is_named_after(&self, go_module: &str) -> bool {
+        let pins = std::fs::read_to_string(self.path().join("go.mod")).unwrap_or_default();
+        let version = self.name.rsplit('-').next().unwrap_or_default();
+        pins.contains(&format!("{go_module} {version}\n"))
+            || pins.contains(&format!("{go_module} {version} "))
+    }
+
     /// The folder with its programs, which are built if they are not there. Of several processes, one builds and the
     /// others wait.
     ///
