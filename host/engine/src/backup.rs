@@ -44,6 +44,7 @@ use crate::{
     ledger::Ledger,
     noted::Begun,
     object,
+    observe::BackupOf,
     queue::Key,
     stop::Stop,
     storage::{Location, key_in},
@@ -78,8 +79,8 @@ pub(crate) fn needs_pass(seen: &Value) -> bool {
 
 impl<C: Cluster> Host<C> {
     /// When an object that was seen needs a pass, where that is a matter of time: a Backup is looked at when its turn
-    /// comes. Costs no request. What was found when it was last looked at is told again: a host that has just begun to
-    /// work would not know of it for a day.
+    /// comes. Costs no request. What was found when it was last looked at is told: so a host that has just begun knows
+    /// of it, and whoever looks need not tell, since what it writes is seen.
     #[must_use]
     pub fn due_later(&self, seen: &Value) -> Option<(Key, Timestamp)> {
         let key = Key::of(seen);
@@ -87,7 +88,8 @@ impl<C: Cluster> Host<C> {
         if !is_backup || object::is_deleting(seen) || is_foreign(seen) {
             return None;
         }
-        self.tell_of_data(seen, check::is_lost(seen));
+        let state = check::state_of_data(seen);
+        self.observer.backup_seen(&BackupOf::of(seen), state);
         let now = self.now();
         let slots = Slots::of(object::uid(seen), self.settings.check_interval);
         let at = slots

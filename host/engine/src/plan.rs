@@ -237,7 +237,10 @@ impl<C: Cluster> Host<C> {
             .cluster
             .live_jobs("BackupJob", matching.namespace.as_deref());
         let live = live.await?;
-        let is_live = |job: &str| live.iter().any(|live| object::reference(live).name == job);
+        let is_live = |name: &str| {
+            let mut live = live.iter();
+            live.any(|job| object::text(job, &["metadata", "name"]) == name)
+        };
         let mut shelf = Shelf::default();
         for backup in self.cluster.list(&Caller::host(), &matching).await? {
             if is_of(&backup, &name) {

@@ -11,7 +11,7 @@
 //! anything; where that says nothing either there is no condition. Nothing is written but the status, no lock is taken,
 //! and a loss deletes nothing.
 
-use backup_api::{Backup, BackupArtifact, BackupPhase, BackupStatus, Condition, Reason, Time};
+use backup_api::{Backup, BackupArtifact, BackupPhase, BackupStatus, Reason, Time};
 use backup_sandbox::{
     Question, Reply,
     contract::{Verdict, Wait},
@@ -32,7 +32,7 @@ use crate::{
     job::{answers, words, wrong_answer},
     ledger::Ledger,
     object,
-    observe::{BackupOf, BackupState},
+    observe::BackupState,
     stop::Stop,
 };
 
@@ -76,7 +76,6 @@ impl<C: Cluster> Host<C> {
         let asked = requested_check(found)
             .filter(|asked| status.last_check_request.as_deref() != Some(*asked));
         if !is_due && !is_retried && asked.is_none() {
-            self.tell_of_data(found, says_lost(&ledger.job.conditions));
             return Ok(next(slots, &status, now));
         }
         let sight = match self.look(&backup, &ledger).await {
@@ -86,7 +85,6 @@ impl<C: Cluster> Host<C> {
         // What is kept of a Backup between two looks would be kept of all of them.
         self.forget_job(uid);
         note(&mut ledger, sight, now);
-        self.tell_of_data(found, says_lost(&ledger.job.conditions));
         self.notice_data(found, &ledger.job.conditions).await?;
         let status = ledger.backup().map(|status| {
             if let Some(asked) = asked {
@@ -96,15 +94,6 @@ impl<C: Cluster> Host<C> {
         });
         ledger.write(&self.cluster).await?;
         Ok(next(slots, &status.unwrap_or_default(), now))
-    }
-
-    /// Tells what is known of a Backup's data.
-    pub(super) fn tell_of_data(&self, found: &Value, is_lost: bool) {
-        let state = match is_lost {
-            true => BackupState::Lost,
-            false => BackupState::InOrder,
-        };
-        self.observer.backup_seen(&BackupOf::of(found), state);
     }
 
     /// Looks at a Backup's data.
@@ -182,17 +171,16 @@ fn merged(seen: BackupArtifact, known: Option<&BackupArtifact>) -> BackupArtifac
     }
 }
 
-/// Whether conditions say that a Backup's data is lost.
-fn says_lost(conditions: &[Condition]) -> bool {
-    let mut conditions = conditions.iter();
-    conditions.any(|condition| condition.type_ == AVAILABLE && condition.status == "False")
-}
-
-/// Whether a Backup, as it was seen, says that its data is lost.
-pub(super) fn is_lost(seen: &Value) -> bool {
+/// What a Backup, as it was seen, says of its data.
+pub(super) fn state_of_data(seen: &Value) -> BackupState {
     let conditions = seen.pointer("/status/conditions").and_then(Value::as_array);
     let mut conditions = conditions.into_iter().flatten();
-    conditions.any(|condition| condition["type"] == AVAILABLE && condition["status"] == "False")
+    let is_lost =
+        |condition: &Value| condition["type"] == AVAILABLE && condition["status"] == "False";
+    match conditions.any(is_lost) {
+        true => BackupState::Lost,
+        false => BackupState::InOrder,
+    }
 }
 
 /// Notes in the status what a look led to.
